@@ -1,0 +1,96 @@
+# Every target makes the virtual environment that it needs, with Python >= 3.11, pip and make at hand.
+#
+#   make demo        priors, MAP and posteriors on real digits: a table and a picture
+#   make test        all tests, on one backend: BACKEND=tensorflow (default), jax or torch
+#   make test-fast   the same without the slow ones
+#   make lint        ruff and mypy
+#   make format      ruff, mending what it can
+#   make notebooks   executes notebooks/*.py and writes the rendered .ipynb beside them
+#   make bench       runs the benchmarks, which print JSON
+#   make clean       removes the caches; make distclean the virtual environment too
+
+BACKEND ?= tensorflow
+VENV ?= .venv
+PYTHON ?= $(shell for p in python3.11 python3 python; do \
+	if $$p -c '' >/dev/null 2>&1; then echo $$p; exit; fi; done; echo python3)
+# What `BACKEND=torch` installs. On Linux the default index of pip serves builds with several GB of
+# CUDA: to have the CPU build there, let pip's configuration name an index or a folder that holds it.
+TORCH ?= torch==2.13.0
+# More arguments for pytest, for the demo, and the scripts that `make bench` runs.
+PYTEST_ARGS ?=
+DEMO_ARGS ?=
+BENCHMARKS ?= $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py))
+# Where the executed notebooks go.
+NOTEBOOK_DIR ?= notebooks
+NOTEBOOKS ?= $(wildcard notebooks/*.py)
+
+PY := $(VENV)/bin/python
+STAMPS := $(VENV)/.stamps
+QUIET := TF_CPP_MIN_LOG_LEVEL=3
+
+ifeq ($(filter $(BACKEND),tensorflow jax torch),)
+$(error BACKEND must be tensorflow, jax or torch. Received: BACKEND=$(BACKEND))
+endif
+# TensorFlow is a dependency of the package; the two others are extras of the same name.
+BACKEND_STAMP := $(if $(filter $(BACKEND),jax torch),$(STAMPS)/$(BACKEND))
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test test-fast lint format notebooks bench clean distclean
+
+help:
+	@sed -n 's/^#   make/  make/p' Makefile
+
+demo: $(STAMPS)/demo $(BACKEND_STAMP)
+	$(QUIET) KERAS_BACKEND=$(BACKEND) $(PY) -m keras_priors.demo $(DEMO_ARGS)
+
+test: $(BACKEND_STAMP) $(STAMPS)/test
+	KERAS_BACKEND=$(BACKEND) $(PY) -m pytest $(PYTEST_ARGS)
+
+test-fast: $(BACKEND_STAMP) $(STAMPS)/test
+	KERAS_BACKEND=$(BACKEND) $(PY) -m pytest -m "not slow" $(PYTEST_ARGS)
+
+lint: $(STAMPS)/dev
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+format: $(STAMPS)/dev
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+notebooks: $(STAMPS)/docs $(BACKEND_STAMP)
+	$(QUIET) KERAS_BACKEND=$(BACKEND) $(PY) tools/render_notebooks.py --out "$(NOTEBOOK_DIR)" $(NOTEBOOKS)
+
+bench: $(STAMPS)/demo $(BACKEND_STAMP)
+	@set -e; for script in $(BENCHMARKS); do \
+		echo "# $$script, KERAS_BACKEND=$(BACKEND)" >&2; \
+		$(QUIET) KERAS_BACKEND=$(BACKEND) $(PY) $$script; \
+	done
+
+clean:
+	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+distclean: clean
+	rm -rf $(VENV)
+
+# One stamp an extra of pyproject.toml: written when pip is done, out of date when pyproject.toml
+# changes. An environment that is already there is kept and added to.
+$(STAMPS)/venv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "keras_priors needs Python 3.11 or newer. Received: PYTHON=$(PYTHON)," \
+			"$$($(PYTHON) --version 2>&1 | head -n 1). Give one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PY) -m pip --version >/dev/null 2>&1 || { \
+		echo "Making the virtual environment $(VENV)"; $(PYTHON) -m venv --clear $(VENV); }
+	@mkdir -p $(STAMPS) && touch $@
+
+# Before anything that requires `torch`, so that pip finds the chosen build in place.
+$(STAMPS)/torch: pyproject.toml | $(STAMPS)/venv
+	$(PY) -m pip install --quiet "$(TORCH)"
+	$(PY) -m pip install --quiet --editable ".[torch]"
+	@touch $@
+
+$(STAMPS)/%: pyproject.toml | $(STAMPS)/venv
+	$(PY) -m pip install --quiet --editable ".[$*]"
+	@touch $@

@@ -1,0 +1,67 @@
+"""What every test and doctest starts from: a quiet backend, a seed, Keras' own settings."""
+
+import os
+
+# Keras and TensorFlow read these when they are imported.
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("MPLBACKEND", "agg")
+
+import keras
+import pytest
+
+BACKENDS = ("tensorflow", "jax", "torch")
+
+# Its modules import one library each, which the environment of another backend may lack.
+collect_ignore_glob = ["keras_priors/backend/*"]
+
+
+def pytest_configure(config):
+    backend = keras.backend.backend()
+    if backend not in BACKENDS:
+        raise pytest.UsageError(
+            f"The tests run on one of the backends {', '.join(BACKENDS)}. Received: {backend!r}. "
+            "Set KERAS_BACKEND."
+        )
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        # For `MirroredStrategy`; only possible before TensorFlow starts. Everything that names no
+        # device runs on the first, as with one.
+        (cpu,) = tf.config.list_physical_devices("CPU")
+        tf.config.set_logical_device_configuration(
+            cpu, [tf.config.LogicalDeviceConfiguration()] * 2
+        )
+
+
+def pytest_report_header(config):
+    return f"keras {keras.__version__} on {keras.backend.backend()}"
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    """The same random numbers for a test whatever ran before it."""
+    keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _keras_settings_restored():
+    """A test that changes the precision or the layout of the data changes it for itself alone."""
+    policy, floatx = keras.config.dtype_policy(), keras.config.floatx()
+    image_data_format, epsilon = keras.config.image_data_format(), keras.config.epsilon()
+    yield
+    keras.config.set_floatx(floatx)
+    keras.config.set_dtype_policy(policy)
+    keras.config.set_image_data_format(image_data_format)
+    keras.config.set_epsilon(epsilon)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _memory_released():
+    """Compiled functions and layer names of a test module are dropped at its end."""
+    yield
+    keras.utils.clear_session()
+    if keras.backend.backend() == "jax":
+        import jax
+
+        jax.clear_caches()
