@@ -1,0 +1,81 @@
+"""The only folder that knows TensorFlow, JAX, PyTorch and TensorFlow Probability.
+
+One module per backend, all with the same names (`tests/backend/test_interface.py` holds them to
+it). The backend is the one Keras was started with; the others are never imported.
+"""
+
+import keras
+
+if keras.config.backend() == "tensorflow":
+    from keras_priors.backend._mean_field_tensorflow import mean_field_kl, mean_field_sample
+    from keras_priors.backend._noise_tensorflow import random_signs, standard_normal
+    from keras_priors.backend._tensorflow import (
+        compile_function,
+        distribution,
+        distribution_class,
+        distribution_parameters,
+        is_distribution,
+        kl_divergence,
+        map_draws,
+        mean,
+        sample,
+        variance,
+    )
+elif keras.config.backend() == "jax":
+    from keras_priors.backend._jax import (
+        compile_function,
+        distribution,
+        distribution_class,
+        distribution_parameters,
+        is_distribution,
+        kl_divergence,
+        map_draws,
+        mean,
+        sample,
+        variance,
+    )
+    from keras_priors.backend._mean_field_jax import mean_field_kl, mean_field_sample
+    from keras_priors.backend._noise_jax import random_signs, standard_normal
+elif keras.config.backend() == "torch":
+    from keras_priors.backend._mean_field_torch import mean_field_kl, mean_field_sample
+    from keras_priors.backend._noise_torch import random_signs, standard_normal
+    from keras_priors.backend._torch import (
+        compile_function,
+        distribution,
+        distribution_class,
+        distribution_parameters,
+        is_distribution,
+        kl_divergence,
+        map_draws,
+        mean,
+        sample,
+        variance,
+    )
+else:
+    raise NotImplementedError(
+        "keras_priors needs the TensorFlow, JAX or PyTorch backend of Keras. "
+        f"Received: keras.config.backend()={keras.config.backend()!r}. "
+        'Set the environment variable KERAS_BACKEND to "tensorflow", "jax" or "torch" '
+        "before Keras is imported."
+    )
+
+from keras_priors.backend._seeds import as_seed, fold_in
+
+__all__ = [
+    "as_seed",
+    "compile_function",
+    "distribution",
+    "distribution_class",
+    "distribution_parameters",
+    "fold_in",
+    "is_distribution",
+    "kl_divergence",
+    "map_draws",
+    "mean",
+    "mean_field_kl",
+    "mean_field_sample",
+    "random_signs",
+    "sample",
+    "standard_normal",
+    "variance",
+]

@@ -1,0 +1,96 @@
+"""JAX: TFP's JAX substrate, `jax.jit`, a compiled loop over draws."""
+
+import contextlib
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+
+from keras_priors.backend import _tfp
+
+
+def _probability() -> Any:
+    # Imported on first use: it takes seconds.
+    if "tensorflow_probability.substrates.jax" not in sys.modules:
+        _give_back_moved_name()
+        with _without_tensorflow():
+            import tensorflow_probability.substrates.jax
+    return sys.modules["tensorflow_probability.substrates.jax"]
+
+
+@contextlib.contextmanager
+def _without_tensorflow() -> Iterator[None]:
+    # The substrate needs no TensorFlow, but imports one that is installed: seconds, and its share
+    # of the memory of a GPU. A None in `sys.modules` makes that import fail, as if it were not.
+    hidden = "tensorflow" not in sys.modules
+    if hidden:
+        sys.modules["tensorflow"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if hidden:
+            del sys.modules["tensorflow"]
+
+
+def _give_back_moved_name() -> None:
+    # TFP 0.25 reads `jax.interpreters.xla.pytype_aval_mappings` at import; JAX 0.7 moved it.
+    import jax.core
+    import jax.interpreters.xla
+
+    if "pytype_aval_mappings" not in dir(jax.interpreters.xla):
+        jax.interpreters.xla.pytype_aval_mappings = jax.core.pytype_aval_mappings
+
+
+def distribution(kind: str, **parameters: Any) -> Any:
+    """A native distribution object; `parameters` in TFP's vocabulary."""
+    return _tfp.build(_probability(), kind, parameters)
+
+
+def is_distribution(value: Any) -> bool:
+    """Whether `value` is a distribution of TFP's JAX substrate."""
+    return _tfp.is_tfp_distribution(_probability(), value)
+
+
+def distribution_class(name: str) -> type:
+    """The TFP distribution class of that name, and nothing else."""
+    return _tfp.find_class(_probability(), name)
+
+
+def distribution_parameters(value: Any) -> dict[str, Any]:
+    """The arguments a TFP distribution was constructed with."""
+    return _tfp.constructor_parameters(value)
+
+
+def kl_divergence(q: Any, p: Any) -> Any:
+    """KL(q‖p) in closed form; raises NotImplementedError where TFP has none for the pair."""
+    return _probability().distributions.kl_divergence(q, p)
+
+
+def mean(value: Any) -> Any:
+    """The mean of a native distribution."""
+    return value.mean()
+
+
+def variance(value: Any) -> Any:
+    """The variance of a native distribution."""
+    return value.variance()
+
+
+def sample(value: Any, shape: tuple[int, ...], seed: Any) -> Any:
+    """Draw from a native distribution; `seed` is a pair of uint32 words."""
+    with warnings.catch_warnings():
+        # TFP's gamma and Poisson samplers ask for float64 words, and get along without.
+        warnings.filterwarnings("ignore", message="Explicitly requested dtype float64")
+        return value.sample(shape, seed=seed)
+
+
+def compile_function(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`jax.jit` of a pure function of arrays."""
+    return jax.jit(function)  # type: ignore[no-any-return]
+
+
+def map_draws(function: Callable[[Any], Any], elements: Any) -> Any:
+    """Stack `function(element)` over the leading axis of `elements`, one at a time."""
+    return jax.lax.map(function, elements)

@@ -1,0 +1,77 @@
+"""Standard normals and random signs on PyTorch: its own generators, keyed by a hash of the seed.
+
+A counter hash of our own would be some fifty passes over memory here. `keras.random` seeds its
+generators with the sum of the two words of a seed, so that layers with the seeds 1 and 2 repeat
+each other's draws one step later; a hash of both words does not.
+
+Reading the seed waits for the device once a draw: a `torch.Generator` is keyed by a Python int.
+"""
+
+import torch
+
+_NORMAL_STREAM = 0
+_SIGN_STREAM = 1
+
+
+# Dynamo cannot trace a `torch.Generator` (pytorch issue 88576).
+@torch.compiler.disable  # type: ignore[untyped-decorator]
+def standard_normal(
+    shape: tuple[int, ...], seed: torch.Tensor, dtype: str = "float32"
+) -> torch.Tensor:
+    """Independent draws of N(0, 1), on the device of the seed.
+
+    Args:
+        shape: tuple of int, the shape of the result.
+        seed: integer tensor of shape (2,), as `keras.random.SeedGenerator.next()` gives it;
+            taken modulo 2^32.
+        dtype: str, a float dtype.
+    """
+    result = torch.empty(tuple(shape), dtype=_dtype(dtype), device=seed.device)
+    if seed.device.type == "meta":  # Keras infers shapes there
+        return result
+    return result.normal_(generator=_generator(seed, _NORMAL_STREAM))
+
+
+@torch.compiler.disable  # type: ignore[untyped-decorator]
+def random_signs(
+    shape: tuple[int, ...], seed: torch.Tensor, dtype: str = "float32"
+) -> torch.Tensor:
+    """Independent +1 and -1 with equal probability, on the device of the seed.
+
+    Args:
+        shape: tuple of int, the shape of the result.
+        seed: integer tensor of shape (2,), as `keras.random.SeedGenerator.next()` gives it;
+            taken modulo 2^32.
+        dtype: str, a float dtype.
+    """
+    result = torch.empty(tuple(shape), dtype=_dtype(dtype), device=seed.device)
+    if seed.device.type == "meta":
+        return result
+    words = torch.empty((result.numel() + 31) // 32, 1, dtype=torch.int32, device=seed.device)
+    words.random_(-(2**31), 2**31, generator=_generator(seed, _SIGN_STREAM))
+    # Bit k of every word becomes the sign bit of 1.0.
+    shifts = torch.arange(32, dtype=torch.int32, device=seed.device)
+    signs = (words << shifts).bitwise_and_(-(2**31)).bitwise_or_(0x3F800000).view(torch.float32)
+    return signs.view(-1)[: result.numel()].view(tuple(shape)).to(_dtype(dtype))
+
+
+def _generator(seed: torch.Tensor, stream: int) -> torch.Generator:
+    first, second = seed.tolist()
+    # Two rounds of the finalizer of SplitMix64, so that the low 32 bits depend on all of the seed:
+    # PyTorch's CPU generator takes no others.
+    key = _mix(_mix(first & 0xFFFFFFFF | stream << 32) ^ second & 0xFFFFFFFF)
+    return torch.Generator(device=seed.device).manual_seed(key)
+
+
+def _mix(value: int) -> int:
+    value = (value + 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF
+    value = (value ^ value >> 30) * 0xBF58476D1CE4E5B9 & 0xFFFFFFFFFFFFFFFF
+    value = (value ^ value >> 27) * 0x94D049BB133111EB & 0xFFFFFFFFFFFFFFFF
+    return value ^ value >> 31
+
+
+def _dtype(name: str) -> torch.dtype:
+    dtype = vars(torch)[name]
+    if not isinstance(dtype, torch.dtype):
+        raise TypeError(f"`dtype` must name a dtype of PyTorch. Received: dtype={name!r}.")
+    return dtype

@@ -1,0 +1,43 @@
+"""Seeds: what a user may give, and the pair of words that the generators take."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+
+def as_seed(seed: Any = None) -> Any:
+    """Return a uint32 tensor of shape (2,) for an integer, a `SeedGenerator`, a tensor or None.
+
+    None takes fresh entropy. An integer gives the same seed on every backend.
+    """
+    if isinstance(seed, keras.random.SeedGenerator):
+        return seed.next()
+    if seed is None:
+        words = np.random.SeedSequence().generate_state(2)
+        return ops.convert_to_tensor(words.astype("uint32"), dtype="uint32")
+    if isinstance(seed, (int, np.integer)) and not isinstance(seed, bool):
+        if seed < 0:
+            raise ValueError(f"A seed must not be negative. Received: seed={seed}.")
+        # Hashed, so that seeds 0, 1, 2 ... give unrelated pairs of words.
+        words = np.random.SeedSequence(int(seed)).generate_state(2)
+        return ops.convert_to_tensor(words.astype("uint32"), dtype="uint32")
+    if isinstance(seed, (str, bytes, float, bool)):
+        raise TypeError(
+            "A seed must be an integer, a `keras.random.SeedGenerator` or None. "
+            f"Received: seed={seed!r} of type {type(seed).__name__}."
+        )
+    return ops.convert_to_tensor(seed, dtype="uint32")
+
+
+def fold_in(seed: Any, stream: int) -> Any:
+    """The seed of the `stream`-th independent stream beside `seed`; stream 0 is `seed` itself.
+
+    A `SeedGenerator` counts steps in its second word, and users give small numbers as the first:
+    the golden-ratio stride keeps streams clear of both.
+    """
+    if stream == 0:
+        return seed
+    words = [stream * 0x9E3779B9 % 2**32, 0]
+    return ops.add(seed, ops.convert_to_tensor(words, dtype="uint32"))

@@ -1,0 +1,73 @@
+"""TensorFlow: TFP distributions, `tf.function`, a compiled loop over draws."""
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from keras_priors.backend import _tfp
+
+
+def _probability() -> Any:
+    # Imported on first use: it takes seconds.
+    import tensorflow_probability as tfp
+
+    return tfp
+
+
+def distribution(kind: str, **parameters: Any) -> Any:
+    """A native distribution object; `parameters` in TFP's vocabulary."""
+    return _tfp.build(_probability(), kind, parameters)
+
+
+def is_distribution(value: Any) -> bool:
+    """Whether `value` is a TFP distribution."""
+    return _tfp.is_tfp_distribution(_probability(), value)
+
+
+def distribution_class(name: str) -> type:
+    """The TFP distribution class of that name, and nothing else."""
+    return _tfp.find_class(_probability(), name)
+
+
+def distribution_parameters(value: Any) -> dict[str, Any]:
+    """The arguments a TFP distribution was constructed with."""
+    return _tfp.constructor_parameters(value)
+
+
+def kl_divergence(q: Any, p: Any) -> Any:
+    """KL(q‖p) in closed form; raises NotImplementedError where TFP has none for the pair."""
+    return _probability().distributions.kl_divergence(q, p)
+
+
+def mean(value: Any) -> Any:
+    """The mean of a native distribution."""
+    return value.mean()
+
+
+def variance(value: Any) -> Any:
+    """The variance of a native distribution."""
+    return value.variance()
+
+
+def sample(value: Any, shape: tuple[int, ...], seed: Any) -> Any:
+    """Draw from a native distribution; `seed` is a pair of uint32 words."""
+    return value.sample(shape, seed=tf.cast(seed, tf.int32))
+
+
+def compile_function(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A graph of a pure function of tensors, reused while shapes stay the same."""
+    return tf.function(function, autograph=False, reduce_retracing=True)  # type: ignore[no-any-return]
+
+
+def map_draws(function: Callable[[Any], Any], elements: Any) -> Any:
+    """Stack `function(element)` over the leading axis of `elements`, one at a time."""
+    # A function of its own, so that the structure of its outputs is known before the loop is
+    # built and `function` is still traced once only.
+    one = tf.function(function, autograph=False).get_concrete_function(
+        tf.nest.map_structure(lambda leaf: tf.TensorSpec(leaf.shape[1:], leaf.dtype), elements)
+    )
+    signature = tf.nest.map_structure(
+        lambda leaf: tf.TensorSpec(leaf.shape, leaf.dtype), one.structured_outputs
+    )
+    return tf.map_fn(one, elements, parallel_iterations=1, fn_output_signature=signature)

@@ -1,0 +1,70 @@
+"""What TensorFlow and JAX share: distributions of TensorFlow Probability.
+
+The parameter names are those of TFP; they are the neutral vocabulary of `distribution`.
+"""
+
+from typing import Any
+
+
+def build(tfp: Any, kind: str, parameters: dict[str, Any]) -> Any:
+    """A TFP distribution by the name of its class, or one of the composites below."""
+    tfd = tfp.distributions
+    if kind == "HalfCauchy":
+        return tfd.HalfCauchy(loc=parameters.get("loc", 0.0), scale=parameters["scale"])
+    if kind == "HalfStudentT":
+        return tfd.HalfStudentT(
+            df=parameters["df"], loc=parameters.get("loc", 0.0), scale=parameters["scale"]
+        )
+    if kind == "NormalMixture":
+        return tfd.MixtureSameFamily(
+            mixture_distribution=tfd.Categorical(logits=parameters["logits"]),
+            components_distribution=tfd.Normal(loc=parameters["loc"], scale=parameters["scale"]),
+        )
+    if kind == "MatrixNormal":
+        operator = tfp.tf2jax.linalg if "substrates.jax" in tfp.__name__ else None
+        linalg = operator if operator is not None else _tensorflow_linalg()
+        return tfd.MatrixNormalLinearOperator(
+            loc=parameters["loc"],
+            scale_row=linalg.LinearOperatorLowerTriangular(parameters["scale_row"]),
+            scale_column=linalg.LinearOperatorLowerTriangular(parameters["scale_column"]),
+        )
+    if kind == "MultivariateNormalDiagPlusLowRank":
+        return tfd.MultivariateNormalDiagPlusLowRankCovariance(**parameters)
+    if kind == "Independent":
+        return tfd.Independent(
+            parameters["distribution"], reinterpreted_batch_ndims=parameters["ndims"]
+        )
+    return getattr(tfd, kind)(**parameters)
+
+
+def _tensorflow_linalg() -> Any:
+    import tensorflow as tf
+
+    return tf.linalg
+
+
+def is_tfp_distribution(tfp: Any, value: Any) -> bool:
+    """Whether `value` is an instance of TFP's distribution base class."""
+    return isinstance(value, tfp.distributions.Distribution)
+
+
+def find_class(tfp: Any, name: str) -> type:
+    """The distribution class of that name in `tfp.distributions`; nothing else is looked up."""
+    found = vars(tfp.distributions).get(name)
+    if not (isinstance(found, type) and issubclass(found, tfp.distributions.Distribution)):
+        raise ValueError(
+            "Only distribution classes of `tensorflow_probability.distributions` can be loaded. "
+            f"Received: class name {name!r}. Use one of its classes, or write a "
+            "`keras_priors.Prior` of your own."
+        )
+    return found
+
+
+def constructor_parameters(value: Any) -> dict[str, Any]:
+    """The arguments that `value` was constructed with."""
+    return {
+        name: parameter
+        for name, parameter in dict(value.parameters).items()
+        if name not in ("name", "validate_args", "allow_nan_stats", "self", "__class__")
+        and parameter is not None
+    }

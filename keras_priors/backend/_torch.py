@@ -1,0 +1,138 @@
+"""PyTorch: `torch.distributions`, eager calls without gradients, a Python loop over draws."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import torch
+from torch import distributions as td
+
+from keras_priors.backend import _torch_distributions as own
+
+_SCALES = ("scale_tril", "covariance_matrix", "precision_matrix")
+_WEIGHTS = ("logits", "probs")
+
+_RENAMED: dict[str, Callable[..., Any]] = {
+    # The names and parameters of TFP, in the words of `torch.distributions`.
+    "HalfCauchy": lambda scale, loc=0.0: td.HalfCauchy(scale, validate_args=False),
+    "InverseGamma": lambda concentration, scale: td.InverseGamma(
+        concentration, scale, validate_args=False
+    ),
+    "Poisson": lambda log_rate=None, rate=None: td.Poisson(
+        torch.exp(log_rate) if rate is None else rate, validate_args=False
+    ),
+    "MultivariateNormalTriL": lambda loc, scale_tril: td.MultivariateNormal(
+        loc, scale_tril=scale_tril, validate_args=False
+    ),
+    "MultivariateNormalDiagPlusLowRank": (
+        lambda loc, cov_diag_factor, cov_perturb_factor: td.LowRankMultivariateNormal(
+            loc, cov_perturb_factor, cov_diag_factor, validate_args=False
+        )
+    ),
+    "NormalMixture": lambda logits, loc, scale: td.MixtureSameFamily(
+        td.Categorical(logits=logits, validate_args=False),
+        td.Normal(loc, scale, validate_args=False),
+        validate_args=False,
+    ),
+    "Independent": lambda distribution, ndims: td.Independent(
+        distribution, ndims, validate_args=False
+    ),
+    "GeneralizedNormal": own.GeneralizedNormal,
+    "TruncatedNormal": own.TruncatedNormal,
+    "HalfStudentT": own.HalfStudentT,
+    "Logistic": own.Logistic,
+    "Deterministic": own.Deterministic,
+    "MatrixNormal": own.MatrixNormal,
+}
+
+
+def distribution(kind: str, **parameters: Any) -> Any:
+    """A native distribution object; `parameters` in TFP's vocabulary."""
+    if kind in _RENAMED:
+        return _RENAMED[kind](**parameters)
+    # `validate_args` reads values, which `torch.func.vmap` forbids; the priors validate.
+    return vars(td)[kind](**parameters, validate_args=False)
+
+
+def is_distribution(value: Any) -> bool:
+    """Whether `value` is a `torch.distributions.Distribution`."""
+    return isinstance(value, td.Distribution)
+
+
+def distribution_class(name: str) -> type:
+    """The `torch.distributions` class of that name, and nothing else."""
+    found = vars(own).get(name, vars(td).get(name))
+    if not (isinstance(found, type) and issubclass(found, td.Distribution)):
+        raise ValueError(
+            "Only distribution classes of `torch.distributions` can be loaded. "
+            f"Received: class name {name!r}. Use one of its classes, or write a "
+            "`keras_priors.Prior` of your own."
+        )
+    return found
+
+
+def distribution_parameters(value: Any) -> dict[str, Any]:
+    """The arguments a torch distribution can be constructed with again."""
+    if isinstance(value, td.Independent):
+        return {
+            "base_distribution": value.base_dist,
+            "reinterpreted_batch_ndims": value.reinterpreted_batch_ndims,
+        }
+    if isinstance(value, td.MixtureSameFamily):
+        return {
+            "mixture_distribution": value.mixture_distribution,
+            "component_distribution": value.component_distribution,
+        }
+    if type(value) is td.TransformedDistribution:
+        return {"base_distribution": value.base_dist, "transforms": value.transforms}
+    names = list(value.arg_constraints)
+    # Of alternative parameters (`probs` or `logits`) the first that is there: reading another
+    # one stores it beside.
+    for alternatives in (_SCALES, _WEIGHTS):
+        held = [name for name in alternatives if name in names and name in vars(value)]
+        names = [name for name in names if name not in alternatives or name in held[:1]]
+    return {name: getattr(value, name) for name in names}
+
+
+def kl_divergence(q: Any, p: Any) -> Any:
+    """KL(q‖p) in closed form; raises NotImplementedError where torch has none for the pair."""
+    return td.kl_divergence(q, p)
+
+
+def mean(value: Any) -> Any:
+    """The mean of a native distribution."""
+    return value.mean
+
+
+def variance(value: Any) -> Any:
+    """The variance of a native distribution."""
+    return value.variance
+
+
+def sample(value: Any, shape: tuple[int, ...], seed: Any) -> Any:
+    """Draw from a native distribution; `seed` is a pair of uint32 words."""
+    words = keras.ops.convert_to_numpy(seed).astype("uint64")
+    # torch.distributions take no generator: seed the global one, and put it back afterwards.
+    with torch.random.fork_rng():
+        torch.manual_seed(int(words[0]) << 31 ^ int(words[1]))
+        return value.sample(shape)
+
+
+def compile_function(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function itself, run without recording gradients: PyTorch runs eagerly."""
+
+    def without_gradients(*args: Any) -> Any:
+        with torch.no_grad():
+            return function(*args)
+
+    return without_gradients
+
+
+def map_draws(function: Callable[[Any], Any], elements: Any) -> Any:
+    """Stack `function(element)` over the leading axis of `elements`, one at a time."""
+    count = len(keras.tree.flatten(elements)[0])
+    parts = [
+        function(keras.tree.map_structure(lambda leaf, k=k: leaf[k], elements))
+        for k in range(count)
+    ]
+    return keras.tree.map_structure(lambda *leaves: torch.stack(leaves), *parts)
