@@ -1,0 +1,27 @@
+"""How a model's outputs explain its targets: one likelihood a file, each a Keras loss."""
+
+from keras_priors.likelihoods.bernoulli import Bernoulli
+from keras_priors.likelihoods.beta import Beta
+from keras_priors.likelihoods.categorical import Categorical
+from keras_priors.likelihoods.get import get
+from keras_priors.likelihoods.heteroscedastic_normal import HeteroscedasticNormal
+from keras_priors.likelihoods.laplace import Laplace
+from keras_priors.likelihoods.likelihood import Likelihood
+from keras_priors.likelihoods.negative_binomial import NegativeBinomial
+from keras_priors.likelihoods.normal import Normal
+from keras_priors.likelihoods.poisson import Poisson
+from keras_priors.likelihoods.student_t import StudentT
+
+__all__ = [
+    "Bernoulli",
+    "Beta",
+    "Categorical",
+    "HeteroscedasticNormal",
+    "Laplace",
+    "Likelihood",
+    "NegativeBinomial",
+    "Normal",
+    "Poisson",
+    "StudentT",
+    "get",
+]

@@ -1,0 +1,86 @@
+"""The negative binomial likelihood."""
+
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from keras_priors import backend
+from keras_priors._registration import register
+from keras_priors.likelihoods._elementwise import ElementwiseLikelihood
+from keras_priors.likelihoods._parameters import constant, positive
+
+
+@register
+class NegativeBinomial(ElementwiseLikelihood):
+    """Counts with the mean exp(f) that vary more than Poisson ones, f being the output.
+
+        log p(y | f) = sum_d [ y log(m / (m + r)) + r log(r / (m + r))
+                               + log Gamma(y + r) - log Gamma(r) - log(y!) ]        (nats)
+        m = exp(f),  r = total_count
+
+    The variance is m + m^2 / r: a small `total_count` is strong overdispersion, and as it grows
+    the counts become Poisson. The outputs are log means, as in regression on counts, and not the
+    logits f - log r that the distribution libraries take.
+
+    Args:
+        total_count: float or vector with one entry for each output, greater than 0, the inverse
+            dispersion r (the "size" of R, the `total_count` of TFP and PyTorch).
+        reduction, name, dtype: see `Likelihood`.
+
+    Shapes:
+        outputs (n, ..., d), log means; targets (n, ..., d), or (n, ...) where d is 1. A target
+        that is not 0, 1, 2 ... has no density: the loss is +inf.
+
+    Raises:
+        TypeError: `total_count` is not a number or a vector of numbers.
+        ValueError: `total_count` is not positive or does not fit the outputs, the target does
+            not fit the outputs, or `reduction="sum"`.
+
+    Example:
+        >>> import numpy as np
+        >>> import keras_priors as kp
+        >>> likelihood = kp.likelihoods.NegativeBinomial(total_count=1.0)   # geometric
+        >>> round(float(likelihood(np.array([2]), np.array([[0.0]]))), 4)   # 3 log 2
+        2.0794
+
+    References:
+        - Hilbe, 2011, Negative binomial regression, 2nd edition, section 8.2.
+    """
+
+    is_discrete = True
+    _parameters = ("total_count",)
+
+    def __init__(
+        self,
+        total_count: Any,
+        *,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(reduction=reduction, name=name, dtype=dtype)
+        self.total_count = positive("NegativeBinomial", "total_count", total_count)
+
+    def mean(self, outputs: Any) -> Any:
+        """exp(outputs)."""
+        return ops.exp(self._checked(outputs))
+
+    def variance(self, outputs: Any) -> Any:
+        """m + m^2 / total_count, with m the mean."""
+        mean = self.mean(outputs)
+        return mean + ops.square(mean) * constant(np.divide(1.0, self.total_count), mean.dtype)
+
+    def _inside_support(self, y: Any) -> Any:
+        return ops.logical_and(ops.isfinite(y), ops.logical_and(y >= 0.0, y == ops.floor(y)))
+
+    def _log_density(self, y: Any, outputs: Any) -> Any:
+        return self._distribution(outputs).log_prob(y)
+
+    def _distribution(self, outputs: Any) -> Any:
+        dtype = outputs.dtype
+        return backend.distribution(
+            "NegativeBinomial",
+            total_count=constant(self.total_count, dtype),
+            logits=outputs - constant(np.log(self.total_count), dtype),
+        )

@@ -1,0 +1,142 @@
+"""Likelihoods as losses of plain `fit`."""
+
+import keras
+import numpy as np
+import pytest
+from scipy import stats
+
+from keras_priors import likelihoods
+from tests.likelihoods._cases import BY_NAME, CASES, softplus
+
+every_case = pytest.mark.parametrize("case", CASES, ids=repr)
+
+
+def constant_model(width, activation=None):
+    """A model whose outputs are one bias each, whatever the inputs."""
+    inputs = keras.Input((1,))
+    outputs = keras.layers.Dense(width, kernel_initializer="zeros", activation=activation)(inputs)
+    return keras.Model(inputs, outputs)
+
+
+def fit_bias(likelihood, y, width, steps=300, rate=0.1):
+    model = constant_model(width)
+    model.compile(optimizer=keras.optimizers.Adam(rate), loss=likelihood)
+    x = np.zeros((len(y), 1))
+    model.fit(x, y, batch_size=len(y), epochs=steps, verbose=0)
+    return model.get_weights()[1]
+
+
+@every_case
+def test_fit_lowers_the_loss(case):
+    width = case.outputs.shape[-1]
+    activation = {"categorical-probs": "softmax", "bernoulli-probs": "sigmoid"}.get(case.name)
+    activation = "softplus" if case.name == "poisson-rate" else activation
+    model = constant_model(width, activation)
+    model.compile(optimizer=keras.optimizers.Adam(0.05), loss=case.likelihood)
+    y = np.tile(case.y, (4,) + (1,) * (case.y.ndim - 1))
+    history = model.fit(np.ones((len(y), 1)), y, batch_size=7, epochs=12, verbose=0)
+    losses = history.history["loss"]
+    assert np.all(np.isfinite(losses))
+    assert losses[-1] < losses[0]
+    # The loss that `evaluate` gives is the mean over observations, the last batch shorter.
+    outputs = model.predict(np.ones((len(y), 1)), verbose=0).astype("float64")
+    np.testing.assert_allclose(
+        model.evaluate(np.ones((len(y), 1)), y, batch_size=7, verbose=0),
+        -case.logpdf(y, outputs).mean(),
+        rtol=1e-4,
+    )
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "link"),
+    [
+        (likelihoods.Normal([0.5, 1.0, 2.0]), lambda b: b),
+        (likelihoods.Poisson(), np.exp),
+        (likelihoods.NegativeBinomial(2.0), np.exp),
+        (likelihoods.Bernoulli(), lambda b: 1 / (1 + np.exp(-b))),
+    ],
+    ids=repr,
+)
+def test_the_best_constant_is_the_mean_of_the_targets(likelihood, link):
+    case = BY_NAME["bernoulli" if isinstance(likelihood, likelihoods.Bernoulli) else "poisson"]
+    bias = fit_bias(likelihood, case.y, 3)
+    mean = case.y.mean(0)
+    # A label that is always the same has no best logit.
+    inside = (mean > 0) & (mean < 1) if case.name == "bernoulli" else mean > 0
+    assert inside.any()
+    np.testing.assert_allclose(link(bias)[inside], mean[inside], rtol=5e-3)
+
+
+def test_the_best_constant_of_a_laplace_is_the_median():
+    y = np.array([[0.0], [1.0], [1.2], [1.3], [50.0]])
+    np.testing.assert_allclose(fit_bias(likelihoods.Laplace(), y, 1, 400, 0.02), 1.2, atol=0.05)
+
+
+def test_an_outlier_does_not_drag_a_student_t():
+    y = np.array([[-0.1], [0.0], [0.1], [100.0]])
+    assert abs(fit_bias(likelihoods.StudentT(2.0, 0.1), y, 1)[0]) < 0.2
+
+
+def test_the_best_constant_logits_are_the_frequencies():
+    y = np.array([0, 0, 0, 1, 1, 2])
+    bias = fit_bias(likelihoods.Categorical(), y, 3)
+    softmax = np.exp(bias) / np.exp(bias).sum()
+    np.testing.assert_allclose(softmax, [1 / 2, 1 / 3, 1 / 6], rtol=5e-3)
+
+
+def test_the_heteroscedastic_normal_learns_mean_and_scale():
+    y = np.random.default_rng(0).normal(3.0, 2.0, size=(64, 2))
+    bias = fit_bias(likelihoods.HeteroscedasticNormal(), y, 4, steps=500)
+    np.testing.assert_allclose(bias[:2], y.mean(0), rtol=5e-3)
+    np.testing.assert_allclose(softplus(bias[2:]), y.std(0), rtol=5e-3)
+
+
+def test_the_beta_learns_mean_and_concentration():
+    y = np.random.default_rng(0).beta(2.0, 5.0, size=(256, 1))
+    a, b, _, _ = stats.beta.fit(y[:, 0], floc=0.0, fscale=1.0)
+    f, k = fit_bias(likelihoods.Beta(), y, 2, steps=500)
+    np.testing.assert_allclose(1 / (1 + np.exp(-f)), a / (a + b), rtol=5e-3)
+    np.testing.assert_allclose(softplus(k), a + b, rtol=2e-2)
+
+
+@pytest.mark.parametrize(
+    "policy", ["float32", "mixed_float16", "mixed_bfloat16", "float16", "bfloat16", "float64"]
+)
+@pytest.mark.parametrize("name", ["normal", "heteroscedastic", "categorical", "bernoulli-probs"])
+def test_dtype_policies(policy, name):
+    if (policy, keras.backend.backend()) == ("float64", "jax"):
+        pytest.skip("JAX has no float64 unless it is told")
+    case = BY_NAME[name]
+    keras.config.set_dtype_policy(policy)
+    activation = "sigmoid" if name == "bernoulli-probs" else None
+    model = constant_model(case.outputs.shape[-1], activation)
+    model.compile(optimizer=keras.optimizers.SGD(0.01), loss=case.likelihood)
+    x = np.zeros((len(case.y), 1))
+    model.fit(x, case.y, epochs=1, verbose=0)
+    outputs = model.predict(x, verbose=0).astype("float64")
+    np.testing.assert_allclose(
+        model.evaluate(x, case.y, verbose=0), -case.logpdf(case.y, outputs).mean(), rtol=1e-2
+    )
+    assert np.all(np.isfinite(model.get_weights()[1]))
+
+
+@pytest.mark.parametrize("floatx", ["float16", "float64"])
+def test_the_dtype_of_the_loss_is_floatx(floatx):
+    if (floatx, keras.backend.backend()) == ("float64", "jax"):
+        pytest.skip("JAX has no float64 unless it is told")
+    keras.config.set_floatx(floatx)
+    loss = likelihoods.Normal()([0.0], np.zeros((1, 1), floatx))
+    assert keras.backend.standardize_dtype(loss.dtype) == floatx
+
+
+@pytest.mark.parametrize("name", ["normal", "poisson", "negative-binomial", "beta", "categorical"])
+def test_under_xla(name):
+    if keras.backend.backend() == "torch":
+        pytest.skip("jit_compile on PyTorch needs a compiler on the machine")
+    case = BY_NAME[name]
+    model = constant_model(case.outputs.shape[-1])
+    model.compile(optimizer="sgd", loss=case.likelihood, jit_compile=True)
+    x = np.zeros((len(case.y), 1))
+    expected = -case.logpdf(case.y, np.zeros_like(case.outputs)).mean()
+    loss = model.fit(x, case.y, epochs=1, verbose=0).history["loss"]
+    np.testing.assert_allclose(loss, expected, rtol=1e-5)
