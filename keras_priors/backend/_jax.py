@@ -1,6 +1,7 @@
 """JAX: TFP's JAX substrate, `jax.jit`, a compiled loop over draws."""
 
 import contextlib
+import importlib
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -10,14 +11,17 @@ import jax
 
 from keras_priors.backend import _tfp
 
+_SUBSTRATE = "tensorflow_probability.substrates.jax"
+
 
 def _probability() -> Any:
     # Imported on first use: it takes seconds.
-    if "tensorflow_probability.substrates.jax" not in sys.modules:
+    found = sys.modules.get(_SUBSTRATE)
+    if found is None:
         _give_back_moved_name()
         with _without_tensorflow():
-            import tensorflow_probability.substrates.jax
-    return sys.modules["tensorflow_probability.substrates.jax"]
+            found = importlib.import_module(_SUBSTRATE)
+    return found
 
 
 @contextlib.contextmanager
@@ -82,7 +86,7 @@ def sample(value: Any, shape: tuple[int, ...], seed: Any) -> Any:
     """Draw from a native distribution; `seed` is a pair of uint32 words."""
     with warnings.catch_warnings():
         # TFP's gamma and Poisson samplers ask for float64 words, and get along without.
-        warnings.filterwarnings("ignore", message="Explicitly requested dtype float64")
+        warnings.filterwarnings("ignore", message="Explicitly requested dtype (float|int)64")
         return value.sample(shape, seed=seed)
 
 

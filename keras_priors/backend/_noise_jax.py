@@ -66,6 +66,25 @@ def _standard_normal(seed: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     return lax.bitcast_convert_type(bits, jnp.float32).reshape(shape)
 
 
+def _unfused_normal(seed: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    # A vector of noise is the bias of a layer, added to every row: fused into that addition, XLA
+    # would hash once for each row on the CPU (a W1 step of benchmarks/training_step.py then costs
+    # a third more). It does not fuse across a branch that only the running step can decide; the
+    # rare one negates the draw, which is a draw from the same distribution. On a GPU a branch
+    # would wait for the host.
+    def branch(seed: jax.Array) -> jax.Array:
+        return lax.cond(
+            seed[0] == np.uint32(consts.KEY_PARITY),
+            lambda: -_standard_normal(seed, shape),
+            lambda: _standard_normal(seed, shape),
+        )
+
+    def plain(seed: jax.Array) -> jax.Array:
+        return _standard_normal(seed, shape)
+
+    return lax.platform_dependent(seed, cpu=branch, default=plain)
+
+
 @functools.partial(jax.jit, static_argnums=1)
 def _random_signs(seed: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     words = _words(seed, math.prod(shape), consts.SIGN_STREAM)

@@ -1,5 +1,6 @@
 """TensorFlow: TFP distributions, `tf.function`, a compiled loop over draws."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -57,7 +58,10 @@ def sample(value: Any, shape: tuple[int, ...], seed: Any) -> Any:
 
 def compile_function(function: Callable[..., Any]) -> Callable[..., Any]:
     """A graph of a pure function of tensors, reused while shapes stay the same."""
-    return tf.function(function, autograph=False, reduce_retracing=True)  # type: ignore[no-any-return]
+    # TensorFlow counts traces by code object and warns at the fifth: a method of several objects
+    # would be counted as one. A partial is counted by itself.
+    own = functools.partial(function)
+    return tf.function(own, autograph=False, reduce_retracing=True)  # type: ignore[no-any-return]
 
 
 def map_draws(function: Callable[[Any], Any], elements: Any) -> Any:

@@ -39,4 +39,5 @@ def spread(owner: str, sample_weight: Any, y_pred: Any, dtype: str) -> Any:
         )
     while len(weight.shape) < len(shape):
         weight = ops.expand_dims(weight, axis=-1)
-    return ops.broadcast_to(weight, shape)
+    # A copy of its own: on PyTorch, Keras multiplies the mask into the weights it is given.
+    return ops.copy(ops.broadcast_to(weight, shape))

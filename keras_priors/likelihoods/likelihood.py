@@ -71,11 +71,9 @@ class Likelihood(keras.losses.Loss):
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """The loss: see the class."""
         y_true = ops.convert_to_tensor(y_true, dtype=self.dtype)
-        if sample_weight is not None:
-            sample_weight = spread(type(self).__name__, sample_weight, y_pred, self.dtype)
         # Keras multiplies by the weights in the end, and 0 * inf is NaN: `call` has to know them.
-        counted = self._weights(y_pred, y_pred, sample_weight)
-        return super().__call__((y_true, counted), y_pred, sample_weight)
+        counted = self._weights(y_pred, y_pred, self._spread(sample_weight, y_pred))
+        return super().__call__((y_true, counted), y_pred, self._spread(sample_weight, y_pred))
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """-log density of every observation, in nats."""
@@ -131,6 +129,11 @@ class Likelihood(keras.losses.Loss):
     @abstractmethod
     def _joint_log_density(self, y: Any, outputs: Any) -> Any:
         """Log density of every observation, from an aligned target; -inf outside the support."""
+
+    def _spread(self, sample_weight: Any, y_pred: Any) -> Any:
+        if sample_weight is None:
+            return None
+        return spread(type(self).__name__, sample_weight, y_pred, self.dtype)
 
     def _checked(self, outputs: Any) -> Any:
         """Outputs as a tensor of at least float32 with a last axis, refused where they misfit."""

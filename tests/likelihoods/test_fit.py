@@ -18,7 +18,7 @@ def constant_model(width, activation=None):
     return keras.Model(inputs, outputs)
 
 
-def fit_bias(likelihood, y, width, steps=300, rate=0.1):
+def fit_bias(likelihood, y, width, steps=200, rate=0.1):
     model = constant_model(width)
     model.compile(optimizer=keras.optimizers.Adam(rate), loss=likelihood)
     x = np.zeros((len(y), 1))
@@ -32,12 +32,13 @@ def test_fit_lowers_the_loss(case):
     activation = {"categorical-probs": "softmax", "bernoulli-probs": "sigmoid"}.get(case.name)
     activation = "softplus" if case.name == "poisson-rate" else activation
     model = constant_model(width, activation)
+    model.set_weights([np.zeros((1, width)), np.linspace(-1.0, 1.0, width)])
     model.compile(optimizer=keras.optimizers.Adam(0.05), loss=case.likelihood)
     y = np.tile(case.y, (4,) + (1,) * (case.y.ndim - 1))
+    before = model.evaluate(np.ones((len(y), 1)), y, verbose=0)
     history = model.fit(np.ones((len(y), 1)), y, batch_size=7, epochs=12, verbose=0)
-    losses = history.history["loss"]
-    assert np.all(np.isfinite(losses))
-    assert losses[-1] < losses[0]
+    assert np.all(np.isfinite(history.history["loss"]))
+    assert model.evaluate(np.ones((len(y), 1)), y, verbose=0) < before
     # The loss that `evaluate` gives is the mean over observations, the last batch shorter.
     outputs = model.predict(np.ones((len(y), 1)), verbose=0).astype("float64")
     np.testing.assert_allclose(
@@ -69,7 +70,7 @@ def test_the_best_constant_is_the_mean_of_the_targets(likelihood, link):
 
 def test_the_best_constant_of_a_laplace_is_the_median():
     y = np.array([[0.0], [1.0], [1.2], [1.3], [50.0]])
-    np.testing.assert_allclose(fit_bias(likelihoods.Laplace(), y, 1, 400, 0.02), 1.2, atol=0.05)
+    np.testing.assert_allclose(fit_bias(likelihoods.Laplace(), y, 1, 300, 0.02), 1.2, atol=0.05)
 
 
 def test_an_outlier_does_not_drag_a_student_t():
@@ -84,6 +85,7 @@ def test_the_best_constant_logits_are_the_frequencies():
     np.testing.assert_allclose(softmax, [1 / 2, 1 / 3, 1 / 6], rtol=5e-3)
 
 
+@pytest.mark.slow
 def test_the_heteroscedastic_normal_learns_mean_and_scale():
     y = np.random.default_rng(0).normal(3.0, 2.0, size=(64, 2))
     bias = fit_bias(likelihoods.HeteroscedasticNormal(), y, 4, steps=500)
@@ -91,6 +93,7 @@ def test_the_heteroscedastic_normal_learns_mean_and_scale():
     np.testing.assert_allclose(softplus(bias[2:]), y.std(0), rtol=5e-3)
 
 
+@pytest.mark.slow
 def test_the_beta_learns_mean_and_concentration():
     y = np.random.default_rng(0).beta(2.0, 5.0, size=(256, 1))
     a, b, _, _ = stats.beta.fit(y[:, 0], floc=0.0, fscale=1.0)
@@ -120,13 +123,14 @@ def test_dtype_policies(policy, name):
     assert np.all(np.isfinite(model.get_weights()[1]))
 
 
-@pytest.mark.parametrize("floatx", ["float16", "float64"])
-def test_the_dtype_of_the_loss_is_floatx(floatx):
-    if (floatx, keras.backend.backend()) == ("float64", "jax"):
-        pytest.skip("JAX has no float64 unless it is told")
+@pytest.mark.parametrize("floatx", ["float16", "float32"])
+def test_the_dtype_of_the_loss_is_that_of_keras_losses(floatx):
     keras.config.set_floatx(floatx)
-    loss = likelihoods.Normal()([0.0], np.zeros((1, 1), floatx))
-    assert keras.backend.standardize_dtype(loss.dtype) == floatx
+    y, outputs = np.zeros((1, 1)), np.zeros((1, 1))
+    for dtype in (None, "float16", "float32"):
+        loss = likelihoods.Normal(dtype=dtype)(y, outputs)
+        stock = keras.losses.MeanSquaredError(dtype=dtype)(y, outputs)
+        assert loss.dtype == stock.dtype
 
 
 @pytest.mark.parametrize("name", ["normal", "poisson", "negative-binomial", "beta", "categorical"])

@@ -201,7 +201,7 @@ def test_the_likelihood_of_a_compiled_model(loss):
 def test_the_likelihood_of_a_loaded_model(tmp_path):
     for loss in ("binary_crossentropy", kl.binary_crossentropy, kl.BinaryCrossentropy()):
         model = small_model()
-        model.compile(loss=loss)
+        model.compile("sgd", loss=loss)
         model.save(tmp_path / "model.keras")
         twin = keras.saving.load_model(tmp_path / "model.keras")
         assert repr(likelihood_of(twin)) == "Bernoulli(from_logits=False)"

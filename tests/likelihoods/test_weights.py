@@ -19,6 +19,13 @@ def test_weights_scale_observations(case):
         np.testing.assert_allclose(numpy(got), (WEIGHTS * losses).sum() / N, rtol=1e-5)
 
 
+def test_the_weights_of_the_user_are_left_alone():
+    weights = keras.ops.convert_to_tensor(f32(WEIGHTS))
+    case = BY_NAME["normal"]
+    case.likelihood(f32(case.y), f32(case.outputs), sample_weight=weights)
+    np.testing.assert_array_equal(numpy(weights), f32(WEIGHTS))
+
+
 @every_case
 def test_an_observation_of_weight_zero_may_hold_anything(case):
     y = f32(case.y).copy()

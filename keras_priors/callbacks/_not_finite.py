@@ -1,0 +1,101 @@
+"""The error for a loss or a penalty that is not finite: what is to blame, and the way out."""
+
+from typing import Any
+
+import numpy as np
+
+from keras_priors.callbacks._penalties import Penalty, to_numpy
+from keras_priors.priors.prior import Prior
+
+_DIVERGED = (
+    "Lower the learning rate, set `clipnorm` on the optimizer, or begin from smaller weights."
+)
+
+
+def not_finite(items: list[Penalty], values: np.ndarray, loss: float | None) -> ValueError:
+    """The error to raise.
+
+    Args:
+        items: the penalties of the model.
+        values: their values now.
+        loss: the loss that Keras reported, or None.
+    """
+    lines = [
+        _describe(item, value)
+        for item, value in zip(items, values, strict=True)
+        if not np.isfinite(value)
+    ]
+    found = "" if loss is None else f"The loss became {loss}. "
+    if lines:
+        return ValueError("Training was stopped. " + found + " ".join(lines))
+    bounded = [item for item in items if _unguarded(item)]
+    if bounded:
+        # The step after the bad batch may have brought the weight back.
+        names = " ".join(_constrain(item) for item in bounded)
+        return ValueError(
+            f"Training was stopped. {found}All penalties are finite now, but these weights can "
+            f"leave the support of their prior: {names}"
+        )
+    return ValueError(
+        f"Training was stopped. {found}All penalties of priors and KLs are finite, so it is the "
+        "negative log-likelihood: see that inputs and targets are finite and that the targets "
+        f"fit the likelihood. {_DIVERGED}"
+    )
+
+
+def _describe(item: Penalty, value: float) -> str:
+    prior = _prior(item)
+    weight = np.asarray(to_numpy(item.variable))
+    path = item.variable.path
+    if not np.all(np.isfinite(weight)):
+        return (
+            f"{path} has {np.sum(~np.isfinite(weight))} of {weight.size} elements that are not "
+            f"finite: training diverged. {_DIVERGED}"
+        )
+    if prior is not None and _has_bounds(prior) and _is_point(item):
+        low, high = prior.support
+        outside = np.sum((weight < np.asarray(low)) | (weight > np.asarray(high)))
+        if outside:
+            return (
+                f"{path} has {outside} of {weight.size} elements outside the support of its "
+                f"prior {prior!r}, where the penalty is +inf (they range from {weight.min():.4g} "
+                f"to {weight.max():.4g}). {_constrain(item)}"
+            )
+    return (
+        f"The {'KL' if item.kind == 'kl' else 'penalty'} of {path} is {value}, with "
+        f"{item.regularizer if prior is None else prior!r}. {_DIVERGED}"
+    )
+
+
+def _constrain(item: Penalty) -> str:
+    name = item.variable.name
+    name = name.removesuffix("_loc") if item.kind == "kl" else name
+    layer = item.variable.path.rpartition("/")[0]
+    return (
+        f"Give {layer} `{name}_constraint=prior.constraint()` and "
+        f"`{name}_initializer=prior.initializer()`, with prior = {_prior(item)!r}."
+    )
+
+
+def _prior(item: Penalty) -> Any:
+    prior = item.regularizer.prior if item.kind == "kl" else item.regularizer
+    return prior if isinstance(prior, Prior) else None
+
+
+def _is_point(item: Penalty) -> bool:
+    return item.kind != "kl" or item.regularizer.posterior.support == "point"
+
+
+def _has_bounds(prior: Prior) -> bool:
+    low, high = prior.support
+    return bool(np.any(np.isfinite(low)) or np.any(np.isfinite(high)))
+
+
+def _unguarded(item: Penalty) -> bool:
+    prior = _prior(item)
+    return (
+        prior is not None
+        and _has_bounds(prior)
+        and _is_point(item)
+        and item.variable.constraint is None
+    )

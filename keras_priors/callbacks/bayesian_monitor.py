@@ -1,0 +1,211 @@
+"""What the loss is made of, epoch by epoch."""
+
+import math
+import warnings
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_priors.callbacks._annealed_weight import annealed_weight, set_annealed_weight
+from keras_priors.callbacks._check_num_data import check_num_data
+from keras_priors.callbacks._epoch_record import EpochRecord
+from keras_priors.callbacks._not_finite import not_finite
+from keras_priors.callbacks._penalties import Penalties, to_numpy
+from keras_priors.callbacks._prepare_followers import prepare_followers
+from keras_priors.models._find_priors import all_layers
+from keras_priors.priors._unset_num_data import unset_names, warn_unset
+
+
+class BayesianMonitor(keras.callbacks.Callback):
+    """Logs the terms of the loss beside it: likelihood, KL, prior and ELBO.
+
+    In nats per observation, for training and, with the prefix `val_`, for validation:
+
+        nll            mean_i -log p(y_i | x_i, w), what is left of `loss` without penalties
+        kl             sum over variational layers of KL(q‖p) / num_data
+        neg_log_prior  sum over weights with a prior as regularizer of -log p(w) / num_data
+        elbo           -(nll + kl + neg_log_prior)
+
+    so that loss = nll + kl_weight * kl + neg_log_prior. `kl` is there only where the model has
+    variational layers, `neg_log_prior` only where it has priors on plain weights. A weight of a
+    variational layer with a `Delta` posterior counts as `kl`. For a model with priors alone, `elbo`
+    is the log joint density per observation, up to the sign the objective of the MAP.
+
+    Put it first in `callbacks`: Keras hands one dict of logs to each callback in turn, so
+    `EarlyStopping(monitor="val_nll")`, `ModelCheckpoint`, `TensorBoard` and `CSVLogger` see these
+    values if they come later (their `mode` is set where it is "auto"). `History` always does.
+    In `evaluate(callbacks=[monitor])` the progress bar and later callbacks show them; what
+    `evaluate` returns is made before, so they are kept in `monitor.evaluation`.
+
+    What the values mean:
+        - `nll` is a negative log-likelihood if the compiled loss is one.
+        - Validation is exact, since weights stand still. Only a KL without closed form is an
+          average over draws here as in the loss, and its noise then enters `nll`.
+        - `loss` of training is a mean over batches while the weights move. The penalties are
+          evaluated at up to about 32 batches of an epoch and averaged in the same way, linearly
+          interpolated in between: exact for epochs of 32 batches or fewer.
+        - `kl` and `elbo` hold the whole KL, also while `KLAnnealing` gives it less weight.
+        - Other regularizers (`keras.regularizers.L2`) are part of `loss` and of none of these.
+          What layers add by `add_loss` or `activity_regularizer` depends on the data and cannot
+          be told from the likelihood: it stays in `nll`, with a warning.
+        - The draws of a fit are the same with and without this callback.
+
+    It also watches over the fit:
+        - Where `num_data` was not given it warns when `fit` begins, by name.
+        - After the first epoch it warns where `num_data` differs from the samples seen. With a
+          time axis in the outputs of the model, where an observation is a step, any number from the
+          samples to their steps is right.
+        - Where the loss or a penalty is not finite it stops training with an error that names the
+          weight, and, for a weight outside the bounded support of its prior, the constraint.
+
+    Args:
+        check_num_data: boolean, whether to compare `num_data` with the samples of the first
+            epoch. Defaults to True.
+
+    Raises:
+        ValueError: at `fit`, where a callback that monitors these values comes before it, or a
+            loss or a penalty is not finite.
+
+    Example:
+        >>> import keras, numpy as np
+        >>> import keras_priors as kp
+        >>> prior = kp.NormalPrior(0, 1, num_data=8)
+        >>> dense = keras.layers.Dense(1, kernel_regularizer=prior)
+        >>> model = keras.Sequential([keras.Input((2,)), dense])
+        >>> model.compile(optimizer="sgd", loss="mse")
+        >>> x, y = np.ones((8, 2), "float32"), np.ones((8, 1), "float32")
+        >>> monitor = kp.callbacks.BayesianMonitor()
+        >>> logs = model.fit(x, y, epochs=2, callbacks=[monitor], verbose=0).history
+        >>> sorted(logs)
+        ['elbo', 'loss', 'neg_log_prior', 'nll']
+        >>> bool(np.allclose(logs["loss"], np.add(logs["nll"], logs["neg_log_prior"])))
+        True
+
+    References:
+        - Blundell et al., 2015, Weight uncertainty in neural networks, arXiv:1505.05424, eq. 1-2.
+    """
+
+    def __init__(self, *, check_num_data: bool = True) -> None:
+        super().__init__()
+        self.check_num_data = check_num_data
+        self.evaluation: dict[str, float] = {}
+        """The values of the last evaluation, without prefix."""
+
+        self._penalties = Penalties()
+        self._record = EpochRecord(None)
+        self._means: tuple[np.ndarray, np.ndarray] | None = None
+        self._steps: int | None = None
+        self._samples = 0
+        self._begin = 0
+        self._first_epoch = True
+        self._owner: Any = None
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """See to the other callbacks, and to priors without `num_data`."""
+        prepare_followers(self)
+        self._owner = self.model
+        self._steps = (self.params or {}).get("steps")
+        self._first_epoch = True
+        set_annealed_weight(self._owner, None)
+        if unset_names(self._owner):
+            warn_unset(self)
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Begin a record of the epoch."""
+        self._record = EpochRecord(self._steps)
+        self._means = None
+        self.evaluation = {}
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Evaluate the penalties at some batches."""
+        self._begin = batch
+        if self._record.is_due(batch):
+            self._note_penalties(batch)
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """See that the loss is finite."""
+        self._record.batches = batch + 1 if self._steps is None else min(batch + 1, self._steps)
+        weight = annealed_weight(self._owner)
+        if weight is not None:
+            self._record.add_annealed(self._begin, weight)
+        loss = (logs or {}).get("loss", 0.0)
+        if not math.isfinite(loss):
+            self._penalties.collect(self.model)
+            raise not_finite(self._penalties.items, self._penalties.evaluate(), loss)
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        """End the record of the epoch: validation will reset the metrics."""
+        self._end_epoch()
+
+    def on_test_end(self, logs: Any = None) -> None:
+        """Take the loss of an evaluation apart."""
+        if logs is None or "loss" not in logs:
+            return
+        self._penalties.collect(self.model)
+        values = self._penalties.evaluate()
+        weighted = values * self._penalties.kl_weights()
+        self.evaluation = self._terms(logs["loss"], values, weighted)
+        logs.update(self.evaluation)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Add the terms to the logs."""
+        self._end_epoch()
+        if logs is not None and self._means is not None and "loss" in logs:
+            logs.update(self._terms(logs["loss"], *self._means))
+        if logs is not None and "val_loss" in logs:
+            logs.update({f"val_{name}": value for name, value in self.evaluation.items()})
+        if self._first_epoch:
+            self._first_epoch = False
+            self._check_first_epoch()
+        if self._steps is None:
+            self._steps = self._record.batches
+
+    def _note_penalties(self, batch: int) -> None:
+        model = self.model
+        if not model.built:
+            return  # a model that TensorFlow builds in its first step
+        self._penalties.collect(model)
+        values = self._penalties.evaluate()
+        if not np.all(np.isfinite(values)):
+            raise not_finite(self._penalties.items, values, None)
+        self._record.add(batch, self._samples_seen(), values, self._penalties.kl_weights())
+
+    def _end_epoch(self) -> None:
+        if self._means is None and self._record.batches > 0:
+            self._note_penalties(self._record.batches)
+            self._samples = round(self._samples_seen())
+            self._means = self._record.means(self._penalties.is_kind("kl"))
+
+    def _samples_seen(self) -> float:
+        # The first metric of a compiled model is the mean of its loss, which counts samples.
+        tracker = next(iter(self._owner.metrics), None)
+        if not isinstance(tracker, keras.metrics.Mean):
+            return 0.0
+        return float(to_numpy(tracker.count))
+
+    def _terms(self, loss: float, values: np.ndarray, weighted: np.ndarray) -> dict[str, float]:
+        terms = {"nll": float(loss - weighted.sum())}
+        for kind in ("kl", "neg_log_prior"):
+            chosen = self._penalties.is_kind(kind)
+            if chosen.any():
+                terms[kind] = float(values[chosen].sum())
+        terms["elbo"] = -sum(terms.values())
+        return terms
+
+    def _check_first_epoch(self) -> None:
+        model = self.model
+        whole = self._steps is None or self._record.batches == self._steps
+        if self.check_num_data and whole and self._samples > 0:
+            check_num_data(model, self._penalties.items, self._samples)
+        # `model.losses` would evaluate the regularizers, with the draws of the fit.
+        added = [layer.name for layer in all_layers(model) if layer._losses or layer._loss_ids]
+        if added:
+            warnings.warn(
+                f"{added} add losses of their own (`add_loss`, `activity_regularizer`) that depend "
+                "on the data: they are contained in `nll`, which is then not the negative "
+                "log-likelihood alone. Give the likelihood to `compile(metrics=[...])` too, to see "
+                "it apart.",
+                UserWarning,
+                stacklevel=2,
+            )

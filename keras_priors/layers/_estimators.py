@@ -1,0 +1,95 @@
+"""How a draw from the posterior of kernel and bias enters a linear layer.
+
+All three are unbiased for the expected loss. They differ in the variance of its gradient and in
+cost: a shared draw needs one normal for each weight, local reparameterization one for each output
+and a second product, flipout one for each weight, a sign for each input and output, and a second
+product.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_priors import backend
+from keras_priors.layers._linear_op import LinearOp
+from keras_priors.posteriors.posterior import Posterior
+
+Estimate = Callable[[LinearOp, Any, Posterior, Posterior | None, Any], Any]
+
+
+def reparameterization(
+    op: LinearOp, x: Any, kernel: Posterior, bias: Posterior | None, seed: Any
+) -> Any:
+    """One draw of the weights for all rows (Kingma and Welling, 2014; Blundell et al., 2015)."""
+    y = op(x, ops.cast(kernel.sample(seed), x.dtype))
+    return y if bias is None else y + ops.cast(bias.sample(backend.fold_in(seed, 64)), y.dtype)
+
+
+def local_reparameterization(
+    op: LinearOp, x: Any, kernel: Posterior, bias: Posterior | None, seed: Any
+) -> Any:
+    """A draw of each row's outputs (Kingma, Salimans and Welling, 2015, equation 6)."""
+    y = op(x, ops.cast(kernel.mean(), x.dtype))
+    if bias is None:
+        return y + kernel.output_noise(op, x, seed)
+    y = y + ops.cast(bias.mean(), y.dtype)
+    if kernel.independent and bias.independent:
+        # Variances of independent normals add up: one noise does for both.
+        return y + op.local_noise(x, kernel.variance(), seed, bias.variance())
+    y = y + kernel.output_noise(op, x, seed)
+    return y + _centred(bias, backend.fold_in(seed, 64), y.dtype)
+
+
+def flipout(op: LinearOp, x: Any, kernel: Posterior, bias: Posterior | None, seed: Any) -> Any:
+    """One draw, its signs flipped by row (Wen et al., 2018, equation 4)."""
+    y = op(x, ops.cast(kernel.mean(), x.dtype))
+    dtype = keras.backend.standardize_dtype(x.dtype)
+    sign_in = backend.random_signs(op.input_signs_shape(x), backend.fold_in(seed, 65), dtype)
+    sign_out = backend.random_signs(op.output_signs_shape(y), backend.fold_in(seed, 66), dtype)
+    perturbation = op(x * sign_in, _centred(kernel, seed, x.dtype))
+    if bias is None:
+        return y + perturbation * sign_out
+    y = y + ops.cast(bias.mean(), y.dtype)
+    bias_noise = _centred(bias, backend.fold_in(seed, 64), y.dtype)
+    if bias.sign_symmetric:
+        return y + (perturbation + bias_noise) * sign_out
+    return y + perturbation * sign_out + bias_noise
+
+
+def _centred(posterior: Posterior, seed: Any, dtype: Any) -> Any:
+    return ops.cast(posterior.sample(seed) - posterior.mean(), dtype)
+
+
+ESTIMATORS: dict[str, Estimate] = {
+    "reparameterization": reparameterization,
+    "local_reparameterization": local_reparameterization,
+    "flipout": flipout,
+}
+
+
+def check_estimator(owner: str, name: Any) -> str:
+    """`name` if it is an estimator."""
+    if name not in ESTIMATORS:
+        raise ValueError(
+            f"`estimator` of {owner} must be one of {sorted(ESTIMATORS)}. "
+            f"Received: estimator={name!r}."
+        )
+    return str(name)
+
+
+def check_family(owner: str, estimator: str, kernel: Posterior) -> None:
+    """Refuse an estimator that the kernel's posterior family does not have."""
+    if estimator == "local_reparameterization" and not kernel.has_output_noise:
+        raise ValueError(
+            f'estimator="local_reparameterization" of {owner} needs a posterior whose outputs '
+            "are cheap to draw: MeanFieldNormal, LowRankNormal, MatrixNormal or Delta. "
+            f'Received: {kernel!r}. Use estimator="reparameterization" with it.'
+        )
+    if estimator == "flipout" and not kernel.sign_symmetric:
+        raise ValueError(
+            f'estimator="flipout" of {owner} needs a posterior that is unchanged when signs are '
+            "flipped element by element: MeanFieldNormal or Delta. "
+            f'Received: {kernel!r}. Use estimator="reparameterization" with it.'
+        )

@@ -1,0 +1,46 @@
+"""The KL of one weight, as the regularizer of its first variable."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import keras
+from keras import ops
+
+from keras_priors.posteriors.posterior import Posterior
+from keras_priors.priors._unset_num_data import warn_unset
+from keras_priors.priors.prior import Prior
+
+if TYPE_CHECKING:
+    from keras_priors.layers.variational_layer import VariationalLayer
+
+
+class KLPenalty:
+    """kl_weight * KL(q‖p) / num_data, in nats per observation.
+
+    It hangs on a weight, not on `add_loss`: Keras calls the regularizer of each trained variable
+    once for each loss, however often its layer was called, on every backend.
+    """
+
+    def __init__(self, layer: VariationalLayer, posterior: Posterior, prior: Prior) -> None:
+        self.layer = layer
+        self.posterior = posterior
+        self.prior = prior
+
+    @property
+    def num_data(self) -> int | None:
+        """The layer's `num_data`, else that of the prior."""
+        return self.layer.num_data or self.prior.num_data
+
+    def kl(self) -> Any:
+        """KL(q‖p) in nats, summed over the tensor."""
+        return self.posterior.kl(
+            self.prior, seed=self.layer.seed_generator, num_samples=self.layer.kl_samples
+        )
+
+    def __call__(self, w: Any) -> Any:
+        if self.num_data is None:
+            warn_unset(self)
+        weight = ops.convert_to_tensor(self.layer.kl_weight) / (self.num_data or 1)
+        kl = self.kl()
+        return ops.cast(ops.cast(weight, kl.dtype) * kl, keras.config.floatx())

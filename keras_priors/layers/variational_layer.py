@@ -1,0 +1,145 @@
+"""The base class of all variational layers."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_priors.layers._inside_support import InsideSupport
+from keras_priors.layers._kl_penalty import KLPenalty
+from keras_priors.layers._weight_draws import active_draws
+from keras_priors.posteriors._check_support import check_support
+from keras_priors.posteriors.posterior import Posterior
+from keras_priors.priors._parameters import whole_number
+from keras_priors.priors.prior import Prior
+
+
+class VariationalLayer(keras.layers.Layer):
+    """A layer with posteriors over some of its weights. Abstract.
+
+    A subclass calls `add_posterior` in `build` where a plain layer calls `add_weight`, and asks
+    `draws(training)` in `call` whether to draw. Everything else is here: variables that stay in
+    float32, the KL in the loss, seeds, `num_data`, `kl_weight`.
+
+    Args:
+        num_data: integer or None, number of observations whose mean is the loss; see
+            `keras_priors.set_num_data`. Defaults to None.
+        kl_samples: integer, draws for a KL that has no closed form. Defaults to 1.
+        seed: integer or None, seed of the layer's draws. Defaults to None.
+        **kwargs: those of `keras.layers.Layer` (`name`, `dtype`, `trainable`, ...).
+    """
+
+    def __init__(
+        self,
+        *,
+        num_data: int | None = None,
+        kl_samples: int = 1,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.num_data = num_data
+        self.kl_samples = whole_number(type(self).__name__, "kl_samples", kl_samples)
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        self._kl_penalties: list[KLPenalty] = []
+
+    @property
+    def num_data(self) -> int | None:
+        """Number of observations whose mean is the loss, or None."""
+        return self._num_data
+
+    @num_data.setter
+    def num_data(self, value: int | None) -> None:
+        self._num_data = (
+            None if value is None else whole_number(type(self).__name__, "num_data", value)
+        )
+
+    def add_posterior(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        *,
+        initializer: Any,
+        posterior: Posterior,
+        prior: Prior,
+        constraint: Any = None,
+    ) -> Posterior:
+        """Create a posterior over a weight; the counterpart of `add_weight`.
+
+        Args:
+            name: name of the weight; its variables are `{name}_loc` and so on.
+            shape: shape of the weight.
+            initializer: Keras initializer of the mean.
+            posterior: the family; a copy is built.
+            prior: the prior.
+            constraint: Keras constraint on a point estimate; defaults to the prior's own.
+
+        Returns:
+            The built posterior.
+        """
+        prior.check_shape(tuple(shape))
+        posterior = posterior.copy()
+        check_support(posterior, prior)
+        if posterior.support == "point":
+            constraint = prior.constraint() if constraint is None else constraint
+            initializer = InsideSupport(initializer, prior)
+        elif constraint is not None:
+            raise ValueError(
+                f"`{name}_constraint` of {type(self).__name__} keeps a point estimate inside a "
+                f'set; draws from {posterior!r} would leave it. Use {name}_posterior="delta", or '
+                f'a prior and a posterior with that support ({name}_posterior="log_normal").'
+            )
+        penalty = KLPenalty(self, posterior, prior)
+
+        def add_weight(part: str, part_shape: tuple[int, ...], init: Any) -> Any:
+            first = part == "loc"
+            return self.add_weight(
+                name=f"{name}_{part}",
+                shape=part_shape,
+                initializer=init,
+                # The sum of a KL overflows float16, and 1e-3 updates are lost in it.
+                dtype="float64" if self.variable_dtype == "float64" else "float32",
+                autocast=False,
+                regularizer=penalty if first else None,
+                constraint=constraint if first else None,
+            )
+
+        posterior.build(add_weight, tuple(shape), initializer)
+        self._kl_penalties.append(penalty)
+        return posterior
+
+    def add_kl_weight(self) -> None:
+        """Create the factor that `keras_priors.callbacks.KLAnnealing` moves; 1 by itself."""
+        self.kl_weight = self.add_weight(
+            name="kl_weight",
+            shape=(),
+            initializer="ones",
+            dtype="float32",
+            autocast=False,
+            trainable=False,
+        )
+
+    def weight(self, posterior: Posterior) -> Any:
+        """The weight at prediction: its one draw inside `keras_priors.predict`, else its mean."""
+        scope = active_draws()
+        drawn = posterior.mean() if scope is None else scope.draw(posterior)
+        return ops.cast(drawn, self.compute_dtype)
+
+    def draws(self, training: bool | None) -> bool:
+        """Whether this call draws afresh: in training, and not inside `keras_priors.predict`."""
+        return bool(training) and active_draws() is None
+
+    def kl(self) -> Any:
+        """KL(q‖p) of all weights of this layer in nats, a scalar."""
+        return sum((penalty.kl() for penalty in self._kl_penalties), start=np.float32(0.0))
+
+    def get_config(self) -> dict[str, Any]:
+        """Constructor arguments."""
+        return {
+            **super().get_config(),
+            "num_data": self.num_data,
+            "kl_samples": self.kl_samples,
+            "seed": self.seed,
+        }

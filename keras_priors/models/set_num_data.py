@@ -1,0 +1,110 @@
+"""Tell a whole model how many observations it is trained on."""
+
+from typing import Any
+
+import keras
+
+from keras_priors.models._count_observations import count_observations
+from keras_priors.models._find_priors import all_models, find_owners
+
+
+def set_num_data(model: keras.Model, data: Any) -> int:
+    """Set `num_data` of every prior and every variational layer of a model.
+
+    The loss that `fit` then minimizes is, up to a constant, the negative log posterior (with
+    variational layers the negative evidence lower bound) per observation:
+
+        loss = mean_i -log p(y_i | x_i, w)  +  (kl_weight / num_data) * (-log p(w) or KL(q‖p))
+
+    Call it before `fit`, and again when the amount of data changes: functions that are traced
+    already are made anew and take the new value, also in the midst of a `fit`. The value is
+    saved with the model, in the configs of its priors and layers.
+
+    Priors are found on the weights and on the attributes of all layers of functional, sequential,
+    subclassed and nested models, inside wrappers and RNN cells too. Of a model that is not built
+    yet, those that its layers hold already.
+
+    Args:
+        model: the `keras.Model`.
+        data: the training data, or their number. One of
+            - an integer of at least 1;
+            - an array or tensor, or a dict, list or tuple of such (`x_train` or
+              `(x_train, y_train)`): the length of the first axis, which must be one;
+            - a `tf.data.Dataset`: the observations in its batches. As in `fit`, an element is a
+              batch and its first axis the batch axis, unless its components are scalars or have
+              first axes of different lengths: then each element is an observation. Where batches
+              are not known to be equally long, the dataset is read once, from beginning to end;
+            - a `keras.utils.PyDataset`: every batch is loaded once and counted;
+            - a `torch.utils.data.DataLoader`: the observations of one epoch, from its sampler,
+              without an incomplete last batch if it is dropped. Only if an `IterableDataset` is
+              behind it is it read once.
+
+            Not the validation data: of `fit(x, y, validation_split=0.2)` pass the 80 percent.
+
+    Returns:
+        The integer that was set.
+
+    Where a likelihood has a time axis, its mean runs over steps, and `num_data` counts the
+    unmasked steps of all sequences, not the sequences. Pass the integer:
+    `set_num_data(model, int(mask.sum()))`, or `len(x) * num_steps` without a mask.
+
+    A prior object that two models share is set for both, but only the functions of `model` and of
+    the models within it are made anew. What no config holds is not saved: a prior put on a
+    variable of a built layer by `variable.regularizer = prior` alone, and a prior that a custom
+    layer or a subclassed model makes for itself or does not return from `get_config`. Call
+    `set_num_data` again after loading such a model.
+
+    Raises:
+        TypeError: `model` is not a model, or `data` is none of the above.
+        ValueError: the model holds no prior and no variational layer, the number is below 1, the
+            arrays differ in length, or the data have no end.
+
+    Example:
+        >>> import keras, numpy as np
+        >>> import keras_priors as kp
+        >>> model = keras.Sequential([
+        ...     keras.Input((4,)),
+        ...     keras.layers.Dense(8, kernel_regularizer=kp.NormalPrior(0, 1)),
+        ...     kp.VariationalDense(3),
+        ... ])
+        >>> x_train = np.zeros((150, 4), "float32")
+        >>> kp.set_num_data(model, x_train)
+        150
+        >>> model.layers[0].kernel_regularizer.num_data, model.layers[1].num_data
+        (150, 150)
+    """
+    if not isinstance(model, keras.Model):
+        raise TypeError(
+            "`model` must be a keras.Model. "
+            f"Received: {model!r} of type {type(model).__name__}. "
+            "For a single prior or layer write `prior.num_data = 60000`."
+        )
+    num_data = count_observations(data)
+    owners = find_owners(model)
+    if not owners:
+        raise ValueError(_nothing_found(model))
+    for owner in owners:
+        owner.num_data = num_data
+    for one in all_models(model):
+        # A traced function has the old value built in.
+        if one.train_function is not None:
+            one.make_train_function(force=True)
+        if one.test_function is not None:
+            one.make_test_function(force=True)
+    return num_data
+
+
+def _nothing_found(model: keras.Model) -> str:
+    rule = "`set_num_data` needs a model with priors or variational layers. "
+    if not model.built:
+        return (
+            rule + f"Received: {model.name}, which is not built yet and whose layers hold none. "
+            "If they come with its weights, build it first (`model.build(input_shape)`, or call it "
+            "on a batch); else add one, as below, before you build it:\n"
+            "    keras.layers.Dense(10, kernel_regularizer=keras_priors.NormalPrior(0, 1))"
+        )
+    return (
+        rule + f"Received: {model.name}, in which none was found. Add one, for example\n"
+        "    keras.layers.Dense(10, kernel_regularizer=keras_priors.NormalPrior(0, 1))\n"
+        "or write `keras_priors.VariationalDense` for `keras.layers.Dense`."
+    )

@@ -1,0 +1,102 @@
+"""The full-covariance normal posterior."""
+
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from keras_priors import backend
+from keras_priors._registration import register
+from keras_priors.posteriors._normal_entropy import normal_entropy
+from keras_priors.posteriors._scale import checked_initial_scale, initial_scale_for
+from keras_priors.posteriors._triangular import (
+    TriangularInitializer,
+    log_det_triangular,
+    triangular,
+)
+from keras_priors.posteriors.posterior import AddWeight, Posterior
+
+MAX_SIZE = 16384
+
+
+@register
+class FullNormal(Posterior):
+    """A normal with a full covariance L Lᵀ over the flattened weight.
+
+    L is lower triangular with a softplus diagonal. Its variable has size^2 elements, so this is
+    for small weights; above 16384 elements (1 GiB) it is refused.
+
+    Args:
+        initial_scale: float, the standard deviation to start with (independent elements).
+            Defaults to None: as `MeanFieldNormal`.
+
+    Raises:
+        ValueError: `initial_scale` is not positive, or (when the layer is built) the weight is
+            too large.
+
+    Example:
+        >>> import keras_priors as kp
+        >>> layer = kp.VariationalDense(1, kernel_posterior="full")
+        >>> layer.build((None, 3))
+        >>> tuple(layer.kernel_posterior.covariance().shape)
+        (3, 3)
+
+    References:
+        - Kucukelbir et al., 2017, Automatic differentiation variational inference, section 2.4,
+          arXiv:1603.00788.
+    """
+
+    _parameters = ("initial_scale",)
+
+    def __init__(self, initial_scale: float | None = None) -> None:
+        self.initial_scale = checked_initial_scale("FullNormal", initial_scale)
+
+    def build(self, add_weight: AddWeight, shape: tuple[int, ...], initializer: Any) -> None:
+        """Create `loc` of the weight's shape and `scale_tril` of shape (size, size)."""
+        self.shape = tuple(shape)
+        if self.size > MAX_SIZE:
+            raise ValueError(
+                f"FullNormal holds a matrix of size^2 and is meant for weights of at most "
+                f"{MAX_SIZE} elements. Received: a weight of shape {self.shape}, "
+                f"{self.size} elements. Use LowRankNormal(rank=...), MatrixNormal or "
+                "MeanFieldNormal."
+            )
+        scale = initial_scale_for(self.shape, self.initial_scale)
+        self.loc = add_weight("loc", shape, initializer)
+        self.scale_tril = add_weight(
+            "scale_tril", (self.size, self.size), TriangularInitializer(scale)
+        )
+
+    def mean(self) -> Any:
+        """Mean of q: `loc`."""
+        return ops.cast(self.loc, self.dtype)
+
+    def covariance(self) -> Any:
+        """Covariance of the flattened weight, shape (size, size)."""
+        scale = triangular(self.scale_tril)
+        return ops.matmul(scale, ops.transpose(scale))
+
+    def variance(self) -> Any:
+        """Diagonal of the covariance, in the weight's shape."""
+        scale = triangular(self.scale_tril)
+        return ops.reshape(ops.sum(ops.square(scale), axis=1), self.shape)
+
+    def sample(self, seed: Any = None) -> Any:
+        """loc + L e."""
+        noise = backend.standard_normal((self.size, 1), backend.as_seed(seed), self.dtype)
+        return self.loc + ops.reshape(ops.matmul(triangular(self.scale_tril), noise), self.shape)
+
+    def distribution(self) -> Any:
+        """A native multivariate normal over the flattened weight, shape (size,)."""
+        return backend.distribution(
+            "MultivariateNormalTriL",
+            loc=ops.reshape(self.mean(), (self.size,)),
+            scale_tril=triangular(self.scale_tril),
+        )
+
+    def entropy(self) -> Any:
+        """log|L| + (size / 2) log(2 pi e) nats."""
+        return normal_entropy(log_det_triangular(self.scale_tril), self.size)
+
+    def _event_shape(self) -> tuple[int, ...]:
+        return (int(np.prod(self.shape)),)

@@ -1,0 +1,96 @@
+"""The mean-field log-normal posterior, for positive weights."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_priors import backend
+from keras_priors._registration import register
+from keras_priors.posteriors._normal_entropy import normal_entropy
+from keras_priors.posteriors._scale import checked_initial_scale, log_softplus, softplus_inverse
+from keras_priors.posteriors.posterior import AddWeight, Posterior
+from keras_priors.priors.log_normal_prior import LogNormalPrior
+from keras_priors.priors.normal_prior import NormalPrior
+
+
+@register
+class LogNormal(Posterior):
+    """Independent log-normals: log w_i ~ N(loc_i, softplus(rho_i)^2), for priors on w > 0.
+
+    The median of q starts at the absolute value of what the layer's initializer gives (at
+    1e-3 where that is smaller), because a zero or negative start has no logarithm.
+
+    Args:
+        initial_scale: float, the standard deviation of log w to start with. Defaults to None,
+            which is 0.1: a start within about 10% of the median.
+
+    Raises:
+        ValueError: `initial_scale` is not positive.
+
+    Example:
+        >>> import keras_priors as kp
+        >>> layer = kp.VariationalDense(
+        ...     3, kernel_prior=kp.HalfNormalPrior(1.0), kernel_posterior="log_normal")
+        >>> layer.build((None, 2))
+        >>> bool((layer.kernel_posterior.sample(seed=0) > 0).all())
+        True
+    """
+
+    _parameters = ("initial_scale",)
+    support = "positive"
+
+    def __init__(self, initial_scale: float | None = None) -> None:
+        self.initial_scale = checked_initial_scale("LogNormal", initial_scale)
+
+    def build(self, add_weight: AddWeight, shape: tuple[int, ...], initializer: Any) -> None:
+        """Create `loc` and `rho`, parameters of log w, each of the weight's shape."""
+        self.shape = tuple(shape)
+        self.loc = add_weight("loc", shape, _LogOf(keras.initializers.get(initializer)))
+        scale = 0.1 if self.initial_scale is None else self.initial_scale
+        rho = float(softplus_inverse(scale))
+        self.rho = add_weight("rho", shape, keras.initializers.Constant(rho))
+
+    def mean(self) -> Any:
+        """exp(loc + scale^2 / 2)."""
+        return ops.exp(self.loc + 0.5 * ops.square(ops.softplus(self.rho)))
+
+    def variance(self) -> Any:
+        """(exp(scale^2) - 1) exp(2 loc + scale^2)."""
+        return ops.expm1(ops.square(ops.softplus(self.rho))) * ops.square(self.mean())
+
+    def sample(self, seed: Any = None) -> Any:
+        """exp(loc + softplus(rho) * noise)."""
+        noise = backend.standard_normal(self.shape, backend.as_seed(seed), self.dtype)
+        return ops.exp(self.loc + ops.softplus(self.rho) * noise)
+
+    def distribution(self) -> Any:
+        """A native `LogNormal` with the weight's shape as its batch shape."""
+        return backend.distribution(
+            "LogNormal", loc=ops.convert_to_tensor(self.loc), scale=ops.softplus(self.rho)
+        )
+
+    def entropy(self) -> Any:
+        """Sum of the entropies: that of the normals of log w, plus E[log w] = loc."""
+        log_scales = ops.sum(log_softplus(self.rho))
+        return normal_entropy(log_scales, self.size) + ops.sum(self.loc)
+
+    def _expected_log_prob(self, prior: Any) -> Any:
+        # E[log p(w)] under a log-normal prior: a normal prior on log w, less E[log w].
+        if not isinstance(prior, LogNormalPrior):
+            return None
+        normal = NormalPrior(prior.loc, prior.scale)
+        loc = ops.convert_to_tensor(self.loc)
+        expected = normal.expected_log_prob(loc, ops.square(ops.softplus(self.rho)))
+        return expected - ops.sum(loc)
+
+
+class _LogOf(keras.initializers.Initializer):
+    """log |w| for w drawn by another initializer; lives only while the layer is built."""
+
+    def __init__(self, initializer: Any) -> None:
+        self._initializer = initializer
+
+    def __call__(self, shape: Any, dtype: Any = None) -> Any:
+        # Operations, not NumPy: a model may be built while it is traced.
+        return ops.log(ops.maximum(ops.abs(self._initializer(shape, dtype=dtype)), 1e-3))

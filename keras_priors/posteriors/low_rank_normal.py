@@ -1,0 +1,123 @@
+"""The low-rank-plus-diagonal normal posterior."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_priors import backend
+from keras_priors._registration import register
+from keras_priors.posteriors._normal_entropy import normal_entropy
+from keras_priors.posteriors._scale import (
+    checked_initial_scale,
+    initial_scale_for,
+    log_softplus,
+    softplus_inverse,
+)
+from keras_priors.posteriors.posterior import AddWeight, Posterior
+from keras_priors.priors._parameters import whole_number
+
+
+@register
+class LowRankNormal(Posterior):
+    """A normal with covariance diag(s^2) + B Bᵀ, over the flattened weight.
+
+        w = loc + s * e + B z,   e ~ N(0, I),  z ~ N(0, I_rank),  s = softplus(rho)
+
+    Variables: `loc` and `rho` of the weight's shape, `factor` of shape (rank, *weight).
+
+    Args:
+        rank: integer, number of columns of B. Defaults to 1.
+        initial_scale: float, the standard deviation of the diagonal part to start with; the
+            low-rank part starts at a tenth of it. Defaults to None: as `MeanFieldNormal`.
+
+    Raises:
+        TypeError: `rank` is not an integer.
+        ValueError: `rank` is below 1 or `initial_scale` is not positive.
+
+    Example:
+        >>> import keras_priors as kp
+        >>> layer = kp.VariationalDense(3, kernel_posterior=kp.posteriors.LowRankNormal(rank=2))
+        >>> layer.build((None, 4))
+        >>> tuple(layer.kernel_posterior.factor.shape)
+        (2, 4, 3)
+
+    References:
+        - Ong, Nott and Smith, 2018, Gaussian variational approximation with a factor covariance
+          structure, equation 3, arXiv:1701.03208.
+    """
+
+    _parameters = ("rank", "initial_scale")
+
+    def __init__(self, rank: int = 1, initial_scale: float | None = None) -> None:
+        self.rank = whole_number("LowRankNormal", "rank", rank)
+        self.initial_scale = checked_initial_scale("LowRankNormal", initial_scale)
+
+    def build(self, add_weight: AddWeight, shape: tuple[int, ...], initializer: Any) -> None:
+        """Create `loc`, `rho` and `factor`."""
+        self.shape = tuple(shape)
+        scale = initial_scale_for(self.shape, self.initial_scale)
+        self.loc = add_weight("loc", shape, initializer)
+        rho = float(softplus_inverse(scale))
+        self.rho = add_weight("rho", shape, keras.initializers.Constant(rho))
+        # Not zero: at zero the gradient with respect to B is zero as well.
+        small = keras.initializers.RandomNormal(stddev=0.1 * scale, seed=self.rank)
+        self.factor = add_weight("factor", (self.rank, *self.shape), small)
+
+    def mean(self) -> Any:
+        """Mean of q: `loc`."""
+        return ops.cast(self.loc, self.dtype)
+
+    def variance(self) -> Any:
+        """Diagonal of the covariance, in the weight's shape."""
+        diagonal = ops.square(ops.softplus(self.rho))
+        return diagonal + ops.sum(ops.square(self.factor), axis=0)
+
+    def sample(self, seed: Any = None) -> Any:
+        """loc + s * e + B z."""
+        # One stream for both: streams beside the seed may belong to other posteriors.
+        noise = backend.standard_normal((self.size + self.rank,), backend.as_seed(seed), self.dtype)
+        e, z = ops.reshape(noise[: self.size], self.shape), noise[self.size :]
+        return self.loc + ops.softplus(self.rho) * e + ops.tensordot(z, self._factor(), axes=1)
+
+    def output_noise(self, op: Any, x: Any, seed: Any) -> Any:
+        """Diagonal part as in mean field; for the rest a z of its own for each row."""
+        noise = op.local_noise(x, ops.square(ops.softplus(self.rho)), seed)
+        factor = self._factor()
+        for k in range(self.rank):
+            # Streams that no estimator uses.
+            noise = noise + op.row_noise(x, factor[k], backend.fold_in(seed, 128 + k))
+        return noise
+
+    def distribution(self) -> Any:
+        """A native multivariate normal over the flattened weight, shape (size,)."""
+        factor = ops.transpose(ops.reshape(self._factor(), (self.rank, self.size)))
+        return backend.distribution(
+            "MultivariateNormalDiagPlusLowRank",
+            loc=ops.reshape(self.mean(), (self.size,)),
+            cov_diag_factor=ops.reshape(ops.square(ops.softplus(self.rho)), (self.size,)),
+            cov_perturb_factor=factor,
+        )
+
+    def entropy(self) -> Any:
+        """In nats, by the matrix determinant lemma: log|D + B Bᵀ| = log|D| + log|I + BᵀD⁻¹B|."""
+        log_scale = log_softplus(self.rho)
+        # With e^-m, at most the smallest scale, taken out of D, so that nothing overflows.
+        m = ops.stop_gradient(ops.maximum(-ops.min(log_scale), 0.0))
+        scaled = self._factor() * ops.exp(-log_scale - m)
+        scaled = ops.reshape(scaled, (self.rank, self.size))
+        product = ops.matmul(scaled, ops.transpose(scaled))
+        # Below rounding errors of the product the identity's share cannot be seen.
+        floor = ops.maximum(1e-7 * ops.max(ops.diagonal(product)), 1e-35)
+        share = ops.maximum(ops.exp(-2.0 * m), ops.stop_gradient(floor))
+        capacitance = share * ops.eye(self.rank, dtype=self.dtype) + product
+        cholesky = ops.cholesky(capacitance)
+        log_capacitance = ops.sum(ops.log(ops.diagonal(cholesky))) + self.rank * m
+        return normal_entropy(ops.sum(log_scale) + log_capacitance, self.size)
+
+    def _factor(self) -> Any:
+        return ops.convert_to_tensor(self.factor)
+
+    def _event_shape(self) -> tuple[int, ...]:
+        return (int(np.prod(self.shape)),)

@@ -1,0 +1,166 @@
+"""The base class of all posterior families."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_priors import backend
+from keras_priors.posteriors._check_support import check_support
+from keras_priors.priors._parameters import to_config
+from keras_priors.priors.prior import Prior
+
+AddWeight = Callable[..., Any]
+"""A layer's `add_weight`, with what all variables of one posterior share already given."""
+
+
+class Posterior(ABC):
+    """A family of distributions q(w) over one weight tensor. Abstract.
+
+    An instance is first a description (`MeanFieldNormal(initial_scale=0.01)`); a variational
+    layer takes a copy of it for each weight and calls `build`, which creates its trainable
+    variables in the layer. From then on it is the posterior of that weight, and
+    `layer.kernel_posterior.mean()` and its other methods give the current values.
+    """
+
+    _parameters: tuple[str, ...] = ()
+    support = "real"
+    """Where draws lie: "real", "positive", or "point" for a single point."""
+    sign_symmetric = False
+    """Whether q is unchanged when signs of elements of w - mean are flipped at will."""
+
+    independent = False
+    """Whether q is a product of normals over the elements."""
+
+    shape: tuple[int, ...]
+    loc: Any
+
+    @abstractmethod
+    def build(self, add_weight: AddWeight, shape: tuple[int, ...], initializer: Any) -> None:
+        """Create the variables: the first by `initializer`, at the mean of the posterior.
+
+        Args:
+            add_weight: called with a name, a shape and an initializer for each variable.
+            shape: the shape of the weight.
+            initializer: Keras initializer of the plain layer's weight.
+        """
+
+    @abstractmethod
+    def mean(self) -> Any:
+        """Mean of q, a tensor of the weight's shape."""
+
+    @abstractmethod
+    def variance(self) -> Any:
+        """Variance of each element under q, a tensor of the weight's shape."""
+
+    def stddev(self) -> Any:
+        """Standard deviation of each element under q, a tensor of the weight's shape."""
+        return ops.sqrt(self.variance())
+
+    @abstractmethod
+    def sample(self, seed: Any = None) -> Any:
+        """One draw of the whole weight, differentiable in the variables (reparameterized).
+
+        Args:
+            seed: integer, `keras.random.SeedGenerator`, a pair of words, or None.
+        """
+
+    @abstractmethod
+    def distribution(self) -> Any:
+        """The native distribution (TFP, or `torch.distributions`) with the current values."""
+
+    def log_prob(self, w: Any) -> Any:
+        """log q(w) in nats, summed over the tensor: a scalar."""
+        w = ops.convert_to_tensor(w, dtype=self.dtype)
+        return ops.sum(self.distribution().log_prob(ops.reshape(w, self._event_shape())))
+
+    @abstractmethod
+    def entropy(self) -> Any:
+        """H(q) = -E[log q(w)] in nats, a scalar."""
+
+    def kl(self, prior: Prior, seed: Any = None, num_samples: int = 1) -> Any:
+        """KL(q‖p) = E[log q(w) - log p(w)] in nats, summed over the tensor: a scalar.
+
+        Exact where it is known: E[log p(w)] in closed form, and the entropy of q, which every
+        family has. Otherwise E[log p(w)] is the average over `num_samples` draws from q.
+
+        Args:
+            prior: the prior p.
+            seed: seed of the draws, where they are needed.
+            num_samples: integer, number of draws. Defaults to 1.
+
+        Raises:
+            ValueError: q leaves the support of the prior; the message names families that fit.
+        """
+        check_support(self, prior)
+        expected = self._expected_log_prob(prior)
+        if expected is None:
+            expected = self._monte_carlo_log_prob(prior, seed, num_samples)
+        return -self.entropy() - expected
+
+    def kl_is_exact(self, prior: Prior) -> bool:
+        """Whether `kl` needs no draws for this prior."""
+        return self._expected_log_prob(prior) is not None
+
+    def _expected_log_prob(self, prior: Prior) -> Any:
+        # A prior over independent elements sees only the marginals of q.
+        if prior.factorized:
+            return prior.expected_log_prob(self.mean(), self.variance())
+        return None
+
+    def _monte_carlo_log_prob(self, prior: Prior, seed: Any, num_samples: int) -> Any:
+        seed = backend.as_seed(seed)
+        total: Any = 0.0
+        for k in range(num_samples):
+            total = total + prior.log_prob(self.sample(backend.fold_in(seed, k)))
+        return total / num_samples
+
+    def output_noise(self, op: Any, x: Any, seed: Any) -> Any:
+        """A draw of op(x, w) - op(x, mean), independent for each row of x.
+
+        For `estimator="local_reparameterization"`; families without it raise.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} has no local reparameterization: the outputs of a row have "
+            'no covariance that is cheap to draw from. Use estimator="reparameterization", or '
+            "one of the families MeanFieldNormal, LowRankNormal, MatrixNormal, Delta."
+        )
+
+    @property
+    def has_output_noise(self) -> bool:
+        """Whether the family supports `estimator="local_reparameterization"`."""
+        return type(self).output_noise is not Posterior.output_noise
+
+    def _event_shape(self) -> tuple[int, ...]:
+        """Shape in which `distribution()` takes the weight."""
+        return self.shape
+
+    @property
+    def dtype(self) -> str:
+        """dtype of the variables: float32, whatever the compute dtype; float64 under float64."""
+        return str(keras.backend.standardize_dtype(self.loc.dtype))
+
+    @property
+    def size(self) -> int:
+        """Number of elements of the weight."""
+        return int(np.prod(self.shape, dtype="int64"))
+
+    def copy(self) -> "Posterior":
+        """A fresh, unbuilt posterior with the same configuration."""
+        return type(self).from_config(self.get_config())
+
+    def get_config(self) -> dict[str, Any]:
+        """Constructor arguments, JSON-serializable."""
+        return {name: to_config(getattr(self, name)) for name in self._parameters}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Posterior":
+        """The posterior that `get_config` described."""
+        return cls(**config)
+
+    def __repr__(self) -> str:
+        parts = [f"{name}={getattr(self, name)!r}" for name in self._parameters]
+        return f"{type(self).__name__}({', '.join(parts)})"

@@ -1,0 +1,105 @@
+"""The compiled function from weights, seeds and rows to outputs, kept for each model."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_priors import backend
+from keras_priors.layers._weight_draws import WeightDraws
+from keras_priors.layers.variational_layer import VariationalLayer
+
+_HALF = ("float16", "bfloat16")
+
+
+class Forward:
+    """Outputs of one model for many draws of its weights, in one compiled function.
+
+    The weights are arguments, so that a call after more training sees the new ones without a new
+    trace. The model itself is held weakly: the cache must not keep it alive.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self.signature = _signature(model)
+        self.traces = 0
+        self._model = weakref.ref(model)
+        self._function = backend.compile_function(self._outputs)
+
+    def __call__(self, seeds: Any, x: Any) -> Any:
+        """Outputs (draws, rows, ...) for seeds of shape (draws, 2) and a structure of tensors."""
+        model: Any = self._model()
+        trainable = [ops.convert_to_tensor(v) for v in model.trainable_variables]
+        fixed = [ops.convert_to_tensor(v) for v in model.non_trainable_variables]
+        return self._function(trainable, fixed, seeds, x)
+
+    def _outputs(self, trainable: list[Any], fixed: list[Any], seeds: Any, x: Any) -> Any:
+        self.traces += 1
+        model: Any = self._model()
+        values = [*trainable, *fixed]
+        posteriors = random_posteriors(model)
+        variables = [*model.trainable_variables, *model.non_trainable_variables]
+
+        def scope() -> Any:
+            return keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True)))
+
+        def one_weights(seed: Any) -> list[Any]:
+            with scope(), WeightDraws(seed) as draws:
+                return [ops.convert_to_tensor(draws.draw(q)) for q in posteriors]
+
+        def one_draw(drawn: tuple[Any, list[Any]]) -> Any:
+            seed, weights = drawn
+            # Not `stateless_call`: it skips `__call__`, and with it the cast of the inputs and
+            # the care for models whose `call` has no `training`.
+            with scope(), WeightDraws(seed, posteriors if weights else [], weights):
+                outputs = model(x, training=False)
+            return keras.tree.map_structure(_single, outputs)
+
+        if not posteriors:
+            outputs = one_draw((seeds[0], []))
+            return keras.tree.map_structure(lambda y: ops.expand_dims(y, 0), outputs)
+        # All weights first: XLA would fuse the noise of a bias into the sum over rows, and draw
+        # it again for each of them.
+        weights = backend.map_draws(one_weights, seeds)
+        return backend.map_draws(one_draw, (seeds, weights))
+
+
+def forward_of(model: Any) -> Forward:
+    """The compiled function of this model, from an earlier call where nothing has changed."""
+    found = _forwards.get(model)
+    if found is None or found.signature != _signature(model):
+        found = Forward(model)
+        _forwards[model] = found
+    return found
+
+
+def random_posteriors(model: Any) -> list[Any]:
+    """The posteriors of the model's weights, without those that are points."""
+    return [
+        penalty.posterior
+        for layer in model._flatten_layers()
+        if isinstance(layer, VariationalLayer)
+        for penalty in layer._kl_penalties
+        if penalty.posterior.support != "point"
+    ]
+
+
+_forwards: weakref.WeakKeyDictionary[Any, Forward] = weakref.WeakKeyDictionary()
+
+
+def _signature(model: Any) -> tuple[Any, ...]:
+    """What a trace has frozen: which variables and layers there are, and their dtypes."""
+    return (
+        tuple(id(v) for v in model.trainable_variables),
+        tuple(id(v) for v in model.non_trainable_variables),
+        tuple((id(layer), layer.dtype_policy.name) for layer in model._flatten_layers()),
+        keras.config.floatx(),
+    )
+
+
+def _single(y: Any) -> Any:
+    # numpy has no bfloat16, and sums over draws need more than 11 bits.
+    dtype = keras.backend.standardize_dtype(y.dtype)
+    return ops.cast(y, "float32") if dtype in _HALF else y

@@ -1,0 +1,55 @@
+"""How many rows and how many draws one call of the compiled function takes."""
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+
+# Activations and outputs of one call stay within it.
+_BYTES = 256 * 2**20
+# More rows than these make the noise of a draw no cheaper: it is then 1 to 3% of the products.
+_MAX_ROWS = 16_384
+# Products of one call: about a second on a CPU, so that the progress bar moves.
+_PRODUCTS = 5e10
+
+
+def chunk_rows(model: Any, first: Any, count: int | None, batch_size: int | None) -> int:
+    """Rows in a chunk: as many as memory bears, and as few padded ones as possible.
+
+    Args:
+        model: the model.
+        first: structure of arrays, some rows.
+        count: number of all rows, or None where it is unknown.
+        batch_size: what the user asked for, or None.
+    """
+    widths = sum(v.shape[-1] for v in model.variables if len(v.shape) > 1)
+    inputs = sum(leaf[:1].nbytes for leaf in keras.tree.flatten(first))
+    # Every weight matrix leaves one value for each of its columns at each position.
+    per_row = inputs + 4 * _positions(first) * widths
+    most = batch_size or int(np.clip(_BYTES // max(per_row, 1), 1, _MAX_ROWS))
+    if count is None:
+        return most
+    return math.ceil(count / math.ceil(count / most))
+
+
+def draws_per_call(model: Any, first: Any, rows: int, num_draws: int) -> int:
+    """Draws in a call: about a second of work, and as few unused ones as possible."""
+    weights = sum(math.prod(v.shape) for v in model.variables)
+    products = max(rows * weights * _positions(first), 1)
+    # Weights of all draws of a call, and no output is wider than the widest layer.
+    widest = max((v.shape[-1] for v in model.variables if len(v.shape) > 1), default=1)
+    held = 4 * (weights + rows * _positions(first) * widest)
+    most = int(np.clip(min(_PRODUCTS // products, _BYTES // held), 1, num_draws))
+    if most == num_draws:
+        return most
+    return min(range(max(1, most // 2), most + 1)[::-1], key=lambda size: -num_draws % size)
+
+
+def _positions(first: Any) -> int:
+    """At how many places of a row the weights are used: pixels, time steps, tokens."""
+    places = 1
+    for leaf in keras.tree.flatten(first):
+        tokens = not np.issubdtype(leaf.dtype, np.floating)
+        places = max(places, math.prod(leaf.shape[1:] if tokens else leaf.shape[1:-1]))
+    return places

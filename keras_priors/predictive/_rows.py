@@ -1,0 +1,140 @@
+"""Rows of any kind of data, in chunks of one size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol, runtime_checkable
+
+import keras
+import numpy as np
+
+
+@runtime_checkable
+class ArrayLike(Protocol):
+    """Anything that NumPy takes as an array: arrays, tensors, data frames."""
+
+    def __array__(self) -> Any: ...
+
+
+class Rows:
+    """The inputs `x` of `keras_priors.predict`, read once from the first row to the last.
+
+    Args:
+        x: arrays in the structure of the model's inputs, or an iterable of batches of x, (x, y)
+            or (x, y, sample_weight): `tf.data.Dataset`, `PyDataset`, `DataLoader`.
+    """
+
+    def __init__(self, x: Any) -> None:
+        self.count: int | None = None
+        """The number of rows, or None where only reading tells."""
+        if _is_arrays(x):
+            self.first = keras.tree.map_structure(_to_numpy, x)
+            self.count = _count(self.first)
+            if self.count == 0:
+                raise ValueError("`x` must have at least one row. Received: an empty array.")
+            self._batches: Iterator[Any] = iter([self.first])
+        else:
+            batches = _batches(x)
+            self.first = next(batches, None)
+            if self.first is None:
+                raise ValueError(
+                    "`x` must have at least one batch of rows. Received: an empty one."
+                )
+            self._batches = _chain(self.first, batches)
+
+    def chunks(self, size: int) -> Iterator[tuple[Any, int]]:
+        """Chunks of `size` rows, each with how many of them count; the last one is padded."""
+        held: list[Any] = []
+        rows = 0
+        padded_to: int | None = None
+        for batch in self._batches:
+            held.append(batch)
+            rows += _count(batch)
+            if rows < size:
+                continue
+            joined = _join(held)
+            for start in range(0, rows - size + 1, size):
+                yield _cut(joined, start, start + size), size
+                padded_to = size
+            rest = rows % size
+            held = [_cut(joined, rows - rest, rows)] if rest else []
+            rows = rest
+        if rows:
+            yield _pad(_join(held), padded_to or rows), rows
+
+
+def _is_arrays(x: Any) -> bool:
+    if isinstance(x, keras.utils.PyDataset):
+        return False
+    if isinstance(x, (list, tuple, dict)):
+        return True
+    if isinstance(x, ArrayLike) or keras.ops.is_tensor(x):
+        return True
+    if isinstance(x, Iterable) and not isinstance(x, (str, bytes)):
+        return False
+    raise TypeError(
+        "`x` must be an array, a list or dictionary of arrays, or a data set such as "
+        f"tf.data.Dataset, PyDataset or DataLoader. Received: x={x!r} of type {type(x).__name__}."
+    )
+
+
+def _batches(x: Any) -> Iterator[Any]:
+    for batch in _pydataset(x) if isinstance(x, keras.utils.PyDataset) else x:
+        inputs, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
+        inputs = keras.tree.map_structure(_to_numpy, inputs)
+        if _count(inputs):
+            yield inputs
+
+
+def _pydataset(x: Any) -> Iterator[Any]:
+    if x.num_batches is None:
+        raise ValueError(
+            "`x` must end. Received: a PyDataset with num_batches=None. Give it a `__len__`."
+        )
+    return (x[i] for i in range(x.num_batches))
+
+
+def _chain(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
+    yield first
+    yield from rest
+
+
+def _to_numpy(leaf: Any) -> Any:
+    array = keras.ops.convert_to_numpy(leaf) if keras.ops.is_tensor(leaf) else np.asarray(leaf)
+    if array.ndim == 0:
+        raise ValueError(
+            "`x` must hold arrays whose first axis is the rows. Received: the single value "
+            f"{leaf!r}. Write numpy.array(x) around a list of numbers: a list is read as one "
+            "array for each input of the model."
+        )
+    # As Keras' own `predict` does.
+    floating = np.issubdtype(array.dtype, np.floating)
+    return array.astype(keras.config.floatx(), copy=False) if floating else array
+
+
+def _count(arrays: Any) -> int:
+    counts = {len(leaf) for leaf in keras.tree.flatten(arrays)}
+    if len(counts) != 1:
+        raise ValueError(
+            "All arrays of `x` must have the same number of rows. Received: "
+            f"{[leaf.shape for leaf in keras.tree.flatten(arrays)]}."
+        )
+    return int(counts.pop())
+
+
+def _join(parts: list[Any]) -> Any:
+    if len(parts) == 1:
+        return parts[0]
+    return keras.tree.map_structure(lambda *leaves: np.concatenate(leaves), *parts)
+
+
+def _cut(arrays: Any, start: int, stop: int) -> Any:
+    return keras.tree.map_structure(lambda leaf: leaf[start:stop], arrays)
+
+
+def _pad(arrays: Any, size: int) -> Any:
+    def pad(leaf: Any) -> Any:
+        # Repeats of the last row: valid input, whatever the model does with it.
+        return np.concatenate([leaf, np.repeat(leaf[-1:], size - len(leaf), axis=0)])
+
+    return arrays if _count(arrays) == size else keras.tree.map_structure(pad, arrays)

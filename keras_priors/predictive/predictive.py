@@ -1,0 +1,297 @@
+"""What draws of a network's outputs say about new observations."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_priors import likelihoods
+from keras_priors.predictive._by_rows import by_rows
+from keras_priors.predictive._information import entropy_of
+from keras_priors.predictive._observations import log_mean_density, quantiles, sample_mixture
+from keras_priors.priors._parameters import whole_number
+
+
+class Predictive:
+    """The posterior predictive p(y* | x*, data) = mean_s p(y* | f_s), as NumPy arrays.
+
+    The variance of y* is split by the law of total variance (S is the number of draws),
+
+        epistemic = Var_s E[y* | f_s]     what more data would tell
+        aleatoric = E_s Var[y* | f_s]     what it would not
+        total     = epistemic + aleatoric
+
+    and for classes the entropy by that of information: entropy = mutual_information +
+    expected_entropy. `keras_priors.predict` makes one; so do draws from anywhere else.
+
+    Everything but `draws` and `sample_observations` is float64 and computed when it is asked for.
+
+    Args:
+        draws: array (S, N, ...), the network's outputs f_s for N rows.
+        likelihood: a likelihood or what `keras_priors.likelihoods.get` takes. Defaults to None:
+            then `mean`, `epistemic` and `quantile` are those of the outputs themselves, and what
+            needs p(y* | f) raises.
+
+    Raises:
+        TypeError: `draws` is not an array of numbers.
+        ValueError: `draws` has fewer than two axes, no draw or no row.
+
+    Example:
+        >>> import numpy as np
+        >>> import keras_priors as kp
+        >>> draws = np.array([[[1.0]], [[3.0]]])  # two draws, one row, one output
+        >>> p = kp.Predictive(draws, kp.likelihoods.Normal(scale=2.0))
+        >>> float(p.mean[0, 0]), float(p.epistemic[0, 0]), float(p.aleatoric[0, 0])
+        (2.0, 1.0, 4.0)
+        >>> round(float(p.log_prob(np.array([[2.0]]))[0]), 4)
+        -1.7371
+
+    References:
+        - Depeweg et al., 2018, Decomposition of uncertainty in Bayesian deep learning, sections
+          3.1 and 3.2, arXiv:1710.07283.
+        - Houlsby et al., 2011, Bayesian active learning, equation 2, arXiv:1112.5745.
+    """
+
+    def __init__(self, draws: Any, likelihood: Any = None) -> None:
+        self._draws = _checked(draws)
+        # A likelihood takes the last axis as the outputs of one observation.
+        self._outputs = self._draws[..., None] if self._draws.ndim == 2 else self._draws
+        self._likelihood = None if likelihood is None else likelihoods.get(likelihood)
+        self._why_none = "It was made without one."
+
+    @classmethod
+    def _without_likelihood(cls, draws: Any, why: str) -> Predictive:
+        predictive = cls(draws)
+        predictive._why_none = why
+        return predictive
+
+    @property
+    def draws(self) -> Any:
+        """The network's outputs at each draw, (S, N, ...)."""
+        return self._draws
+
+    @property
+    def likelihood(self) -> Any:
+        """p(y | f), or None."""
+        return self._likelihood
+
+    @property
+    def num_samples(self) -> int:
+        """S, the number of draws; 1 for a point estimate."""
+        return int(self._draws.shape[0])
+
+    @cached_property
+    def mean(self) -> Any:
+        """E[y*], (N, ...): for classes, the probabilities; without a likelihood, E[f]."""
+        return self._moments[0]
+
+    @cached_property
+    def std(self) -> Any:
+        """Standard deviation of y*, (N, ...): the square root of `total`."""
+        return np.sqrt(self.total)
+
+    @property
+    def epistemic(self) -> Any:
+        """Var_s E[y* | f_s], (N, ...): the part of the variance that is doubt about the weights."""
+        return self._moments[1]
+
+    @cached_property
+    def aleatoric(self) -> Any:
+        """E_s Var[y* | f_s], (N, ...): the part of the variance that is noise."""
+        likelihood = self._needs_likelihood("aleatoric")
+
+        def mean_variance(draws: Any) -> Any:
+            return _float64(likelihood.variance(draws)).mean(axis=0)
+
+        return self._per_row(by_rows(mean_variance, self._outputs))
+
+    @cached_property
+    def total(self) -> Any:
+        """Var[y*], (N, ...): `epistemic` + `aleatoric`."""
+        self._needs_likelihood("total")
+        return self.epistemic + self.aleatoric
+
+    @cached_property
+    def probabilities(self) -> Any:
+        """p(y* = c), (N, ..., C) for Categorical; P(y* = 1), (N, ...), for Bernoulli."""
+        self._needs_classes("probabilities")
+        return self._class_moments[0]
+
+    @cached_property
+    def entropy(self) -> Any:
+        """Entropy of y* in nats, (N, ...): -sum_c p_c log p_c with p the `probabilities`."""
+        self._needs_classes("entropy")
+        return entropy_of(self._likelihood, self.probabilities)
+
+    @cached_property
+    def expected_entropy(self) -> Any:
+        """E_s of the entropy of y* given f_s, in nats, (N, ...): the aleatoric part."""
+        self._needs_classes("expected_entropy")
+        return self._class_moments[1]
+
+    @cached_property
+    def mutual_information(self) -> Any:
+        """`entropy` - `expected_entropy` in nats, (N, ...), at least 0: the epistemic part."""
+        self._needs_classes("mutual_information")
+        # Concave entropy makes it non-negative; the last bit of float64 may not.
+        return np.maximum(self.entropy - self.expected_entropy, 0.0)
+
+    def log_prob(self, y: Any) -> Any:
+        """log mean_s p(y_i | f_s) of each observation, constants included.
+
+        Args:
+            y: observations, N rows, in the form in which the model was trained on them.
+
+        Returns:
+            float64 array (N, ...) in nats, one value for each observation.
+
+        Raises:
+            ValueError: no likelihood, or another number of rows.
+        """
+        likelihood = self._needs_likelihood("log_prob")
+        y = keras.ops.convert_to_numpy(y) if keras.ops.is_tensor(y) else np.asarray(y)
+        if y.ndim == 0 or len(y) != self._draws.shape[1]:
+            raise ValueError(
+                f"`y` must have one row for each of the {self._draws.shape[1]} rows that were "
+                f"predicted. Received: an array of shape {y.shape}."
+            )
+        return by_rows(lambda f, rows: log_mean_density(likelihood, rows, f), self._outputs, y)
+
+    def sample_observations(self, n: int, seed: Any = None) -> Any:
+        """Draws of y* itself, noise included.
+
+        Each is drawn at one f_s for all rows; over the n of them every s is used equally often,
+        give or take one.
+
+        Args:
+            n: integer, how many.
+            seed: integer, `keras.random.SeedGenerator` or None for a fresh one.
+
+        Returns:
+            Array (n, N, ...).
+        """
+        likelihood = self._needs_likelihood("sample_observations")
+        n = whole_number("sample_observations", "n", n)
+        return self._per_row(sample_mixture(likelihood, self._outputs, n, seed))
+
+    def quantile(self, q: Any) -> Any:
+        """Quantiles of y*, of each row and output by itself.
+
+        By drawing at least 5000 observations of each row, the same number at each f_s, with a
+        fixed seed: a 5% quantile has a standard error of about 0.03 standard deviations beside
+        that of the S draws. Without a likelihood, quantiles of the outputs over the S draws.
+
+        Args:
+            q: float or sequence of floats in [0, 1].
+
+        Returns:
+            Array (N, ...), or (len(q), N, ...) for a sequence.
+
+        Raises:
+            ValueError: q outside [0, 1], or y* is a class.
+        """
+        q = np.asarray(q, dtype="float64")
+        if q.ndim > 1 or not np.all((q >= 0) & (q <= 1)):
+            raise ValueError(
+                f"`q` must be a number, or a sequence of numbers, from 0 to 1. Received: q={q}."
+            )
+        if self._is_classes():
+            raise ValueError(
+                f"Quantiles need outcomes with an order. Received: {self._likelihood!r}, whose "
+                "outcomes are classes. Use `probabilities` or `entropy`."
+            )
+        return self._per_row(quantiles(self._likelihood, self._outputs, q))
+
+    def interval(self, coverage: float = 0.9) -> tuple[Any, Any]:
+        """The central interval that holds y* with this probability.
+
+        Args:
+            coverage: float between 0 and 1. Defaults to 0.9: from the 5% to the 95% quantile.
+
+        Returns:
+            Two arrays (N, ...), the lower and the upper end; see `quantile`.
+        """
+        if isinstance(coverage, bool) or not 0 < coverage < 1:
+            raise ValueError(
+                "`coverage` must be greater than 0 and less than 1. "
+                f"Received: coverage={coverage!r}. For 90% write interval(0.9)."
+            )
+        low, high = self.quantile([(1 - coverage) / 2, (1 + coverage) / 2])
+        return low, high
+
+    def __repr__(self) -> str:
+        samples, rows, *rest = self._draws.shape
+        outputs = f", outputs of shape {tuple(rest)}" if rest else ""
+        return (
+            f"<Predictive: {samples} draw{'s' * (samples != 1)} at {rows} "
+            f"row{'s' * (rows != 1)}{outputs}, likelihood {self._likelihood!r}>"
+        )
+
+    @cached_property
+    def _moments(self) -> tuple[Any, Any]:
+        likelihood = self._likelihood
+
+        def moments(draws: Any) -> Any:
+            means = _float64(draws if likelihood is None else likelihood.mean(draws))
+            return np.stack([means.mean(axis=0), means.var(axis=0)], axis=1)
+
+        both = by_rows(moments, self._outputs)
+        return self._per_row(both[:, 0]), self._per_row(both[:, 1])
+
+    @cached_property
+    def _class_moments(self) -> tuple[Any, Any]:
+        likelihood: Any = self._likelihood
+
+        def mean_probabilities(draws: Any) -> Any:
+            return _float64(likelihood.probabilities(draws)).mean(axis=0)
+
+        def mean_entropy(draws: Any) -> Any:
+            return entropy_of(likelihood, _float64(likelihood.probabilities(draws))).mean(axis=0)
+
+        return (
+            self._per_row(by_rows(mean_probabilities, self._outputs)),
+            self._per_row(by_rows(mean_entropy, self._outputs)),
+        )
+
+    def _per_row(self, values: Any) -> Any:
+        """Without the axis that was put at the end of outputs (S, N)."""
+        return values[..., 0] if self._draws.ndim == 2 else values
+
+    def _is_classes(self) -> bool:
+        return isinstance(self._likelihood, (likelihoods.Bernoulli, likelihoods.Categorical))
+
+    def _needs_likelihood(self, name: str) -> Any:
+        if self._likelihood is None:
+            raise ValueError(
+                f"`{name}` needs the likelihood p(y | f), and this Predictive has none. "
+                f"{self._why_none} Give one: keras_priors.predict(model, x, likelihood="
+                "keras_priors.likelihoods.Normal(scale=...))."
+            )
+        return self._likelihood
+
+    def _needs_classes(self, name: str) -> None:
+        self._needs_likelihood(name)
+        if not self._is_classes():
+            raise ValueError(
+                f"`{name}` is for classes: the likelihoods Categorical and Bernoulli. Received: "
+                f"{self._likelihood!r}. Use `std`, `epistemic`, `aleatoric`, `interval`."
+            )
+
+
+def _checked(draws: Any) -> Any:
+    array = keras.ops.convert_to_numpy(draws) if keras.ops.is_tensor(draws) else np.asarray(draws)
+    if not np.issubdtype(array.dtype, np.number):
+        raise TypeError(f"`draws` must be an array of numbers. Received: dtype {array.dtype}.")
+    if array.ndim < 2 or 0 in array.shape[:2]:
+        raise ValueError(
+            "`draws` must have the shape (S, N, ...): draws, then rows, at least one of each. "
+            f"Received: shape {array.shape}. For one point estimate write draws[None]."
+        )
+    return array
+
+
+def _float64(values: Any) -> Any:
+    return keras.ops.convert_to_numpy(values).astype("float64")

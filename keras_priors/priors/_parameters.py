@@ -1,0 +1,99 @@
+"""Checks of the numbers that a prior, posterior or likelihood is given, and their configs."""
+
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+Number = float | np.ndarray
+"""A parameter as it is kept: a Python float, or a float64 array."""
+
+
+def real(owner: str, name: str, value: Any) -> Number:
+    """`value` as a float or an array of finite real numbers."""
+    if isinstance(value, (str, bytes, bool)) or value is None:
+        raise TypeError(
+            f"`{name}` of {owner} must be a number or an array of numbers. "
+            f"Received: {name}={value!r} of type {type(value).__name__}."
+        )
+    try:
+        array = ops.convert_to_numpy(value) if ops.is_tensor(value) else np.asarray(value)
+        # Kinds: booleans, complex numbers, objects, texts. NumPy would turn ["1"] into a number.
+        if array.dtype.kind in "bcOSU":
+            raise TypeError(f"array of dtype {array.dtype}")
+        array = array.astype("float64")
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"`{name}` of {owner} must be a number or an array of numbers. "
+            f"Received: {name}={value!r} of type {type(value).__name__}."
+        ) from error
+    if array.size == 0:
+        raise ValueError(f"`{name}` of {owner} must not be empty. Received: {name}={value!r}.")
+    if not np.all(np.isfinite(array)):
+        raise ValueError(f"`{name}` of {owner} must be finite. Received: {name}={value!r}.")
+    return float(array) if array.ndim == 0 else array
+
+
+def positive(owner: str, name: str, value: Any) -> Number:
+    """`value` as a float or an array of finite numbers above zero."""
+    number = real(owner, name, value)
+    if not np.all(np.asarray(number) > 0):
+        raise ValueError(
+            f"`{name}` of {owner} must be greater than 0 everywhere. Received: {name}={value!r}."
+        )
+    return number
+
+
+def bound(owner: str, name: str, value: Any, missing: float) -> Number:
+    """`value` as a float or an array of numbers that may be infinite; `missing` where None."""
+    if value is None:
+        return missing
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiu":
+        return real(owner, name, value)  # raises
+    infinite = np.isinf(array)
+    number = real(owner, name, np.where(infinite, 0.0, array))
+    if not np.any(infinite):
+        return number
+    array = np.where(infinite, array, number).astype("float64")
+    return float(array) if array.ndim == 0 else array
+
+
+def check_ordered(owner: str, low: Number, high: Number) -> None:
+    """Refuse bounds that are crossed or equal anywhere."""
+    if not np.all(np.asarray(low) < np.asarray(high)):
+        raise ValueError(
+            f"`low` of {owner} must be less than `high` everywhere. "
+            f"Received: low={low!r} and high={high!r}."
+        )
+
+
+def check_broadcast(owner: str, **parameters: Number) -> None:
+    """Refuse parameters whose shapes do not broadcast against each other."""
+    shapes = {name: np.shape(value) for name, value in parameters.items()}
+    try:
+        np.broadcast_shapes(*shapes.values())
+    except ValueError as error:
+        raise ValueError(
+            f"The parameters of {owner} must broadcast against each other. "
+            f"Received shapes: {shapes}."
+        ) from error
+
+
+def whole_number(owner: str, name: str, value: Any) -> int:
+    """`value` as an integer of at least 1."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise TypeError(
+            f"`{name}` of {owner} must be an integer of at least 1. "
+            f"Received: {name}={value!r} of type {type(value).__name__}."
+        )
+    if value < 1:
+        raise ValueError(
+            f"`{name}` of {owner} must be an integer of at least 1. Received: {name}={value}."
+        )
+    return int(value)
+
+
+def to_config(value: Any) -> Any:
+    """`value` in a form that JSON keeps exactly."""
+    return value.tolist() if isinstance(value, np.ndarray) else value

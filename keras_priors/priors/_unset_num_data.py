@@ -1,0 +1,64 @@
+"""The warning for a prior or a layer that trains without `num_data`."""
+
+import sys
+import warnings
+import weakref
+from types import FrameType
+from typing import Any
+
+import keras
+
+_TRAINING = ("fit", "train_on_batch")
+_warned_in_fit: weakref.WeakKeyDictionary[Any, weakref.ref[Any]] = weakref.WeakKeyDictionary()
+
+
+def warn_unset(owner: Any) -> None:
+    """Warn, once in a `fit`, that the weight of the prior against the data is not known.
+
+    Neither a regularizer nor a layer is told which model trains it, and PyTorch calls them at
+    every step. The running `fit` is therefore looked up on the call stack: that gives the model,
+    so that one warning names every weight concerned, and a mark that it was given.
+    """
+    frame = _running_fit()
+    if frame is None:
+        return
+    model = frame.f_locals["self"]
+    # Each `fit` makes one; the id of the frame would come again in the next. `train_on_batch` has
+    # none, so there the model stands for all its calls.
+    run = frame.f_locals.get("epoch_iterator", model)
+    warned = _warned_in_fit.get(model)
+    if warned is not None and warned() is run:
+        return
+    _warned_in_fit[model] = weakref.ref(run)
+    names = unset_names(model)
+    _warn(", ".join(names) if names else f"{owner!r}", model.name)
+
+
+def unset_names(model: Any) -> list[str]:
+    """Paths of the trained weights whose prior or posterior has no `num_data`."""
+    names = []
+    for variable in model.trainable_weights:
+        # Anything that has a `num_data` of None counts: a prior, or the KL of a layer.
+        if getattr(variable.regularizer, "num_data", 1) is None:
+            names.append(variable.path)
+    return names
+
+
+def _warn(names: str, model_name: str) -> None:
+    warnings.warn(
+        f"num_data was never given for {names}: the prior is weighed as if the data were one "
+        "observation, and will dominate. Before `fit`, write "
+        f"`keras_priors.set_num_data({model_name}, x_train)`.",
+        UserWarning,
+        stacklevel=2,
+    )
+
+
+def _running_fit() -> FrameType | None:
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        in_training = frame.f_code.co_name in _TRAINING
+        if in_training and isinstance(frame.f_locals.get("self"), keras.Model):
+            return frame
+        frame = frame.f_back
+    return None

@@ -1,0 +1,154 @@
+"""The prior made of a native distribution."""
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_priors import backend
+from keras_priors._registration import register
+from keras_priors.priors._native_description import describe, is_discrete, rebuild, support_of
+from keras_priors.priors._special import LOG_2PI
+from keras_priors.priors.prior import Prior
+
+# The smallest variance that a normal of float32 can stand: its logarithm cancels.
+_FLOOR = 1e-36
+
+
+@register
+class DistributionPrior(Prior):
+    """Any distribution of TensorFlow Probability (`torch.distributions` on PyTorch) as a prior.
+
+        log p(w) = sum of distribution.log_prob(w)   (nats)
+
+    Its batch shape must broadcast against the leading axes of the weight, and its event shape be
+    that of the trailing ones. Its parameters are copied as constants. In a saved file stand the
+    name of its class and the numbers; loading looks that name up among the classes of the library
+    and nowhere else.
+
+    Args:
+        distribution: a distribution object of the library, over real numbers; also nested, as in
+            `Independent` and `MixtureSameFamily`.
+        num_data: integer or None, the number of observations whose mean is the loss.
+            Defaults to None: see `keras_priors.set_num_data`.
+
+    Accuracy is the library's. Outside the support the penalty is +inf for the distributions of
+    the other priors and their kin; for more exotic ones it is what the library gives.
+
+    Raises:
+        TypeError: `distribution` is no distribution of the backend's library.
+        ValueError: it is discrete, of a class that the library does not have, or its parameters
+            hold something else than numbers, arrays and distributions (such as a bijector or a
+            function); or (at the first weight) its shape does not fit.
+
+    Example:
+        >>> import keras_priors as kp
+        >>> native = kp.LogisticPrior(0.5, 2.0).distribution(())  # or tfd.Logistic(0.5, 2.0)
+        >>> prior = kp.DistributionPrior(native)
+        >>> round(float(prior.log_prob([0.0, 1.0])), 4)
+        -4.1901
+    """
+
+    def __init__(self, distribution: Any, *, num_data: int | None = None) -> None:
+        super().__init__(num_data=num_data)
+        self._description = describe(distribution)
+        self._native = rebuild(self._description, "float32")
+        if is_discrete(self._description):
+            raise ValueError(
+                "DistributionPrior takes distributions over real numbers. "
+                f"Received: {distribution!r}, which is discrete."
+            )
+        self._low, self._high, self._open_support = support_of(self._description)
+
+    @property
+    def support(self) -> tuple[Any, Any]:
+        """Bounds where they are known, else infinite."""
+        return self._low, self._high
+
+    @property
+    def factorized(self) -> bool:
+        """Whether the distribution has no event axes."""
+        return len(self._native.event_shape) == 0
+
+    def check_shape(self, shape: tuple[int, ...]) -> None:
+        """Raise ValueError where batch and event shape do not fit a weight of `shape`."""
+        batch, event = tuple(self._native.batch_shape), tuple(self._native.event_shape)
+        rest = shape[: len(shape) - len(event)]
+        try:
+            fits = (*rest, *event) == shape and np.broadcast_shapes(batch, rest) == rest
+        except ValueError:
+            fits = False
+        if not fits:
+            raise ValueError(
+                "The distribution of DistributionPrior must broadcast against the weight. "
+                f"Received: batch shape {batch}, event shape {event} and a weight of shape {shape}."
+            )
+
+    def log_prob(self, w: Any) -> Any:
+        """Log density of the whole tensor in nats: a scalar; -inf outside a known support."""
+        if self.factorized or self.constraint() is None:
+            return super().log_prob(w)
+        w = self._as_weight(w)
+        self.check_shape(tuple(w.shape))
+        outside = self._outside(w, self._low, self._high)
+        safe = ops.where(outside, ops.cast(self._interior_point(), w.dtype), w)
+        total = ops.sum(self._log_density(safe))
+        return ops.where(ops.any(outside), ops.cast(-np.inf, w.dtype), total)
+
+    def _log_density(self, w: Any) -> Any:
+        native = self._distribution(tuple(w.shape), w.dtype, broadcast=False)
+        # The zero ties the value to the weight: the density of torch's uniform has no gradient.
+        return native.log_prob(w) + 0.0 * ops.sum(w)
+
+    def expected_log_prob(self, mean: Any, variance: Any) -> Any:
+        """E[log p(w)] in nats under independent normals q, as -H(q) - KL(q‖p).
+
+        None where the library has no KL for the pair.
+        """
+        self.check_shape(tuple(mean.shape))
+        if self.constraint() is not None:
+            return None
+        variance = self._at_least(variance, _FLOOR)
+        native = self._distribution(tuple(mean.shape), mean.dtype, broadcast=False)
+        try:
+            kl = backend.kl_divergence(self._normal_like(mean, variance), native)
+        except NotImplementedError:
+            return None
+        size = math.prod(mean.shape)
+        return -0.5 * (ops.sum(ops.log(variance)) + size * (LOG_2PI + 1.0)) - ops.sum(kl)
+
+    def _normal_like(self, mean: Any, variance: Any) -> Any:
+        stddev = ops.sqrt(variance)
+        rank = len(self._native.event_shape)
+        if rank == 1 and self._description["distribution"].startswith("MultivariateNormal"):
+            diagonal = ops.expand_dims(stddev, -1) * ops.eye(mean.shape[-1], dtype=mean.dtype)
+            return backend.distribution("MultivariateNormalTriL", loc=mean, scale_tril=diagonal)
+        normal = backend.distribution("Normal", loc=mean, scale=stddev)
+        if rank == 0:
+            return normal
+        return backend.distribution("Independent", distribution=normal, ndims=rank)
+
+    def _distribution(self, shape: tuple[int, ...], dtype: str, broadcast: bool) -> Any:
+        dtype = keras.backend.standardize_dtype(dtype)
+        native = self._native if dtype == "float32" else rebuild(self._description, dtype)
+        batch = shape[: len(shape) - len(native.event_shape)]
+        if not broadcast or tuple(native.batch_shape) == batch:
+            return native
+        if keras.config.backend() == "torch":
+            return native.expand(batch)
+        return backend.distribution("BatchBroadcast", distribution=native, with_shape=batch)
+
+    def get_config(self) -> dict[str, Any]:
+        """Class name and parameters of the distribution, JSON-serializable."""
+        return {"distribution": self._description, "num_data": self.num_data}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "DistributionPrior":
+        """The prior that `get_config` described; looks up classes of the library only."""
+        native = rebuild(config["distribution"], "float32")
+        return cls(native, num_data=config["num_data"])
+
+    def __repr__(self) -> str:
+        return f"DistributionPrior({self._native!r}, num_data={self.num_data})"

@@ -1,0 +1,63 @@
+"""The half-Cauchy prior."""
+
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from keras_priors import backend
+from keras_priors._registration import register
+from keras_priors.priors._parameters import positive
+from keras_priors.priors._special import mean_over
+from keras_priors.priors.prior import Prior
+
+
+@register
+class HalfCauchyPrior(Prior):
+    """Half-Cauchy prior: |Cauchy(0, scale)|, for scales and other weights of at least zero.
+
+        log p(w) = sum_i [ -log(1 + (w_i / scale)^2) + log(2 / (pi scale)) ] for w_i >= 0   (nats)
+
+    Below zero the penalty is +inf: train with `kernel_constraint=prior.constraint()`.
+
+    Args:
+        scale: float or array that broadcasts against the weight, greater than 0, the median.
+            Defaults to 1.
+        num_data: integer or None, the number of observations whose mean is the loss.
+            Defaults to None: see `keras_priors.set_num_data`.
+
+    Raises:
+        TypeError: a parameter is not a number or an array of numbers.
+        ValueError: a parameter is not finite, `scale` is not positive, or the shapes do not
+            broadcast (against the weight: at the first weight).
+
+    Example:
+        >>> import keras_priors as kp
+        >>> round(float(kp.HalfCauchyPrior(1.0).log_prob([0.0, 1.0])), 4)
+        -1.5963
+
+    References:
+        - Gelman, 2006, Prior distributions for variance parameters in hierarchical models,
+          section 3.2.
+    """
+
+    _parameters = ("scale",)
+
+    def __init__(self, scale: Any = 1.0, *, num_data: int | None = None) -> None:
+        super().__init__(num_data=num_data)
+        self.scale = positive("HalfCauchyPrior", "scale", scale)
+        self._log_constant = -mean_over(np.log(0.5 * np.pi * np.asarray(self.scale)))
+
+    @property
+    def support(self) -> tuple[Any, Any]:
+        """[0, inf)."""
+        return 0.0, np.inf
+
+    def _distribution(self, shape: tuple[int, ...], dtype: str, broadcast: bool) -> Any:
+        return backend.distribution(
+            "HalfCauchy", **self._tensors(shape if broadcast else None, dtype)
+        )
+
+    def _log_density(self, w: Any) -> Any:
+        # Closed form: fewer passes than the library's, which also costs seconds to import.
+        return -ops.log1p(ops.square(w / self._like(self.scale, w)))

@@ -1,0 +1,380 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # A Bayesian net for forest cover
+#
+# Which trees grow on a patch of 30 by 30 metres in the mountains of Colorado? 54 inputs, two tanh
+# layers of 20, softmax over 7 classes, a standard normal prior on every weight, variational
+# inference.
+
+# %%
+import runpy
+from pathlib import Path
+
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.datasets import fetch_covtype
+
+import keras_priors as kp
+
+plt.rcParams.update(
+    {
+        "figure.dpi": 90,
+        "font.size": 11,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.titlesize": 12,
+        "legend.frameon": False,
+    }
+)
+INK, GREY, BLUE, RED = "#222222", "#8a8a8a", "#2f6f9f", "#c8553d"
+CLASSES = (
+    "Spruce/fir",
+    "Lodgepole pine",
+    "Ponderosa pine",
+    "Cottonwood/willow",
+    "Aspen",
+    "Douglas fir",
+    "Krummholz",
+)
+
+# %% [markdown]
+# ## The data
+#
+# Forest CoverType (Blackard and Dean): 10 measurements, 4 wilderness areas and 40 soil types as
+# zeros and ones. scikit-learn downloads it once, 11 MB; a copy beside the project serves where
+# there is no network.
+
+
+# %%
+def load_covertype():
+    for root in (Path.cwd().parent, Path.cwd().parents[1]):
+        reader = root / "shared" / "data" / "load.py"
+        if reader.is_file():
+            return runpy.run_path(str(reader))["load_covertype"]()
+    try:
+        x, y = fetch_covtype(return_X_y=True)
+    except OSError as error:
+        raise RuntimeError(
+            "Forest CoverType could not be downloaded. Run `sklearn.datasets.fetch_covtype()` once "
+            "where there is a network: it keeps the data in `sklearn.datasets.get_data_home()`."
+        ) from error
+    return x.astype("float32"), y.astype("int64") - 1
+
+
+x, y = load_covertype()
+order = np.random.default_rng(0).permutation(len(x))
+train, test = order[:20_000], order[20_000:30_000]
+mean, sd = x[train, :10].mean(axis=0), x[train, :10].std(axis=0)
+x = np.concatenate([(x[:, :10] - mean) / sd, x[:, 10:]], axis=1)
+x_train, y_train, x_test, y_test = x[train], y[train], x[test], y[test]
+
+assert x_train.shape == (20_000, 54)
+assert set(np.unique(y_train)) == set(range(7))
+{name: f"{share:.1%}" for name, share in zip(CLASSES, np.bincount(y_train) / 20_000, strict=True)}
+
+# %% [markdown]
+# ## The net, plain and Bayesian
+#
+# The two differ in the name of the layer. `VariationalDense` has a standard normal prior on
+# kernel and bias unless it is told otherwise.
+
+
+# %%
+def net(dense):
+    return keras.Sequential(
+        [
+            keras.Input((54,)),
+            dense(20, activation="tanh"),
+            dense(20, activation="tanh"),
+            dense(7, activation="softmax"),
+        ]
+    )
+
+
+def fit(model, callbacks=()):
+    rate = keras.optimizers.schedules.CosineDecay(0.02, decay_steps=40 * 40)
+    model.compile(keras.optimizers.Adam(rate), loss="sparse_categorical_crossentropy")
+    return model.fit(
+        x_train, y_train, batch_size=500, epochs=40, verbose=0, callbacks=list(callbacks)
+    ).history
+
+
+keras.utils.set_random_seed(0)
+plain = net(keras.layers.Dense)
+fit(plain)
+
+bayesian = net(kp.VariationalDense)
+kp.set_num_data(bayesian, x_train)
+logs = fit(bayesian, [kp.callbacks.BayesianMonitor()])
+
+for layer in bayesian.layers:
+    for prior in (layer.kernel_prior, layer.bias_prior):
+        assert isinstance(prior, kp.NormalPrior)
+        assert (prior.loc, prior.scale) == (0.0, 1.0)
+
+# %% [markdown]
+# ## The bound that `fit` raised
+
+# %%
+epochs = np.arange(1, len(logs["elbo"]) + 1)
+figure, axis = plt.subplots(figsize=(10, 3.4))
+axis.fill_between(epochs, 0, logs["nll"], color=BLUE, alpha=0.85, linewidth=0)
+axis.fill_between(
+    epochs, logs["nll"], np.negative(logs["elbo"]), color=BLUE, alpha=0.35, linewidth=0
+)
+axis.plot(epochs, np.negative(logs["elbo"]), color=INK, linewidth=1.5)
+axis.text(epochs[-1] * 0.6, 0.25, "nll: misfit", color="white", fontsize=12, va="center")
+axis.annotate(
+    "kl: distance of the posterior from the prior",
+    (epochs[-1] * 0.72, logs["nll"][-1] + 0.5 * logs["kl"][-1]),
+    (epochs[-1] * 0.55, 1.15),
+    arrowprops={"arrowstyle": "-", "color": GREY},
+)
+axis.annotate(
+    "−ELBO",
+    (epochs[4], -logs["elbo"][4]),
+    (epochs[6], 1.15),
+    arrowprops={"arrowstyle": "-", "color": GREY},
+)
+axis.set(xlabel="epoch", ylabel="nats per observation", xlim=(1, epochs[-1]), ylim=(0, 1.4))
+plt.show()
+
+# %% [markdown]
+# *The loss is the negative evidence lower bound per observation, in two parts. The misfit falls
+# first; the KL is what the net pays for moving its weights away from the prior.*
+
+# %%
+assert np.allclose(np.add(logs["nll"], logs["kl"]), np.negative(logs["elbo"]))
+assert np.allclose(logs["loss"], np.negative(logs["elbo"]), rtol=1e-3)
+assert logs["elbo"][-1] > logs["elbo"][0] + 0.2
+assert 0.05 < logs["kl"][-1] < 0.3
+
+# %% [markdown]
+# ## Weight distributions, layer by layer
+
+# %%
+posteriors = [layer.kernel_posterior for layer in bayesian.layers]
+means = [keras.ops.convert_to_numpy(q.mean()) for q in posteriors]
+sds = [keras.ops.convert_to_numpy(q.stddev()) for q in posteriors]
+assert [m.shape for m in means] == [(54, 20), (20, 20), (20, 7)]
+assert plain.count_params() == 1667
+
+grid = np.linspace(-3.2, 3.2, 1281)
+rng = np.random.default_rng(0)
+figure, axes = plt.subplots(1, 3, figsize=(10, 3.2), sharey=True)
+figure.subplots_adjust(left=0.02, right=0.98, top=0.9, bottom=0.17, wspace=0.06)
+titles = ("first layer, 54 × 20", "second layer, 20 × 20", "output layer, 20 × 7")
+for axis, m, s, title in zip(axes, means, sds, titles, strict=True):
+    for i in rng.choice(m.size, 40, replace=False):
+        height = np.exp(-0.5 * ((grid - m.flat[i]) / s.flat[i]) ** 2)
+        axis.fill_between(grid, height, color=BLUE, alpha=0.04, linewidth=0)
+        axis.plot(grid, height, color=BLUE, alpha=0.7, linewidth=0.9)
+    axis.plot(grid, np.exp(-0.5 * grid**2), color=INK, linestyle="--", linewidth=1.6)
+    axis.set(title=title, xlabel="weight", yticks=[], ylim=(0, 1.05), xlim=(-3.2, 3.2))
+    axis.spines["left"].set_visible(False)
+plt.show()
+
+# %% [markdown]
+# *Each curve is the posterior of one weight, 40 of each layer, all drawn to the same height;
+# dashed: the prior. Narrow curves are weights that the data have decided. Only the first layer
+# has many that are still nearly as wide as the prior.*
+
+# %%
+typical = [float(np.median(s)) for s in sds]
+assert typical[0] > 1.5 * typical[1]
+assert typical[0] > 1.5 * typical[2]
+assert max(typical) < 0.8
+[round(value, 2) for value in typical]
+
+# %% [markdown]
+# ## Which weights of the first layer stay in doubt?
+
+# %%
+rows_of_soil = x_train[:, 14:].sum(axis=0)
+sd_of_soil = sds[0][14:].mean(axis=1)
+figure, axis = plt.subplots(figsize=(10, 3.2))
+axis.axhline(1, color=INK, linestyle="--", linewidth=1.2)
+axis.text(5.5e3, 0.975, "prior", ha="right", va="top")
+axis.scatter(np.maximum(rows_of_soil, 0.5), sd_of_soil, s=42, color=BLUE, alpha=0.8, linewidth=0)
+axis.set_xscale("log")
+axis.set(
+    xlabel="training rows with this soil type (0 at the left edge)",
+    ylabel="posterior sd",
+    xlim=(0.4, 6e3),
+    ylim=(0, 1.08),
+)
+axis.set_xticks([0.5, 1, 10, 100, 1000], ["0", "1", "10", "100", "1000"])
+axis.minorticks_off()
+plt.show()
+
+# %% [markdown]
+# *One point a soil type: the standard deviation of its weights, averaged over the 20 units. Of
+# soils that are hardly ever seen, the net knows what the prior said and no more.*
+
+# %%
+rare, common = rows_of_soil < 20, rows_of_soil > 500
+assert rare.any()
+assert common.any()
+assert sd_of_soil[rare].mean() > 0.8
+assert sd_of_soil[common].mean() < sd_of_soil[rare].mean() - 0.2
+
+# %% [markdown]
+# ## Class predictions
+
+# %%
+predictive = kp.predict(bayesian, x_test, num_samples=100, seed=0)
+assert predictive.draws.shape == (100, 10_000, 7)
+assert np.allclose(predictive.probabilities.sum(axis=-1), 1, atol=1e-4)
+
+predicted = predictive.probabilities.argmax(axis=-1)
+right = predicted == y_test
+accuracy = {
+    "always the largest class": float(np.mean(y_test == np.bincount(y_train).argmax())),
+    "plain": float(np.mean(kp.predict(plain, x_test).probabilities.argmax(axis=-1) == y_test)),
+    "Bayesian": float(np.mean(right)),
+}
+assert accuracy["Bayesian"] > accuracy["always the largest class"] + 0.2
+assert abs(accuracy["Bayesian"] - accuracy["plain"]) < 0.04
+{name: round(value, 3) for name, value in accuracy.items()}
+
+# %%
+share = np.zeros((7, 7))
+np.add.at(share, (y_test, predicted), 1)
+share /= share.sum(axis=1, keepdims=True)
+figure, axis = plt.subplots(figsize=(7.4, 4.6))
+axis.imshow(share, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+for (i, j), value in np.ndenumerate(share):
+    if value >= 0.005:
+        colour = "white" if value > 0.5 else INK
+        axis.text(j, i, f"{value:.0%}", ha="center", va="center", color=colour, fontsize=10)
+axis.set_xticks(range(7), CLASSES, rotation=30, ha="right")
+axis.set_yticks(range(7), CLASSES)
+axis.tick_params(length=0)
+axis.spines[:].set_visible(False)
+axis.set(xlabel="predicted", ylabel="true")
+plt.show()
+
+# %% [markdown]
+# *Of the patches of each true class (a line), where the predictions went. Spruce and lodgepole
+# pine, the two large classes, are mistaken for one another; aspen, a small one, is mostly taken
+# for lodgepole pine.*
+
+# %%
+assert share[0, 1] > 0.1
+assert share[1, 0] > 0.1
+assert share[4].argmax() == 1
+
+# %% [markdown]
+# ## Class probabilities
+#
+# Six test patches, from the surest prediction to the least sure.
+
+# %%
+by_doubt = np.argsort(predictive.entropy)
+rows = by_doubt[np.linspace(0, len(by_doubt) - 1, 6).astype(int)]
+figure, axes = plt.subplots(2, 3, figsize=(10, 5.4), sharex=True, sharey=True)
+figure.subplots_adjust(left=0.16, right=0.98, top=0.94, bottom=0.09, wspace=0.1, hspace=0.28)
+for axis, i in zip(axes.flat, rows, strict=True):
+    low, high = np.quantile(predictive.draws[:, i], [0.05, 0.95], axis=0)
+    colours = ["#c9d9e6"] * 7
+    colours[predicted[i]] = RED
+    colours[y_test[i]] = BLUE
+    axis.barh(range(7), predictive.probabilities[i], color=colours, height=0.72)
+    axis.hlines(range(7), low, high, color=INK, linewidth=1.4)
+    axis.set_title(f"entropy {predictive.entropy[i]:.2f}", fontsize=11)
+    axis.set_xlim(0, 1.02)
+    axis.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
+    axis.tick_params(length=0)
+axes[0, 0].set_yticks(range(7), CLASSES)
+axes[0, 0].invert_yaxis()
+for axis in axes[1]:
+    axis.set_xlabel("probability")
+plt.show()
+
+# %% [markdown]
+# *Bars: predicted probabilities; lines: 5% to 95% over 100 draws of the weights. Blue: the true
+# class; red: a wrong class that was preferred.*
+
+# %% [markdown]
+# ## Class uncertainties
+
+# %%
+tenths = np.array_split(by_doubt, 10)
+accuracy_of_tenth = [float(np.mean(right[part])) for part in tenths]
+
+figure, axes = plt.subplots(1, 2, figsize=(10, 3.6))
+figure.subplots_adjust(left=0.07, right=0.99, top=0.9, bottom=0.16, wspace=0.16)
+bins = np.linspace(0, 1.6, 33)
+axes[0].hist(predictive.entropy[right], bins, density=True, color=BLUE, alpha=0.75, label="right")
+axes[0].hist(predictive.entropy[~right], bins, density=True, color=RED, alpha=0.6, label="wrong")
+axes[0].set(title="entropy of predictions", xlabel="nats", yticks=[])
+axes[0].spines["left"].set_visible(False)
+axes[0].legend(loc="upper right")
+axes[1].bar(range(1, 11), accuracy_of_tenth, color=BLUE, width=0.75)
+axes[1].set(title="accuracy by tenth of entropy", xlabel="from surest to least sure", ylim=(0, 1))
+axes[1].set_xticks(range(1, 11))
+axes[1].tick_params(axis="x", length=0)
+plt.show()
+
+# %% [markdown]
+# *Left: predictions that turn out wrong had the higher entropy; the peak at log 2 = 0.69 is a
+# coin tossed between two trees. Right: the surest tenth is nearly always right, the least sure
+# tenth about half of the time. The net knows which of its answers to doubt.*
+
+# %%
+assert predictive.entropy[~right].mean() > predictive.entropy[right].mean() + 0.1
+assert accuracy_of_tenth[0] > 0.9
+assert accuracy_of_tenth[-1] < accuracy_of_tenth[0] - 0.25
+[round(value, 2) for value in accuracy_of_tenth]
+
+# %% [markdown]
+# Uncertainty has two parts: what differs between patches that look alike, and doubt about the
+# weights.
+
+# %%
+by_class = [y_test == c for c in range(7)]
+noise = np.array([predictive.expected_entropy[rows].mean() for rows in by_class])
+doubt = np.array([predictive.mutual_information[rows].mean() for rows in by_class])
+count = np.bincount(y_train)
+order = np.argsort(-count)
+names = [f"{CLASSES[c]} ({count[c] / len(y_train):.1%})" for c in order]
+
+figure, axis = plt.subplots(figsize=(10, 3.4))
+figure.subplots_adjust(left=0.22, right=0.98, top=0.97, bottom=0.16)
+axis.barh(range(7), doubt[order], color=BLUE, height=0.7, label="doubt about the weights")
+axis.barh(
+    range(7),
+    noise[order],
+    left=doubt[order],
+    color="#c9d9e6",
+    height=0.7,
+    label="patches that look alike",
+)
+axis.set_yticks(range(7), names)
+axis.tick_params(axis="y", length=0)
+axis.set(xlabel="mean entropy of the predictions (nats)", xlim=(0, 1.25))
+axis.legend(loc="lower right")
+plt.show()
+
+# %% [markdown]
+# *Test patches by true class, the rarest on top, with the share of each class in the data. With
+# 20,000 rows for 1,667 weights little doubt about the weights is left, and more of it where
+# classes are rare.*
+
+# %%
+assert np.allclose(noise + doubt, [predictive.entropy[rows].mean() for rows in by_class])
+assert np.all(doubt < noise)
+assert doubt[2:].mean() > 1.2 * doubt[:2].mean()
+{CLASSES[c]: round(float(doubt[c]), 3) for c in order}

@@ -1,0 +1,191 @@
+"""Plain `fit`: seeds, traces, compilers, devices."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_priors import backend as kp_backend
+from keras_priors.layers import VariationalDense
+from tests.posteriors._calculus import as_numpy
+
+X = np.random.default_rng(0).normal(size=(48, 3)).astype("float32")
+Y = X[:, :2] - 0.5
+ESTIMATORS = ["reparameterization", "local_reparameterization", "flipout"]
+
+
+def net(estimator="reparameterization", seed=0, layer=VariationalDense, initial=7, **arguments):
+    keras.utils.set_random_seed(initial)
+    arguments = {"estimator": estimator, "num_data": 48, **arguments}
+    seeds = (None, None) if seed is None else (seed, seed + 100)
+    return keras.Sequential(
+        [
+            keras.Input((3,)),
+            layer(4, "tanh", seed=seeds[0], **arguments),
+            layer(2, seed=seeds[1], **arguments),
+        ]
+    )
+
+
+def fit(model, epochs=2, jit_compile="auto", **arguments):
+    model.compile(keras.optimizers.Adam(0.01), "mse", jit_compile=jit_compile)
+    arguments = {"batch_size": 16, "shuffle": False, "verbose": 0, **arguments}
+    return model.fit(X, Y, epochs=epochs, **arguments).history["loss"]
+
+
+def weights(model):
+    return np.concatenate([as_numpy(v).reshape(-1) for v in model.trainable_variables])
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_the_same_seed_gives_the_same_fit(estimator):
+    one, two, other = net(estimator), net(estimator), net(estimator, seed=1)
+    losses = fit(one), fit(two), fit(other)
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-6)
+    np.testing.assert_allclose(weights(one), weights(two), rtol=1e-5, atol=1e-7)
+    assert not np.allclose(weights(one), weights(other), rtol=1e-4)
+
+
+def test_the_global_seed_serves_layers_without_one():
+    one, two, other = net(seed=None), net(seed=None), net(seed=None, initial=8)
+    fit(one), fit(two), fit(other)
+    np.testing.assert_allclose(weights(one), weights(two), rtol=1e-5, atol=1e-7)
+    assert not np.allclose(weights(one), weights(other), rtol=1e-4)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_each_step_draws_anew(estimator):
+    model = net(estimator)
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    losses = [float(np.ravel(model.train_on_batch(X[:8], Y[:8]))[0]) for _ in range(5)]
+    assert len(set(losses)) == 5
+    tested = [float(np.ravel(model.test_on_batch(X[:8], Y[:8]))[0]) for _ in range(2)]
+    assert tested[0] == tested[1]
+    predicted = [model.predict(X, verbose=0) for _ in range(2)]
+    assert np.array_equal(*predicted)
+
+
+def test_layers_of_one_model_draw_independently_without_seeds():
+    keras.utils.set_random_seed(0)
+    layers = [VariationalDense(2, num_data=1) for _ in range(2)]
+    for layer in layers:
+        layer.build((None, 3))
+    noise = []
+    for layer in layers:
+        difference = as_numpy(layer(np.eye(3, dtype="float32"), training=True)) - as_numpy(
+            layer(np.eye(3, dtype="float32"))
+        )
+        noise.append(difference)
+    assert not np.allclose(noise[0], noise[1], rtol=1e-2)
+
+
+class Counting(VariationalDense):
+    """Counts how often its Python code runs: once a trace."""
+
+    traces = 0
+
+    def call(self, inputs, training=None):
+        Counting.traces += 1
+        return super().call(inputs, training=training)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_no_retracing_after_the_first_step(estimator):
+    if keras.backend.backend() == "torch":
+        pytest.skip("PyTorch traces nothing")
+    model = net(estimator, layer=Counting)
+    model.compile(keras.optimizers.Adam(0.01), "mse")
+    fit_once = {"batch_size": 16, "verbose": 0}
+    model.fit(X, Y, epochs=1, **fit_once)
+    counted = Counting.traces
+    model.fit(X, Y, epochs=3, **fit_once)
+    for layer in model.layers:
+        layer.kl_weight.assign(0.5)
+    model.fit(X, Y, epochs=1, **fit_once)
+    assert Counting.traces == counted
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_a_last_batch_that_is_shorter(estimator):
+    model = net(estimator)
+    model.compile(keras.optimizers.Adam(0.01), "mse")
+    history = model.fit(X, Y, batch_size=32, epochs=2, verbose=0)
+    assert np.isfinite(history.history["loss"]).all()
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_batches_of_one(estimator):
+    model = net(estimator)
+    model.compile(keras.optimizers.Adam(0.01), "mse")
+    assert np.isfinite(model.fit(X[:3], Y[:3], batch_size=1, verbose=0).history["loss"]).all()
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_several_steps_per_execution(steps):
+    model = net()
+    model.compile(keras.optimizers.Adam(0.01), "mse", steps_per_execution=steps)
+    model.fit(X, Y, batch_size=16, epochs=2, verbose=0, shuffle=False)
+    plain = net()
+    fit(plain)
+    np.testing.assert_allclose(weights(model), weights(plain), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("posterior", ["mean_field", "low_rank", "full", "matrix_normal"])
+def test_the_compiler_changes_nothing(posterior):
+    if keras.backend.backend() == "torch":
+        pytest.skip("PyTorch runs eagerly")
+    compiled, eager = (net(kernel_posterior=posterior) for _ in range(2))
+    fit(compiled, jit_compile=True)
+    fit(eager, jit_compile=False)
+    np.testing.assert_allclose(weights(compiled), weights(eager), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("estimator", ["local_reparameterization", "flipout"])
+def test_estimators_under_the_compiler(estimator):
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("TensorFlow alone leaves the compiler off by itself")
+    compiled, eager = (net(estimator) for _ in range(2))
+    fit(compiled, jit_compile=True)
+    fit(eager, jit_compile=False)
+    np.testing.assert_allclose(weights(compiled), weights(eager), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "posterior", ["mean_field", "low_rank", "full", "matrix_normal", "log_normal"]
+)
+def test_an_unbuilt_model_builds_in_fit(posterior):
+    """Initializers may run while Keras traces."""
+
+    class Net(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.head = VariationalDense(2, kernel_posterior=posterior, num_data=48, seed=0)
+
+        def call(self, x, training=None):
+            return self.head(x, training=training)
+
+    model = Net()
+    assert np.isfinite(fit(model, epochs=1)).all()
+    assert type(model.head.kernel_posterior.mean()) is not keras.Variable
+
+
+def test_stateless_call_returns_the_kl():
+    model = net()
+    x = keras.ops.convert_to_tensor(X)
+    trainable = [v.value for v in model.trainable_variables]
+    fixed = [v.value for v in model.non_trainable_variables]
+    result = model.stateless_call(trainable, fixed, x, training=False, return_losses=True)
+    kl = sum(float(as_numpy(layer.kl())) for layer in model.layers) / 48
+    np.testing.assert_allclose(sum(float(as_numpy(loss)) for loss in result[2]), kl, rtol=1e-5)
+
+
+def test_noise_is_not_repeated_across_neighbouring_seeds():
+    """A layer with seed s at its step k+1 is not a layer with seed s+1 at its step k."""
+    draws = {}
+    for seed in (1, 2):
+        generator = keras.random.SeedGenerator(seed)
+        for step in range(3):
+            draws[seed, step] = as_numpy(kp_backend.standard_normal((4,), generator.next()))
+    values = list(draws.values())
+    for i, one in enumerate(values):
+        for other in values[:i]:
+            assert not np.allclose(one, other)

@@ -1,0 +1,229 @@
+import warnings
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from keras_priors.layers import VariationalDense
+from keras_priors.models import set_num_data
+from keras_priors.priors import NormalPrior
+
+NUM_DATA = 150
+
+
+def prior():
+    return NormalPrior(0.0, 1.0)
+
+
+class Subclassed(keras.Model):
+    """Keeps layers in an attribute, a list and a dict, and one in a layer of its own."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.first = layers.Dense(4, kernel_regularizer=prior())
+        self.more = [layers.Dense(4, bias_regularizer=prior()), VariationalDense(4)]
+        self.last = {"out": keras.Sequential([layers.Dense(1, kernel_regularizer=prior())])}
+
+    def call(self, x, training=None):
+        x = self.first(x)
+        for layer in self.more:
+            x = layer(x, training=training) if isinstance(layer, VariationalDense) else layer(x)
+        return self.last["out"](x)
+
+
+def sequential():
+    return keras.Sequential(
+        [keras.Input((3,)), layers.Dense(2, kernel_regularizer=prior()), VariationalDense(1)]
+    )
+
+
+def functional():
+    x = keras.Input((3,))
+    shared = layers.Dense(3, kernel_regularizer=prior(), bias_regularizer=prior())
+    return keras.Model(x, VariationalDense(1)(shared(shared(x))))
+
+
+def nested():
+    x = keras.Input((3,))
+    return keras.Model(x, layers.Dense(1, kernel_regularizer=prior())(sequential()(x)))
+
+
+def subclassed():
+    model = Subclassed()
+    model(np.zeros((1, 3), "float32"))
+    return model
+
+
+def wrapped():
+    x = keras.Input((4, 3))
+    lstm = layers.LSTM(2, recurrent_regularizer=prior(), return_sequences=True)
+    h = layers.Bidirectional(lstm)(x)
+    h = layers.TimeDistributed(layers.Dense(2, kernel_regularizer=prior()))(h)
+    h = layers.MultiHeadAttention(2, 2, kernel_regularizer=prior())(h, h)
+    h = layers.RNN([layers.GRUCell(2, kernel_regularizer=prior()), layers.LSTMCell(2)])(h)
+    return keras.Model(x, layers.TimeDistributed(VariationalDense(1))(layers.RepeatVector(3)(h)))
+
+
+MODELS = {
+    "sequential": (sequential, 3),
+    "functional": (functional, 4),
+    "nested": (nested, 4),
+    "subclassed": (subclassed, 5),
+    # Two directions, one dense, four projections of the attention, one cell, kernel and bias.
+    "wrapped": (wrapped, 2 + 1 + 4 + 1 + 2),
+}
+
+
+def regularizers(model):
+    return [v.regularizer for v in model.variables if v.regularizer is not None]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_prior_and_variational_layer_is_reached(name):
+    make, count = MODELS[name]
+    model = make()
+    before = regularizers(model)
+    assert len(before) == count
+    assert [r.num_data for r in before] == [None] * count
+    assert set_num_data(model, NUM_DATA) == NUM_DATA
+    assert [r.num_data for r in regularizers(model)] == [NUM_DATA] * count
+    for layer in model._flatten_layers():
+        if isinstance(layer, VariationalDense):
+            assert layer.num_data == NUM_DATA
+            assert layer.kernel_prior.num_data == layer.bias_prior.num_data == NUM_DATA
+
+
+@pytest.mark.parametrize("name", ["sequential", "functional", "nested", "wrapped"])
+def test_it_is_saved_with_the_model(name, tmp_path):
+    model = MODELS[name][0]()
+    set_num_data(model, NUM_DATA)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    found = [r.num_data for r in regularizers(loaded)]
+    assert found == [NUM_DATA] * MODELS[name][1]
+
+
+def test_a_model_that_is_not_built_yet():
+    model = keras.Sequential([layers.Dense(2, kernel_regularizer=prior()), VariationalDense(1)])
+    set_num_data(model, NUM_DATA)
+    model.build((None, 3))
+    assert [r.num_data for r in regularizers(model)] == [NUM_DATA] * 3
+
+
+def test_a_prior_on_the_variable_alone():
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(2)])
+    model.layers[0].kernel.regularizer = prior()
+    set_num_data(model, NUM_DATA)
+    assert model.layers[0].kernel.regularizer.num_data == NUM_DATA
+
+
+def test_a_frozen_weight_takes_it_too():
+    model = sequential()
+    model.trainable = False
+    set_num_data(model, NUM_DATA)
+    assert {r.num_data for r in regularizers(model)} == {NUM_DATA}
+
+
+def test_without_a_prior_it_says_what_to_do():
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(2, kernel_regularizer="l2")])
+    with pytest.raises(ValueError, match=r"none was found[\s\S]*kernel_regularizer=keras_priors"):
+        set_num_data(model, NUM_DATA)
+    with pytest.raises(ValueError, match=r"not built yet[\s\S]*model\.build\(input_shape\)"):
+        set_num_data(keras.Sequential([layers.Dense(2)]), NUM_DATA)
+
+
+def test_only_a_model_is_taken():
+    with pytest.raises(TypeError, match=r"must be a keras\.Model[\s\S]*prior\.num_data = "):
+        set_num_data(layers.Dense(1, kernel_regularizer=prior()), NUM_DATA)
+
+
+def to_float(tensor):
+    return float(keras.ops.convert_to_numpy(tensor))
+
+
+def zero_loss(y, prediction):
+    return 0.0 * keras.ops.sum(prediction, axis=-1)
+
+
+@pytest.mark.parametrize("variational", [False, True])
+@pytest.mark.parametrize("jit_compile", [False, "auto"])
+def test_a_traced_function_takes_the_new_value(variational, jit_compile):
+    layer = (
+        VariationalDense(2, seed=0)
+        if variational
+        else layers.Dense(2, kernel_regularizer=prior(), bias_regularizer=prior())
+    )
+    inner = keras.Sequential([keras.Input((3,)), layer])
+    x = keras.Input((3,))
+    model = keras.Model(x, inner(x))
+    model.compile(keras.optimizers.SGD(0.0), zero_loss, jit_compile=jit_compile)
+    inner.compile(keras.optimizers.SGD(0.0), zero_loss, jit_compile=jit_compile)
+    data, targets = np.ones((8, 3), "float32"), np.ones((8, 2), "float32")
+    if variational:
+        nats = to_float(layer.kl())
+    else:
+        nats = -to_float(prior().log_prob(layer.kernel) + prior().log_prob(layer.bias))
+    for num_data in (10, 1000):
+        set_num_data(model, num_data)
+        expected = pytest.approx(nats / num_data, rel=1e-5)
+        for _ in range(2):
+            assert model.evaluate(data, targets, verbose=0) == expected
+            assert inner.evaluate(data, targets, verbose=0) == expected
+            assert model.fit(data, targets, verbose=0).history["loss"][0] == expected
+
+
+def test_it_can_be_called_in_the_midst_of_a_fit():
+    class Change(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            set_num_data(self.model, 10 ** (epoch + 1))
+
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(2, kernel_regularizer=prior())])
+    model.compile(keras.optimizers.SGD(0.0), zero_loss)
+    set_num_data(model, 1)
+    data, targets = np.ones((8, 3), "float32"), np.ones((8, 2), "float32")
+    losses = model.fit(data, targets, epochs=3, callbacks=[Change()], verbose=0).history["loss"]
+    nats = -to_float(prior().log_prob(model.layers[0].kernel))
+    np.testing.assert_allclose(losses, nats / np.array([10, 100, 1000]), rtol=1e-5)
+
+
+def unset_warnings(caught):
+    return [str(w.message) for w in caught if "num_data was never given" in str(w.message)]
+
+
+def test_unset_warns_once_and_names_the_weights():
+    model = sequential()
+    model.compile("sgd", "mse")
+    data, targets = np.ones((12, 3), "float32"), np.ones((12, 1), "float32")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.fit(data, targets, batch_size=4, epochs=2, verbose=0)
+    (message,) = unset_warnings(caught)
+    dense, variational = model.layers
+    for variable in (
+        dense.kernel,
+        variational.kernel_posterior.loc,
+        variational.bias_posterior.loc,
+    ):
+        assert variable.path in message
+    assert f"set_num_data({model.name}, x_train)" in message
+    # The line that mends it.
+    set_num_data(model, data)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.fit(data, targets, batch_size=4, verbose=0)
+    assert unset_warnings(caught) == []
+
+
+def test_a_fit_that_traces_anew_warns_anew():
+    model = sequential()
+    model.compile("sgd", "mse")
+    data, targets = np.ones((12, 3), "float32"), np.ones((12, 1), "float32")
+    counts = []
+    for _ in range(3):
+        model.make_train_function(force=True)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            model.fit(data, targets, batch_size=4, epochs=2, verbose=0)
+        counts.append(len(unset_warnings(caught)))
+    assert counts == [1, 1, 1]

@@ -1,0 +1,128 @@
+"""Priors inside Keras models: every dtype, compiler, way to share and to nest a layer."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_priors import priors as p
+from tests.priors._models import X, every_prior, penalties, wide_model
+
+BACKEND = keras.backend.backend()
+Y = np.zeros((8, 2), "float32")
+
+
+def expected_penalty(priors, kernel=0.5):
+    w = np.full((3, 2), kernel, "float32")
+    return -sum(float(prior.log_prob(w)) for prior in priors) / 8
+
+
+def test_there_is_one_of_every_prior():
+    public = {name for name in p.__all__ if name != "Prior"}
+    assert {type(prior).__name__ for prior in every_prior()} == public
+
+
+@pytest.mark.parametrize(
+    "policy", ["float32", "float16", "bfloat16", "float64", "mixed_float16", "mixed_bfloat16"]
+)
+def test_every_prior_trains_under_every_dtype_policy(policy):
+    if policy == "float64" and BACKEND == "jax":
+        pytest.skip("JAX is without float64 by default")
+    keras.config.set_dtype_policy(policy)
+    if "mixed" not in policy:
+        keras.config.set_floatx(policy)
+    priors = every_prior()
+    model = wide_model(priors)
+    for loss in model.losses:
+        assert keras.backend.standardize_dtype(loss.dtype) == keras.config.floatx()
+        assert np.isfinite(ops.convert_to_numpy(ops.cast(loss, "float32")))
+    np.testing.assert_allclose(penalties(model), expected_penalty(priors), rtol=2e-2)
+    before = [ops.convert_to_numpy(ops.cast(w, "float32")) for w in model.trainable_weights]
+    model.compile(keras.optimizers.SGD(0.05), loss="mse")
+    # Small inputs: Keras skips a float16 step whose scaled gradients overflow.
+    history = model.fit(0.01 * X, Y, batch_size=8, epochs=1, verbose=0)
+    assert np.isfinite(history.history["loss"]).all()
+    for old, weight in zip(before, model.trainable_weights, strict=True):
+        new = ops.convert_to_numpy(ops.cast(weight, "float32"))
+        assert np.isfinite(new).all()
+        assert (new != old).any(), weight.path
+
+
+def _one_step(**compiled):
+    keras.utils.set_random_seed(1)
+    model = wide_model(every_prior())
+    model.compile(keras.optimizers.SGD(0.01), loss="mse", **compiled)
+    model.fit(X, Y, batch_size=8, epochs=1, verbose=0)
+    return [ops.convert_to_numpy(w) for w in model.trainable_weights]
+
+
+@pytest.mark.skipif(BACKEND == "torch", reason="torch.compile needs a C++ compiler")
+def test_jit_compile_takes_the_same_step():
+    for plain, compiled in zip(
+        _one_step(jit_compile=False), _one_step(jit_compile=True), strict=True
+    ):
+        np.testing.assert_allclose(compiled, plain, rtol=1e-4, atol=1e-6)
+
+
+def test_a_step_follows_the_gradient_of_the_penalty():
+    # With outputs that do not depend on the weights, the step is that of the prior alone.
+    prior = p.LaplacePrior(0.0, 0.5, num_data=8)
+    model = wide_model([prior], kernel=0.3)
+    model.compile(keras.optimizers.SGD(0.1), loss="mse")
+    model.fit(np.zeros_like(X), Y, batch_size=4, epochs=1, verbose=0)
+    kernel = ops.convert_to_numpy(model.trainable_weights[0])
+    np.testing.assert_allclose(kernel, 0.3 - 2 * 0.1 / 0.5 / 8, rtol=1e-5)
+
+
+def test_a_frozen_weight_has_no_penalty():
+    model = wide_model([p.NormalPrior(), p.CauchyPrior()])
+    both = penalties(model)
+    model.layers[1].trainable = False
+    assert penalties(model) == pytest.approx(expected_penalty([p.CauchyPrior()]), rel=1e-5)
+    model.layers[1].trainable = True
+    assert penalties(model) == pytest.approx(both, rel=1e-6)
+
+
+def test_a_shared_layer_counts_once():
+    prior = p.LaplacePrior(num_data=8)
+    x = keras.Input((2,))
+    layer = keras.layers.Dense(
+        2, use_bias=False, kernel_initializer="ones", kernel_regularizer=prior
+    )
+    model = keras.Model(x, layer(layer(x)))
+    once = -float(prior.log_prob(np.ones((2, 2), "float32"))) / 8
+    assert penalties(model) == pytest.approx(once, rel=1e-5)
+    model.compile(keras.optimizers.SGD(0.0), loss="mse")
+    history = model.fit(np.zeros((8, 2)), np.zeros((8, 2)), verbose=0)
+    assert history.history["loss"][0] == pytest.approx(once, rel=1e-5)
+
+
+def test_a_nested_model_counts_once():
+    priors = [p.NormalPrior(), p.StudentTPrior(3.0)]
+    inner = wide_model(priors)
+    x = keras.Input((3,))
+    outer = keras.Sequential([keras.Input((3,)), keras.Model(x, inner(x))])
+    assert penalties(outer) == pytest.approx(expected_penalty(priors), rel=1e-5)
+
+
+def test_a_bias_of_zeros_is_fine_under_every_prior_of_the_real_line():
+    for prior in every_prior():
+        size = 3 if isinstance(prior, p.MultivariateNormalPrior) else 2
+        if prior.constraint() is None and not isinstance(prior, p.MatrixNormalPrior):
+            assert np.isfinite(float(prior(np.zeros((size,), "float32")))), prior
+
+
+def test_the_penalty_is_the_log_density_over_num_data():
+    w = np.array([0.3, 0.4], "float32")
+    prior = p.LogisticPrior(num_data=50)
+    assert float(prior(w)) == pytest.approx(-float(prior.log_prob(w)) / 50, rel=1e-6)
+    prior.num_data = None
+    assert float(prior(w)) == pytest.approx(-float(prior.log_prob(w)), rel=1e-6)
+
+
+def test_outside_the_support_the_loss_shows_it():
+    model = wide_model([p.HalfNormalPrior()], kernel=-0.5)
+    model.compile(keras.optimizers.SGD(0.1), loss="mse")
+    history = model.fit(X, Y, batch_size=8, epochs=2, verbose=0)
+    assert history.history["loss"][0] == np.inf
+    assert np.isfinite(history.history["loss"][1])  # the constraint brought it back
