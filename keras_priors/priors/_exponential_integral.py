@@ -36,7 +36,7 @@ def log_scaled_exponential_integral(log_u: Any) -> Any:
 def log_of_squared_ratio(w: Any, scale: Any) -> Any:
     """log(w^2 / (2 scale^2)), with |w| no smaller than the smallest normal float32."""
     size = ops.abs(w)
-    size = ops.maximum(size, ops.cast(TINY, size.dtype))
+    size = ops.where(size < TINY, ops.cast(TINY, size.dtype), size)
     log_scale = ops.log(scale) if ops.is_tensor(scale) else float(np.log(scale))
     return 2.0 * (ops.log(size) - log_scale) - float(np.log(2.0))
 

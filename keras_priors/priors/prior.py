@@ -186,8 +186,8 @@ class Prior(keras.regularizers.Regularizer):
         return ops.convert_to_tensor(np.asarray(value), dtype=w.dtype)
 
     def _at_least(self, x: Any, floor: float) -> Any:
-        """max(x, floor). Beside a Python float Keras would round a float64 tensor to float32."""
-        return ops.maximum(x, ops.cast(floor, x.dtype))
+        """max(x, floor); `ops.maximum` rounds float64 tensors to float32 on PyTorch."""
+        return ops.where(x < floor, ops.cast(floor, x.dtype), x)
 
     def _standardized(self, w: Any, loc: Any, scale: Any) -> Any:
         """(w - loc) / scale, in as few passes as the parameters allow."""

@@ -21,8 +21,10 @@ def constant_model(width, activation=None):
 def fit_bias(likelihood, y, width, steps=200, rate=0.1):
     model = constant_model(width)
     model.compile(optimizer=keras.optimizers.Adam(rate), loss=likelihood)
-    x = np.zeros((len(y), 1))
-    model.fit(x, y, batch_size=len(y), epochs=steps, verbose=0)
+    # All data in every step, and all steps in one epoch: an epoch costs more than such a step.
+    data = np.tile(y, (steps,) + (1,) * (y.ndim - 1))
+    x = np.zeros((len(data), 1))
+    model.fit(x, data, batch_size=len(y), epochs=1, shuffle=False, verbose=0)
     return model.get_weights()[1]
 
 

@@ -13,7 +13,7 @@ from tests.posteriors._calculus import as_numpy
 N, D = 60, 3
 NOISE, PRIOR = 0.5, 1.5
 # Draws in each step, and steps: the noise left in the result is a third of what is tolerated.
-DRAWS, EPOCHS, STEPS = 8, 60, 40
+DRAWS, EPOCHS, STEPS = 12, 120, 20
 
 
 def data():
@@ -45,13 +45,18 @@ MEAN_FIELD_KL = kl_to_posterior(MEAN, np.diag(MEAN_FIELD_SCALE**2))
 
 
 class FullBatches(keras.utils.PyDataset):
-    """Every step sees all data, and as many targets as draws."""
+    """Every step sees all data, with `DRAWS` draws: of `calls` calls, or of copies of the rows."""
+
+    def __init__(self, calls):
+        super().__init__()
+        copies = DRAWS // calls
+        self.batch = np.tile(X, (copies, 1)), np.tile(Y[:, None], (copies, calls, 1))
 
     def __len__(self):
         return STEPS
 
     def __getitem__(self, index):
-        return X, np.tile(Y[:, None], (1, DRAWS, 1))
+        return self.batch
 
 
 class Average(keras.callbacks.Callback):
@@ -81,11 +86,13 @@ def fit(family, estimator="reparameterization"):
         seed=3,
     )
     inputs = keras.Input((D,))
-    # The layer's KL counts once; its draws are averaged with the observations.
-    model = keras.Model(inputs, ops.stack([layer(inputs) for _ in range(DRAWS)], axis=1))
-    schedule = keras.optimizers.schedules.CosineDecay(0.05, EPOCHS * STEPS, alpha=0.02)
+    # A shared draw is one for each call. The layer's KL counts once, whatever the calls; draws
+    # are averaged with the observations.
+    calls = DRAWS if estimator == "reparameterization" else 1
+    model = keras.Model(inputs, ops.stack([layer(inputs) for _ in range(calls)], axis=1))
+    schedule = keras.optimizers.schedules.CosineDecay(0.02, EPOCHS * STEPS, alpha=0.02)
     model.compile(keras.optimizers.Adam(schedule, beta_2=0.99), likelihoods.Normal(scale=NOISE))
-    model.fit(FullBatches(), epochs=EPOCHS, verbose=0, callbacks=[Average()])
+    model.fit(FullBatches(calls), epochs=EPOCHS, verbose=0, callbacks=[Average()])
     return layer.kernel_posterior
 
 
