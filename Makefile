@@ -1,8 +1,8 @@
 # Every target makes the virtual environment that it needs, with Python >= 3.11, pip and make at hand.
 #
 #   make demo        priors, MAP and posteriors on real digits: a table and a picture
-#   make test        all tests, on one backend: BACKEND=tensorflow (default), jax or torch
-#   make test-fast   the same without the slow ones
+#   make test        the tests, on one backend: BACKEND=tensorflow (default), jax or torch
+#   make test-all    the same and the slow ones (long fits, many draws, fresh processes)
 #   make lint        ruff and mypy
 #   make format      ruff, mending what it can
 #   make notebooks   executes notebooks/*.py and writes the rendered .ipynb beside them
@@ -36,7 +36,7 @@ BACKEND_STAMP := $(if $(filter $(BACKEND),jax torch),$(STAMPS)/$(BACKEND))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-fast lint format notebooks bench clean distclean
+.PHONY: help demo test test-all lint format notebooks bench clean distclean
 
 help:
 	@sed -n 's/^#   make/  make/p' Makefile
@@ -45,10 +45,10 @@ demo: $(STAMPS)/demo $(BACKEND_STAMP)
 	$(QUIET) KERAS_BACKEND=$(BACKEND) $(PY) -m keras_priors.demo $(DEMO_ARGS)
 
 test: $(BACKEND_STAMP) $(STAMPS)/test
-	KERAS_BACKEND=$(BACKEND) $(PY) -m pytest $(PYTEST_ARGS)
-
-test-fast: $(BACKEND_STAMP) $(STAMPS)/test
 	KERAS_BACKEND=$(BACKEND) $(PY) -m pytest -m "not slow" $(PYTEST_ARGS)
+
+test-all: $(BACKEND_STAMP) $(STAMPS)/test
+	KERAS_BACKEND=$(BACKEND) $(PY) -m pytest $(PYTEST_ARGS)
 
 lint: $(STAMPS)/dev
 	$(PY) -m ruff check .

@@ -57,9 +57,11 @@ def _keras_settings_restored():
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _memory_released():
+def _memory_released(request):
     """Compiled functions and layer names of a test module are dropped at its end."""
     yield
+    if "tests" not in request.node.path.parts:
+        return  # a doctest is small: dropping what it shares with the next costs more
     keras.utils.clear_session()
     if keras.backend.backend() == "jax":
         import jax

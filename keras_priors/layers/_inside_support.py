@@ -11,7 +11,7 @@ from keras_priors.priors.prior import Prior
 _SMALLEST = 1e-3
 
 
-class InsideSupport(keras.initializers.Initializer):
+class InsideSupport:
     """What another initializer draws; outside of the support its absolute value, clipped into it.
 
     Outside, the penalty is infinite, and the first loss would be. Lives only while the layer is

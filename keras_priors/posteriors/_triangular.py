@@ -2,14 +2,13 @@
 
 from typing import Any
 
-import keras
 import numpy as np
 from keras import ops
 
 from keras_priors.posteriors._scale import log_softplus, softplus_inverse
 
 
-class TriangularInitializer(keras.initializers.Initializer):
+class TriangularInitializer:
     """The variable of a scale that is `scale` times the identity."""
 
     def __init__(self, scale: float) -> None:

@@ -29,11 +29,12 @@ class LogNormal(Posterior):
         ValueError: `initial_scale` is not positive.
 
     Example:
+        >>> import keras
         >>> import keras_priors as kp
         >>> layer = kp.VariationalDense(
         ...     3, kernel_prior=kp.HalfNormalPrior(1.0), kernel_posterior="log_normal")
         >>> layer.build((None, 2))
-        >>> bool((layer.kernel_posterior.sample(seed=0) > 0).all())
+        >>> bool(keras.ops.all(layer.kernel_posterior.sample(seed=0) > 0))
         True
     """
 

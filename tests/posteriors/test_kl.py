@@ -81,7 +81,7 @@ def test_multivariate_normal_prior(family):
     check(posterior, prior, expected)
 
 
-def check(posterior, prior, expected, draws=2000):
+def check(posterior, prior, expected, draws=1000):
     if posterior.kl_is_exact(prior):
         np.testing.assert_allclose(float(as_numpy(posterior.kl(prior))), expected, rtol=1e-4)
         return
@@ -90,12 +90,25 @@ def check(posterior, prior, expected, draws=2000):
     assert standard_errors(samples, expected) < 4
 
 
+class Laplace:
+    """SciPy takes the logarithm of a density that underflows."""
+
+    def __init__(self, loc, scale):
+        self.loc, self.scale = loc, scale
+
+    def mean(self):
+        return self.loc
+
+    def logpdf(self, w):
+        return -np.abs(w - self.loc) / self.scale - np.log(2 * self.scale)
+
+
 def table():
     """Prior, SciPy's log density, and the families whose draws it takes."""
     t = scipy.stats
     return {
         "normal": (priors.NormalPrior(0.3, 0.7), t.norm(0.3, 0.7), ["log_normal"]),
-        "laplace": (priors.LaplacePrior(0.2, 0.6), t.laplace(0.2, 0.6), SPREAD),
+        "laplace": (priors.LaplacePrior(0.2, 0.6), Laplace(0.2, 0.6), SPREAD),
         "student_t": (priors.StudentTPrior(4.0, 0.1, 0.5), t.t(4.0, 0.1, 0.5), SPREAD),
         "cauchy": (priors.CauchyPrior(0.1, 0.5), t.cauchy(0.1, 0.5), SPREAD),
         "logistic": (priors.LogisticPrior(0.1, 0.5), t.logistic(0.1, 0.5), SPREAD),

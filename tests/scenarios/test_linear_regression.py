@@ -86,9 +86,9 @@ def fit(family, estimator="reparameterization"):
         seed=3,
     )
     inputs = keras.Input((D,))
-    # A shared draw is one for each call. The layer's KL counts once, whatever the calls; draws
-    # are averaged with the observations.
-    calls = DRAWS if estimator == "reparameterization" else 1
+    # A shared draw is one for each call, and so is the size of flipout's. The KL of the layer
+    # counts once, whatever the calls; draws are averaged with the observations.
+    calls = 1 if estimator == "local_reparameterization" else DRAWS
     model = keras.Model(inputs, ops.stack([layer(inputs) for _ in range(calls)], axis=1))
     schedule = keras.optimizers.schedules.CosineDecay(0.02, EPOCHS * STEPS, alpha=0.02)
     model.compile(keras.optimizers.Adam(schedule, beta_2=0.99), likelihoods.Normal(scale=NOISE))
