@@ -34,6 +34,7 @@ def draws_of(layer, x, count=DRAWS):
     return np.stack([run(tensor)[0] for _ in range(count)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("estimator, family, bias", TRIPLES)
 def test_outputs_have_the_exact_mean_and_covariance(estimator, family, bias):
     layer = dense(estimator, family, bias)

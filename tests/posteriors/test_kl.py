@@ -66,6 +66,7 @@ def test_a_point_pays_its_negative_log_density():
     np.testing.assert_allclose(float(as_numpy(posterior.kl(prior))), expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", NORMAL)
 def test_multivariate_normal_prior(family):
     rng = np.random.default_rng(0)
@@ -140,6 +141,7 @@ TABLE = table()
 PAIRS = [(name, family) for name, (_, _, families) in TABLE.items() for family in families]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, family", PAIRS)
 def test_priors_without_a_textbook_kl(name, family):
     prior, law, _ = TABLE[name]
