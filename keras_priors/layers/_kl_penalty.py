@@ -29,8 +29,11 @@ class KLPenalty:
 
     @property
     def num_data(self) -> int | None:
-        """The layer's `num_data`, else that of the prior."""
-        return self.layer.num_data or self.prior.num_data
+        """The layer's `num_data`, else that of the prior, else that of the layer's other prior."""
+        # All weights of a layer see the same data: a number given with the kernel's prior alone
+        # holds for the default prior of the bias too.
+        others = (penalty.prior.num_data for penalty in self.layer._kl_penalties)
+        return self.layer.num_data or self.prior.num_data or next(filter(None, others), None)
 
     def kl(self) -> Any:
         """KL(q‖p) in nats, summed over the tensor."""

@@ -87,7 +87,8 @@ class Bernoulli(ElementwiseLikelihood):
         probability = ops.where(y == 1.0, outputs, 1.0 - outputs)
         valid = ops.logical_and(outputs >= 0.0, outputs <= 1.0)
         least = ops.cast(keras.config.epsilon(), outputs.dtype)
-        log_probability = ops.log(ops.maximum(probability, least))
+        # Not `ops.maximum`: on PyTorch it rounds float64 to float32.
+        log_probability = ops.log(ops.where(probability > least, probability, least))
         return ops.where(valid, log_probability, ops.cast(-np.inf, outputs.dtype))
 
     def _distribution(self, outputs: Any) -> Any:

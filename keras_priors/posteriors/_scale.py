@@ -21,8 +21,10 @@ def softplus_inverse(y: Any) -> Any:
 def log_softplus(x: Any) -> Any:
     """log softplus(x), finite and with gradient 1 where softplus underflows to zero."""
     x = ops.convert_to_tensor(x)
-    safe = ops.maximum(x, _TAIL)
-    return ops.where(x < _TAIL, x, ops.log(ops.softplus(safe)))
+    tail = x < _TAIL
+    # Not `ops.maximum`: on PyTorch it rounds float64 to float32.
+    safe = ops.where(tail, ops.full_like(x, _TAIL), x)
+    return ops.where(tail, x, ops.log(ops.softplus(safe)))
 
 
 def checked_initial_scale(owner: str, value: Any) -> float | None:
