@@ -61,7 +61,7 @@ class NormalPrior(Prior):
     def log_prob(self, w: Any) -> Any:
         """Log density of the whole tensor in nats: a scalar."""
         # The closed form on the hot path: one pass over the weight, where the library's density
-        # makes four (benchmarks/prior_cost.py).
+        # makes four (benchmarks/training_step.py, variants l2 and prior).
         w = self._as_weight(w)
         self.check_shape(tuple(w.shape))
         return self._quadratic(w, 0.0)
@@ -79,7 +79,8 @@ class NormalPrior(Prior):
         size = math.prod(w.shape)
         scale = np.asarray(self.scale)
         log_scales = np.log(scale).sum() * (size / scale.size)
-        constant = -log_scales - 0.5 * size * math.log(2.0 * math.pi)
+        # A Python float: one of NumPy's would make float64 of the sum where JAX allows it.
+        constant = float(-log_scales - 0.5 * size * math.log(2.0 * math.pi))
         centred = w if np.all(np.asarray(self.loc) == 0.0) else w - ops.cast(self.loc, w.dtype)
         squares = ops.square(centred) + variance
         if scale.ndim == 0:

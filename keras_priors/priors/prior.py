@@ -79,7 +79,7 @@ class Prior(keras.regularizers.Regularizer):
         """Log density of the whole tensor in nats: a scalar; -inf outside the support."""
         w = self._as_weight(w)
         self.check_shape(tuple(w.shape))
-        constant = self._log_constant * math.prod(w.shape)
+        constant = float(self._log_constant * math.prod(w.shape))
         low, high = self.support
         if np.all(np.isneginf(low)) and np.all(np.isposinf(high)):
             return ops.sum(self._log_density(w)) + constant

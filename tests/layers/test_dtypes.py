@@ -8,6 +8,9 @@ from keras_priors.layers import VariationalDense
 from tests.layers._layers import PAIRS
 from tests.posteriors._families import FAMILIES
 
+# Each of them compiles and fits a model, or takes thousands of draws.
+pytestmark = pytest.mark.slow
+
 POLICIES = ["mixed_float16", "mixed_bfloat16", "float16", "bfloat16", "float64"]
 
 

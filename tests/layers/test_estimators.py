@@ -18,6 +18,9 @@ from tests.layers._layers import (
 from tests.posteriors._calculus import compiled, standard_errors
 from tests.posteriors._families import FAMILIES, moments
 
+# Each of them compiles and fits a model, or takes thousands of draws.
+pytestmark = pytest.mark.slow
+
 DRAWS = 2000
 # Families of the bias are crossed with one family of the kernel each.
 TRIPLES = [(e, f, "mean_field") for e, f in PAIRS] + [

@@ -8,6 +8,9 @@ from keras_priors import backend as kp_backend
 from keras_priors.layers import VariationalDense
 from tests.posteriors._calculus import as_numpy
 
+# Each of them compiles and fits a model, or takes thousands of draws.
+pytestmark = pytest.mark.slow
+
 X = np.random.default_rng(0).normal(size=(48, 3)).astype("float32")
 Y = X[:, :2] - 0.5
 ESTIMATORS = ["reparameterization", "local_reparameterization", "flipout"]

@@ -23,6 +23,7 @@ def test_draws_follow_the_density(case):
     assert stats.kstest(draws, case.cdf).pvalue > 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_the_seed_decides_the_draw(case):
     prior = case.make()
