@@ -7,8 +7,16 @@ it). The backend is the one Keras was started with; the others are never importe
 import keras
 
 if keras.config.backend() == "tensorflow":
-    from keras_priors.backend._mean_field_tensorflow import mean_field_kl, mean_field_sample
-    from keras_priors.backend._noise_tensorflow import random_signs, standard_normal
+    from keras_priors.backend._mean_field_tensorflow import (
+        mean_field_kl,
+        mean_field_perturbation,
+        mean_field_scale,
+    )
+    from keras_priors.backend._noise_tensorflow import (
+        random_signs,
+        standard_normal,
+        standard_normals,
+    )
     from keras_priors.backend._tensorflow import (
         compile_function,
         distribution,
@@ -34,11 +42,19 @@ elif keras.config.backend() == "jax":
         sample,
         variance,
     )
-    from keras_priors.backend._mean_field_jax import mean_field_kl, mean_field_sample
-    from keras_priors.backend._noise_jax import random_signs, standard_normal
+    from keras_priors.backend._mean_field_jax import (
+        mean_field_kl,
+        mean_field_perturbation,
+        mean_field_scale,
+    )
+    from keras_priors.backend._noise_jax import random_signs, standard_normal, standard_normals
 elif keras.config.backend() == "torch":
-    from keras_priors.backend._mean_field_torch import mean_field_kl, mean_field_sample
-    from keras_priors.backend._noise_torch import random_signs, standard_normal
+    from keras_priors.backend._mean_field_torch import (
+        mean_field_kl,
+        mean_field_perturbation,
+        mean_field_scale,
+    )
+    from keras_priors.backend._noise_torch import random_signs, standard_normal, standard_normals
     from keras_priors.backend._torch import (
         compile_function,
         distribution,
@@ -73,9 +89,11 @@ __all__ = [
     "map_draws",
     "mean",
     "mean_field_kl",
-    "mean_field_sample",
+    "mean_field_perturbation",
+    "mean_field_scale",
     "random_signs",
     "sample",
     "standard_normal",
+    "standard_normals",
     "variance",
 ]

@@ -1,6 +1,7 @@
 """JAX: TFP's JAX substrate, `jax.jit`, a compiled loop over draws."""
 
 import contextlib
+import functools
 import importlib
 import sys
 import warnings
@@ -87,7 +88,21 @@ def sample(value: Any, shape: tuple[int, ...], seed: Any) -> Any:
     with warnings.catch_warnings():
         # TFP's gamma and Poisson samplers ask for float64 words, and get along without.
         warnings.filterwarnings("ignore", message="Explicitly requested dtype (float|int)64")
+        if type(value).__name__ in _SLOW_TO_TRACE:
+            return _compiled_sample(value, tuple(shape), seed)
         return value.sample(shape, seed=seed)
+
+
+# Rejection samplers: seconds to trace, and by default traced anew for every call. TFP's
+# distributions are pytrees; not all of them can sample as an argument of a compiled function.
+_SLOW_TO_TRACE = frozenset(
+    {"Beta", "Gamma", "HalfStudentT", "InverseGamma", "NegativeBinomial", "Poisson", "StudentT"}
+)
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def _compiled_sample(value: Any, shape: tuple[int, ...], seed: Any) -> Any:
+    return value.sample(shape, seed=seed)
 
 
 def compile_function(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -5,6 +5,7 @@
 
 import functools
 import math
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -27,7 +28,22 @@ def standard_normal(shape: tuple[int, ...], seed: jax.Array, dtype: str = "float
     exact = jax.dtypes.canonicalize_dtype(dtype)  # float32 for float64 where JAX has no float64
     if exact == np.float64:
         return jax.random.normal(seed, shape, exact)
-    return _standard_normal(seed, tuple(shape)).astype(exact)
+    return _unfused_normals(seed, (tuple(shape),))[0].astype(exact)
+
+
+def standard_normals(
+    shapes: Sequence[tuple[int, ...]], seed: jax.Array, dtype: str = "float32"
+) -> list[jax.Array]:
+    """Independent draws of N(0, 1) of several shapes from one seed: the weights of a layer."""
+    sizes = [math.prod(shape) for shape in shapes]
+    _check_size((sum(sizes),))
+    exact = jax.dtypes.canonicalize_dtype(dtype)
+    if exact == np.float64:
+        flat = jax.random.normal(seed, (sum(sizes),), exact)
+        parts = jnp.split(flat, np.cumsum(sizes)[:-1])
+        return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
+    draws = _unfused_normals(seed, tuple(tuple(shape) for shape in shapes))
+    return [draw.astype(exact) for draw in draws]
 
 
 def random_signs(shape: tuple[int, ...], seed: jax.Array, dtype: str = "float32") -> jax.Array:
@@ -54,9 +70,9 @@ def _check_size(shape: tuple[int, ...]) -> None:
         )
 
 
-@functools.partial(jax.jit, static_argnums=1)
-def _standard_normal(seed: jax.Array, shape: tuple[int, ...]) -> jax.Array:
-    words = _words(seed, math.prod(shape), consts.NORMAL_STREAM)
+@functools.partial(jax.jit, static_argnums=(1, 2))
+def _standard_normal(seed: jax.Array, shape: tuple[int, ...], first: int = 0) -> jax.Array:
+    words = _words(seed, math.prod(shape), consts.NORMAL_STREAM, first)
     magnitude = (words & np.uint32(consts.LOW_31_BITS)).astype(jnp.int32)
     tail = (magnitude.astype(jnp.float32) + np.float32(0.5)) * np.float32(2.0**-31)
     neg_log = _neg_log(tail)
@@ -66,23 +82,29 @@ def _standard_normal(seed: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     return lax.bitcast_convert_type(bits, jnp.float32).reshape(shape)
 
 
-def _unfused_normal(seed: jax.Array, shape: tuple[int, ...]) -> jax.Array:
-    # A vector of noise is the bias of a layer, added to every row: fused into that addition, XLA
-    # would hash once for each row on the CPU (a W1 step of benchmarks/training_step.py then costs
-    # a third more). It does not fuse across a branch that only the running step can decide; the
-    # rare one negates the draw, which is a draw from the same distribution. On a GPU a branch
-    # would wait for the host.
-    def branch(seed: jax.Array) -> jax.Array:
-        return lax.cond(
+def _unfused_normals(seed: jax.Array, shapes: tuple[tuple[int, ...], ...]) -> list[jax.Array]:
+    # XLA would fuse the draw of a weight into whatever uses it, and hash anew for the gradient,
+    # or, for the bias of a layer, once for each row. It does not fuse across a branch that only
+    # the running step can decide; the rare one negates the draw, which is a draw from the same
+    # distribution. On a GPU a branch would wait for the host.
+    firsts = [sum(math.prod(shape) for shape in shapes[:k]) for k in range(len(shapes))]
+
+    def plain(seed: jax.Array) -> list[jax.Array]:
+        return [
+            _standard_normal(seed, shape, first)
+            for shape, first in zip(shapes, firsts, strict=True)
+        ]
+
+    def branch(seed: jax.Array) -> list[jax.Array]:
+        draws: list[jax.Array] = lax.cond(
             seed[0] == np.uint32(consts.KEY_PARITY),
-            lambda: -_standard_normal(seed, shape),
-            lambda: _standard_normal(seed, shape),
+            lambda: [-draw for draw in plain(seed)],
+            lambda: plain(seed),
         )
+        return draws
 
-    def plain(seed: jax.Array) -> jax.Array:
-        return _standard_normal(seed, shape)
-
-    return lax.platform_dependent(seed, cpu=branch, default=plain)
+    draws: list[jax.Array] = lax.platform_dependent(seed, cpu=branch, default=plain)
+    return draws
 
 
 @functools.partial(jax.jit, static_argnums=1)
@@ -92,11 +114,11 @@ def _random_signs(seed: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     return lax.bitcast_convert_type(bits, jnp.float32).reshape(shape)
 
 
-def _words(seed: jax.Array, count: int, stream: int) -> jax.Array:
-    """`count` words of Threefry-2x32 under the key `seed`."""
+def _words(seed: jax.Array, count: int, stream: int, first: int = 0) -> jax.Array:
+    """`count` words of Threefry-2x32 under the key `seed`, from the one numbered `first`."""
     seed = seed.astype(jnp.uint32)
     keys = (seed[0], seed[1], seed[0] ^ seed[1] ^ np.uint32(consts.KEY_PARITY))
-    x = lax.iota(jnp.uint32, count) + keys[0]
+    x = lax.iota(jnp.uint32, count) + (keys[0] + np.uint32(first))
     y = jnp.full_like(x, stream) + keys[1]
     for i in range(consts.ROUNDS):
         rotation = consts.ROTATIONS[i // 4 % 2][i % 4]

@@ -6,6 +6,8 @@ transform are a nested function that XLA always compiles, whatever compiles the 
 XLA with its default generator.
 """
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -28,6 +30,16 @@ def standard_normal(shape: tuple[Any, ...], seed: tf.Tensor, dtype: str = "float
         key = tf.bitcast(tf.cast(seed, "uint32"), "int32")
         return tf.random.stateless_normal(shape, key, dtype=dtype, alg="philox")
     return _draw(_flat_normal, shape, seed, dtype)
+
+
+def standard_normals(
+    shapes: Sequence[tuple[int, ...]], seed: tf.Tensor, dtype: str = "float32"
+) -> list[tf.Tensor]:
+    """Independent draws of N(0, 1) of several shapes from one seed: the weights of a layer."""
+    # One call: it costs as much as some thousand draws.
+    sizes = [math.prod(shape) for shape in shapes]
+    parts = tf.split(standard_normal((sum(sizes),), seed, dtype), sizes)
+    return [tf.reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)]
 
 
 def random_signs(shape: tuple[Any, ...], seed: tf.Tensor, dtype: str = "float32") -> tf.Tensor:
@@ -78,9 +90,9 @@ def _flat_normal(key: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
     words = _words(key, count, consts.NORMAL_STREAM)
     magnitude = tf.bitcast(words & _uint32(consts.LOW_31_BITS), "int32")
     tail = (tf.cast(magnitude, "float32") + 0.5) * 2.0**-31
-    neg_log = _neg_log(tail)
-    z = neg_log * _horner(consts.TAIL_NUMERATOR, neg_log)
-    z = z / _horner(consts.TAIL_DENOMINATOR, neg_log)
+    depth = neg_log(tail)
+    z = depth * horner(consts.TAIL_NUMERATOR, depth)
+    z = z / horner(consts.TAIL_DENOMINATOR, depth)
     return tf.bitcast(tf.bitcast(z, "uint32") | (words & _uint32(consts.TOP_BIT)), "float32")
 
 
@@ -113,16 +125,17 @@ def _words(key: tf.Tensor, count: tf.Tensor, stream: int) -> tf.Tensor:
     return x
 
 
-def _neg_log(x: tf.Tensor) -> tf.Tensor:
+def neg_log(x: tf.Tensor) -> tf.Tensor:
     """-log(x) of normal positive float32 numbers, relatively exact at 1."""
     bits = tf.bitcast(x, "int32")
     exponent = (bits - consts.TWO_THIRDS_AS_BITS) & tf.constant(consts.EXPONENT_MASK, "int32")
     t = tf.bitcast(bits - exponent, "float32") - 1.0
     k = tf.cast(exponent, "float32") * (-consts.LOG_2 * consts.EXPONENT_UNIT)
-    return k - t * _horner(consts.LOG_SERIES, t)
+    return k - t * horner(consts.LOG_SERIES, t)
 
 
-def _horner(coefficients: tuple[float, ...], x: tf.Tensor) -> tf.Tensor:
+def horner(coefficients: tuple[float, ...], x: tf.Tensor) -> tf.Tensor:
+    """A polynomial at x; highest power first."""
     total = tf.constant(coefficients[0], "float32")
     for coefficient in coefficients[1:]:
         total = total * x + coefficient

@@ -7,6 +7,9 @@ each other's draws one step later; a hash of both words does not.
 Reading the seed waits for the device once a draw: a `torch.Generator` is keyed by a Python int.
 """
 
+import math
+from collections.abc import Sequence
+
 import torch
 
 _NORMAL_STREAM = 0
@@ -30,6 +33,15 @@ def standard_normal(
     if seed.device.type == "meta":  # Keras infers shapes there
         return result
     return result.normal_(generator=_generator(seed, _NORMAL_STREAM))
+
+
+def standard_normals(
+    shapes: Sequence[tuple[int, ...]], seed: torch.Tensor, dtype: str = "float32"
+) -> list[torch.Tensor]:
+    """Independent draws of N(0, 1) of several shapes from one seed: the weights of a layer."""
+    sizes = [math.prod(shape) for shape in shapes]
+    parts = standard_normal((sum(sizes),), seed, dtype).split(sizes)
+    return [part.view(shape) for part, shape in zip(parts, shapes, strict=True)]
 
 
 @torch.compiler.disable  # type: ignore[untyped-decorator]

@@ -35,7 +35,8 @@ def fold_in(seed: Any, stream: int) -> Any:
     """The seed of the `stream`-th independent stream beside `seed`; stream 0 is `seed` itself.
 
     A `SeedGenerator` counts steps in its second word, and users give small numbers as the first:
-    the golden-ratio stride keeps streams clear of both.
+    the golden-ratio stride keeps streams clear of both. Not for nesting: streams a of b and b of a
+    are the same.
     """
     if stream == 0:
         return seed

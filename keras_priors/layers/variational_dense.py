@@ -5,13 +5,13 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_priors._parameters import whole_number
 from keras_priors._registration import register
 from keras_priors.layers._dense_op import DenseOp
 from keras_priors.layers._estimators import ESTIMATORS, check_estimator, check_family
 from keras_priors.layers._resolve_prior import resolve_prior
 from keras_priors.layers.variational_layer import VariationalLayer
 from keras_priors.posteriors.get import get as get_posterior
-from keras_priors.priors._parameters import whole_number
 from keras_priors.priors.normal_prior import NormalPrior
 
 

@@ -6,12 +6,12 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_priors._parameters import whole_number
 from keras_priors.layers._inside_support import InsideSupport
 from keras_priors.layers._kl_penalty import KLPenalty
 from keras_priors.layers._weight_draws import active_draws
 from keras_priors.posteriors._check_support import check_support
 from keras_priors.posteriors.posterior import Posterior
-from keras_priors.priors._parameters import whole_number
 from keras_priors.priors.prior import Prior
 
 

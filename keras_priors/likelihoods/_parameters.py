@@ -1,7 +1,6 @@
-"""Checks of the numbers that a likelihood is given.
+"""Checks of the numbers that a likelihood is given, beside those of `keras_priors/_parameters.py`.
 
-Beside `priors/_parameters.py`, because priors and likelihoods do not import each other. A number
-stands for all outputs, a vector has one entry for each.
+A number stands for all outputs, a vector has one entry for each.
 """
 
 from typing import Any
@@ -9,28 +8,19 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-Number = float | np.ndarray
-"""A parameter as it is kept: a Python float, or a float64 vector."""
+from keras_priors import _parameters as shared
+from keras_priors._parameters import Number
 
 
 def positive(owner: str, name: str, value: Any) -> Number:
     """`value` as a float, or a vector of finite numbers above zero, one for each output."""
-    rule = f"`{name}` of {owner} must be a number, or a vector of numbers, one for each output."
-    received = f"Received: {name}={value!r} of type {type(value).__name__}."
-    if isinstance(value, (str, bytes, bool)) or value is None:
-        raise TypeError(f"{rule} {received}")
-    try:
-        array = np.asarray(value, dtype="float64")
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"{rule} {received}") from error
-    if array.ndim > 1 or array.size == 0:
-        raise ValueError(f"{rule} Received: an array of shape {array.shape}.")
-    if not np.all(np.isfinite(array) & (array > 0)):
+    number = shared.positive(owner, name, value)
+    if np.ndim(number) > 1:
         raise ValueError(
-            f"`{name}` of {owner} must be finite and greater than 0 everywhere. "
-            f"Received: {name}={value!r}."
+            f"`{name}` of {owner} must be a number, or a vector of numbers, one for each output. "
+            f"Received: an array of shape {np.shape(number)}."
         )
-    return float(array) if array.ndim == 0 else array
+    return number
 
 
 def flag(owner: str, name: str, value: Any) -> bool:

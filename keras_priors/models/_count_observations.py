@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_priors.priors._parameters import whole_number
+from keras_priors._parameters import whole_number
 
 INSTEAD = "Count the observations yourself and pass the integer: `set_num_data(model, 60000)`."
 _INFINITE = -1  # what `tf.data.Dataset.cardinality` returns for an endless one; unknown is -2

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from keras_priors.priors._parameters import positive
+from keras_priors._parameters import positive
 
 # Below this, softplus(x) equals exp(x) to float32 precision, and log softplus(x) equals x.
 _TAIL = -15.0

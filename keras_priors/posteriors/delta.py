@@ -45,6 +45,15 @@ class Delta(Posterior):
         """Zeros."""
         return self.variance()
 
+    @property
+    def noise_shape(self) -> tuple[int, ...]:
+        """(0,): a point has no noise."""
+        return (0,)
+
+    def transform(self, noise: Any) -> Any:
+        """The point."""
+        return self.mean()
+
     def sample(self, seed: Any = None) -> Any:
         """The point."""
         return self.mean()

@@ -81,9 +81,13 @@ class FullNormal(Posterior):
         scale = triangular(self.scale_tril)
         return ops.reshape(ops.sum(ops.square(scale), axis=1), self.shape)
 
-    def sample(self, seed: Any = None) -> Any:
+    @property
+    def noise_shape(self) -> tuple[int, ...]:
+        """(size, 1)."""
+        return (self.size, 1)
+
+    def transform(self, noise: Any) -> Any:
         """loc + L e."""
-        noise = backend.standard_normal((self.size, 1), backend.as_seed(seed), self.dtype)
         return self.loc + ops.reshape(ops.matmul(triangular(self.scale_tril), noise), self.shape)
 
     def distribution(self) -> Any:

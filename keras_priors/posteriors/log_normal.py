@@ -60,10 +60,9 @@ class LogNormal(Posterior):
         """(exp(scale^2) - 1) exp(2 loc + scale^2)."""
         return ops.expm1(ops.square(ops.softplus(self.rho))) * ops.square(self.mean())
 
-    def sample(self, seed: Any = None) -> Any:
+    def transform(self, noise: Any) -> Any:
         """exp(loc + softplus(rho) * noise)."""
-        noise = backend.standard_normal(self.shape, backend.as_seed(seed), self.dtype)
-        return ops.exp(self.loc + ops.softplus(self.rho) * noise)
+        return ops.exp(self.loc + backend.mean_field_perturbation(self.rho, noise))
 
     def distribution(self) -> Any:
         """A native `LogNormal` with the weight's shape as its batch shape."""

@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
+from keras_priors._parameters import whole_number
 from keras_priors._registration import register
 from keras_priors.posteriors._normal_entropy import normal_entropy
 from keras_priors.posteriors._scale import (
@@ -16,7 +17,6 @@ from keras_priors.posteriors._scale import (
     softplus_inverse,
 )
 from keras_priors.posteriors.posterior import AddWeight, Posterior
-from keras_priors.priors._parameters import whole_number
 
 
 @register
@@ -74,10 +74,13 @@ class LowRankNormal(Posterior):
         diagonal = ops.square(ops.softplus(self.rho))
         return diagonal + ops.sum(ops.square(self.factor), axis=0)
 
-    def sample(self, seed: Any = None) -> Any:
+    @property
+    def noise_shape(self) -> tuple[int, ...]:
+        """(size + rank,): e and z."""
+        return (self.size + self.rank,)
+
+    def transform(self, noise: Any) -> Any:
         """loc + s * e + B z."""
-        # One stream for both: streams beside the seed may belong to other posteriors.
-        noise = backend.standard_normal((self.size + self.rank,), backend.as_seed(seed), self.dtype)
         e, z = ops.reshape(noise[: self.size], self.shape), noise[self.size :]
         return self.loc + ops.softplus(self.rho) * e + ops.tensordot(z, self._factor(), axes=1)
 

@@ -77,9 +77,8 @@ class MatrixNormal(Posterior):
         columns = ops.sum(ops.square(triangular(self.scale_column)), axis=1)
         return ops.outer(rows, columns)
 
-    def sample(self, seed: Any = None) -> Any:
+    def transform(self, noise: Any) -> Any:
         """loc + A E Bᵀ."""
-        noise = backend.standard_normal(self.shape, backend.as_seed(seed), self.dtype)
         left = ops.matmul(triangular(self.scale_row), noise)
         return self.loc + ops.matmul(left, ops.transpose(triangular(self.scale_column)))
 

@@ -67,15 +67,19 @@ class MeanFieldNormal(Posterior):
 
     def stddev(self) -> Any:
         """Standard deviations: softplus(rho)."""
-        return ops.softplus(self.rho)
+        return backend.mean_field_scale(self.rho)
 
     def variance(self) -> Any:
         """Variances: softplus(rho)^2."""
         return ops.square(self.stddev())
 
-    def sample(self, seed: Any = None) -> Any:
+    def transform(self, noise: Any) -> Any:
         """loc + softplus(rho) * noise."""
-        return backend.mean_field_sample(self.loc, self.rho, backend.as_seed(seed))
+        return self.loc + self.perturbation(noise)
+
+    def perturbation(self, noise: Any) -> Any:
+        """softplus(rho) * noise."""
+        return backend.mean_field_perturbation(self.rho, noise)
 
     def kl(self, prior: Prior, seed: Any = None, num_samples: int = 1) -> Any:
         """KL(q‖p) in nats; for a normal prior in closed form, on the backend's fastest way."""

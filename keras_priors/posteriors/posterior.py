@@ -9,8 +9,8 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
+from keras_priors._parameters import to_config
 from keras_priors.posteriors._check_support import check_support
-from keras_priors.priors._parameters import to_config
 from keras_priors.priors.prior import Prior
 
 AddWeight = Callable[..., Any]
@@ -60,13 +60,32 @@ class Posterior(ABC):
         """Standard deviation of each element under q, a tensor of the weight's shape."""
         return ops.sqrt(self.variance())
 
+    @property
+    def noise_shape(self) -> tuple[int, ...]:
+        """Shape of the standard normals that one draw takes."""
+        return self.shape
+
     @abstractmethod
+    def transform(self, noise: Any) -> Any:
+        """The draw of the whole weight that belongs to standard normals of `noise_shape`.
+
+        Differentiable in the variables: a draw is a function of them and of the noise
+        (reparameterization).
+        """
+
+    def perturbation(self, noise: Any) -> Any:
+        """transform(noise) - mean()."""
+        return self.transform(noise) - self.mean()
+
     def sample(self, seed: Any = None) -> Any:
-        """One draw of the whole weight, differentiable in the variables (reparameterized).
+        """One draw of the whole weight, differentiable in the variables.
 
         Args:
             seed: integer, `keras.random.SeedGenerator`, a pair of words, or None.
         """
+        return self.transform(
+            backend.standard_normal(self.noise_shape, backend.as_seed(seed), self.dtype)
+        )
 
     @abstractmethod
     def distribution(self) -> Any:

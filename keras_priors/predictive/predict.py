@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
+from keras_priors._parameters import whole_number
 from keras_priors.predictive._check_inputs import check_inputs
 from keras_priors.predictive._forward import forward_of, random_posteriors
 from keras_priors.predictive._plan import chunk_rows, draws_per_call
@@ -14,7 +15,6 @@ from keras_priors.predictive._progress import Progress, check_verbose
 from keras_priors.predictive._results import Results
 from keras_priors.predictive._rows import Rows
 from keras_priors.predictive._wrap import given_likelihoods, wrap
-from keras_priors.priors._parameters import whole_number
 
 
 def predict(

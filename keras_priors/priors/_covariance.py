@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from keras_priors.priors._parameters import real
+from keras_priors._parameters import real
 
 
 class Covariance(NamedTuple):

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from keras_priors.priors._parameters import Number
+from keras_priors._parameters import Number
 
 
 def log_ratio(w: Any, pivot: Any) -> Any:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_priors.priors._parameters import Number
+from keras_priors._parameters import Number
 
 LOG_2PI = math.log(2.0 * math.pi)
 

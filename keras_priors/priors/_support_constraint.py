@@ -6,8 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_priors._parameters import to_config
 from keras_priors._registration import register
-from keras_priors.priors._parameters import to_config
 
 
 @register

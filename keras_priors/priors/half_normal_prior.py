@@ -6,8 +6,8 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
+from keras_priors._parameters import positive
 from keras_priors._registration import register
-from keras_priors.priors._parameters import positive
 from keras_priors.priors._special import mean_over
 from keras_priors.priors.prior import Prior
 

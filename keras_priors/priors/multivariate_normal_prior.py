@@ -7,9 +7,9 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
+from keras_priors._parameters import real
 from keras_priors._registration import register
 from keras_priors.priors._covariance import covariance_from
-from keras_priors.priors._parameters import real
 from keras_priors.priors._special import LOG_2PI
 from keras_priors.priors.prior import Prior
 

@@ -9,8 +9,8 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
+from keras_priors._parameters import to_config, whole_number
 from keras_priors._registration import register
-from keras_priors.priors._parameters import to_config, whole_number
 from keras_priors.priors._prior_initializer import PriorInitializer
 from keras_priors.priors._support_constraint import SupportConstraint
 from keras_priors.priors._unset_num_data import warn_unset

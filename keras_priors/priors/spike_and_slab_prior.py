@@ -6,9 +6,9 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
+from keras_priors._parameters import check_broadcast, positive
 from keras_priors._registration import register
 from keras_priors.priors._normal_mixture import log_normal_mixture
-from keras_priors.priors._parameters import check_broadcast, positive
 from keras_priors.priors._special import LOG_2PI
 from keras_priors.priors.prior import Prior
 

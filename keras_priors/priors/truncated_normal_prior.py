@@ -6,8 +6,7 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
-from keras_priors._registration import register
-from keras_priors.priors._parameters import (
+from keras_priors._parameters import (
     bound,
     check_broadcast,
     check_ordered,
@@ -15,6 +14,7 @@ from keras_priors.priors._parameters import (
     real,
     to_config,
 )
+from keras_priors._registration import register
 from keras_priors.priors._special import LOG_2PI, log_normal_mass, mean_over
 from keras_priors.priors.prior import Prior
 

@@ -3,8 +3,8 @@
 import math
 from typing import Any
 
+from keras_priors._parameters import positive
 from keras_priors._registration import register
-from keras_priors.priors._parameters import positive
 from keras_priors.priors.laplace_prior import LaplacePrior
 from keras_priors.priors.normal_prior import NormalPrior
 from keras_priors.priors.prior import Prior
