@@ -82,6 +82,8 @@ def _standard_normal(seed: jax.Array, shape: tuple[int, ...], first: int = 0) ->
     return lax.bitcast_convert_type(bits, jnp.float32).reshape(shape)
 
 
+# Compiled once for each shape also outside of a step: a branch met eagerly compiles at every call.
+@functools.partial(jax.jit, static_argnums=1)
 def _unfused_normals(seed: jax.Array, shapes: tuple[tuple[int, ...], ...]) -> list[jax.Array]:
     # XLA would fuse the draw of a weight into whatever uses it, and hash anew for the gradient,
     # or, for the bias of a layer, once for each row. It does not fuse across a branch that only
