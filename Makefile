@@ -36,7 +36,7 @@ BACKEND_STAMP := $(if $(filter $(BACKEND),jax torch),$(STAMPS)/$(BACKEND))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-all lint format notebooks bench clean distclean
+.PHONY: help demo install test test-all lint format notebooks bench clean distclean
 
 help:
 	@sed -n 's/^#   make/  make/p' Makefile
@@ -46,6 +46,9 @@ demo: $(STAMPS)/demo $(BACKEND_STAMP)
 
 test: $(BACKEND_STAMP) $(STAMPS)/test
 	KERAS_BACKEND=$(BACKEND) $(PY) -m pytest -m "not slow" $(PYTEST_ARGS)
+
+# Only the environment of `make test`; two of these must not run at once.
+install: $(BACKEND_STAMP) $(STAMPS)/test
 
 test-all: $(BACKEND_STAMP) $(STAMPS)/test
 	KERAS_BACKEND=$(BACKEND) $(PY) -m pytest $(PYTEST_ARGS)
