@@ -2,8 +2,31 @@
 
 from keras_priors import callbacks, layers, likelihoods, metrics, posteriors, priors
 from keras_priors._version import __version__
-from keras_priors.layers import VariationalDense
-from keras_priors.models import set_num_data
+from keras_priors.layers import (
+    VariationalConv1D,
+    VariationalConv1DTranspose,
+    VariationalConv2D,
+    VariationalConv2DTranspose,
+    VariationalConv3D,
+    VariationalConv3DTranspose,
+    VariationalDense,
+    VariationalDepthwiseConv1D,
+    VariationalDepthwiseConv2D,
+    VariationalEinsumDense,
+    VariationalEmbedding,
+    VariationalSeparableConv1D,
+    VariationalSeparableConv2D,
+)
+from keras_priors.models import (
+    get_priors,
+    pretrained_prior,
+    prune,
+    set_num_data,
+    set_priors,
+    summary,
+    to_deterministic,
+    to_variational,
+)
 from keras_priors.predictive import Predictive, predict
 from keras_priors.priors import (
     BetaPrior,
@@ -60,14 +83,33 @@ __all__ = [
     "TruncatedNormalPrior",
     "UniformPrior",
     "VarianceScalingPrior",
+    "VariationalConv1D",
+    "VariationalConv1DTranspose",
+    "VariationalConv2D",
+    "VariationalConv2DTranspose",
+    "VariationalConv3D",
+    "VariationalConv3DTranspose",
     "VariationalDense",
+    "VariationalDepthwiseConv1D",
+    "VariationalDepthwiseConv2D",
+    "VariationalEinsumDense",
+    "VariationalEmbedding",
+    "VariationalSeparableConv1D",
+    "VariationalSeparableConv2D",
     "__version__",
     "callbacks",
+    "get_priors",
     "layers",
     "likelihoods",
     "metrics",
     "posteriors",
     "predict",
+    "pretrained_prior",
     "priors",
+    "prune",
     "set_num_data",
+    "set_priors",
+    "summary",
+    "to_deterministic",
+    "to_variational",
 ]

@@ -108,8 +108,8 @@ def length_violations(path, text):
 
 
 def snake_case(name):
-    """student_t_prior for StudentTPrior, kl_annealing for KLAnnealing."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+    """student_t_prior for StudentTPrior, kl_annealing for KLAnnealing, conv2d for Conv2D."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z0-9])(?=[A-Z][a-z])", "_", name).lower()
 
 
 def violations_in_package(rule):
@@ -193,6 +193,8 @@ def test_every_public_name_is_there():
         (name_violations, "priors/student_t_prior.py", "class StudentTPrior: ...", 0),
         (name_violations, "priors/student_t_prior.py", "class StudentT: ...", 1),
         (name_violations, "callbacks/kl_annealing.py", "class KLAnnealing: ...", 0),
+        (name_violations, "layers/conv2d.py", "class Conv2D: ...", 0),
+        (name_violations, "layers/conv2d_transpose.py", "class Conv2DTranspose: ...", 0),
         (name_violations, "models/a.py", "def a(): ...\ndef b(): ...", 1),
         (name_violations, "models/a.py", "def a(): ...\ndef _b(): ...", 0),
         (name_violations, "models/a.py", "x = 1", 1),

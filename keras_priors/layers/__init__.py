@@ -1,6 +1,35 @@
 """Keras layers whose weights are posteriors."""
 
+from keras_priors.layers.variational import Variational
+from keras_priors.layers.variational_conv1d import VariationalConv1D
+from keras_priors.layers.variational_conv1d_transpose import VariationalConv1DTranspose
+from keras_priors.layers.variational_conv2d import VariationalConv2D
+from keras_priors.layers.variational_conv2d_transpose import VariationalConv2DTranspose
+from keras_priors.layers.variational_conv3d import VariationalConv3D
+from keras_priors.layers.variational_conv3d_transpose import VariationalConv3DTranspose
 from keras_priors.layers.variational_dense import VariationalDense
+from keras_priors.layers.variational_depthwise_conv1d import VariationalDepthwiseConv1D
+from keras_priors.layers.variational_depthwise_conv2d import VariationalDepthwiseConv2D
+from keras_priors.layers.variational_einsum_dense import VariationalEinsumDense
+from keras_priors.layers.variational_embedding import VariationalEmbedding
 from keras_priors.layers.variational_layer import VariationalLayer
+from keras_priors.layers.variational_separable_conv1d import VariationalSeparableConv1D
+from keras_priors.layers.variational_separable_conv2d import VariationalSeparableConv2D
 
-__all__ = ["VariationalDense", "VariationalLayer"]
+__all__ = [
+    "Variational",
+    "VariationalConv1D",
+    "VariationalConv1DTranspose",
+    "VariationalConv2D",
+    "VariationalConv2DTranspose",
+    "VariationalConv3D",
+    "VariationalConv3DTranspose",
+    "VariationalDense",
+    "VariationalDepthwiseConv1D",
+    "VariationalDepthwiseConv2D",
+    "VariationalEinsumDense",
+    "VariationalEmbedding",
+    "VariationalLayer",
+    "VariationalSeparableConv1D",
+    "VariationalSeparableConv2D",
+]

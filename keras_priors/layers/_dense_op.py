@@ -2,17 +2,16 @@
 
 from typing import Any
 
-import keras
 from keras import ops
 
-from keras_priors import backend
 from keras_priors.layers._linear_op import LinearOp
+from keras_priors.layers._matrix_noise import matrix_noise
 
 
 class DenseOp(LinearOp):
     """y = x w, over the last axis of x."""
 
-    def __call__(self, x: Any, w: Any) -> Any:
+    def apply(self, x: Any, w: Any) -> Any:
         return ops.matmul(x, w)
 
     def input_signs_shape(self, x: Any) -> tuple[Any, ...]:
@@ -23,14 +22,11 @@ class DenseOp(LinearOp):
         """One sign for each element of y."""
         return tuple(ops.shape(y))
 
+    def row_shape(self, y: Any) -> tuple[Any, ...]:
+        """One number for each vector of y."""
+        return (*tuple(ops.shape(y))[: len(y.shape) - 1], 1)
+
     def matrix_noise(self, x: Any, scale_row: Any, scale_column: Any, seed: Any) -> Any:
         """|x A| times a normal with scale B, for each row: the noise of A E Bᵀ."""
-        dtype = keras.backend.standardize_dtype(x.dtype)
-        x = ops.cast(x, scale_row.dtype)
-        variance = ops.sum(ops.square(ops.matmul(x, scale_row)), axis=-1, keepdims=True)
-        shape = (*tuple(ops.shape(x))[:-1], scale_column.shape[0])
-        noise = backend.standard_normal(
-            shape, seed, keras.backend.standardize_dtype(scale_row.dtype)
-        )
-        noise = ops.matmul(noise, ops.transpose(scale_column))
-        return ops.cast(ops.sqrt(variance + 1e-30) * noise, dtype)
+        rows = ops.matmul(ops.cast(x, scale_row.dtype), scale_row)
+        return ops.cast(matrix_noise(rows, scale_column, seed), x.dtype)

@@ -11,7 +11,6 @@ are flipped twice do not change its square.
 from collections.abc import Callable
 from typing import Any
 
-import keras
 from keras import ops
 
 from keras_priors import backend
@@ -26,41 +25,43 @@ def reparameterization(
 ) -> Any:
     """One draw of the weights for all rows (Kingma and Welling, 2014; Blundell et al., 2015)."""
     noise, bias_noise = _noise(kernel, bias, seed)
-    y = op(x, ops.cast(kernel.transform(noise), x.dtype))
-    return y if bias is None else y + ops.cast(bias.transform(bias_noise), y.dtype)
+    y = op(x, kernel.transform(noise))
+    return y if bias is None else y + _shaped(op, bias.transform(bias_noise), y)
 
 
 def local_reparameterization(
     op: LinearOp, x: Any, kernel: Posterior, bias: Posterior | None, seed: Any
 ) -> Any:
     """A draw of each row's outputs (Kingma, Salimans and Welling, 2015, equation 6)."""
-    y = op(x, ops.cast(kernel.mean(), x.dtype))
+    y = op(x, kernel.mean())
     if bias is None:
         return y + kernel.output_noise(op, x, seed)
-    y = y + ops.cast(bias.mean(), y.dtype)
+    y = y + _shaped(op, bias.mean(), y)
     if kernel.independent and bias.independent:
         # Variances of independent normals add up: one noise does for both.
         return y + op.local_noise(x, kernel.variance(), seed, bias.variance())
     y = y + kernel.output_noise(op, x, seed)
     bias_noise = backend.standard_normal(bias.noise_shape, backend.fold_in(seed, 64), bias.dtype)
-    return y + ops.cast(bias.perturbation(bias_noise), y.dtype)
+    return y + _shaped(op, bias.perturbation(bias_noise), y)
 
 
 def flipout(op: LinearOp, x: Any, kernel: Posterior, bias: Posterior | None, seed: Any) -> Any:
     """One draw, its signs flipped by row (Wen et al., 2018, equation 4)."""
-    y = op(x, ops.cast(kernel.mean(), x.dtype))
-    dtype = keras.backend.standardize_dtype(x.dtype)
-    sign_in = backend.random_signs(op.input_signs_shape(x), backend.fold_in(seed, 65), dtype)
-    sign_out = backend.random_signs(op.output_signs_shape(y), backend.fold_in(seed, 66), dtype)
+    y = op(x, kernel.mean())
+    signs = backend.random_signs(op.output_signs_shape(y), backend.fold_in(seed, 66), op.dtype(x))
     noise, bias_noise = _noise(kernel, bias, seed)
-    perturbation = op(x * sign_in, ops.cast(kernel.perturbation(noise), x.dtype))
+    perturbation = op.flipped(x, kernel.perturbation(noise), backend.fold_in(seed, 65))
     if bias is None:
-        return y + perturbation * sign_out
-    y = y + ops.cast(bias.mean(), y.dtype)
-    bias_perturbation = ops.cast(bias.perturbation(bias_noise), y.dtype)
+        return y + perturbation * signs
+    y = y + _shaped(op, bias.mean(), y)
+    bias_perturbation = _shaped(op, bias.perturbation(bias_noise), y)
     if bias.sign_symmetric:
-        return y + (perturbation + bias_perturbation) * sign_out
-    return y + perturbation * sign_out + bias_perturbation
+        return y + (perturbation + bias_perturbation) * signs
+    return y + perturbation * signs + bias_perturbation
+
+
+def _shaped(op: LinearOp, bias: Any, y: Any) -> Any:
+    return op.bias(ops.cast(bias, y.dtype))
 
 
 def _noise(kernel: Posterior, bias: Posterior | None, seed: Any) -> Any:

@@ -9,15 +9,23 @@ from keras import ops
 from keras_priors import backend
 
 # Keeps the gradient of the square root finite at rows of zeros; far below any variance.
-_TINY = 1e-30
+TINY = 1e-30
 
 
 class LinearOp(ABC):
-    """A map (x, w) to y that is linear in each, and the noise that w's spread gives y."""
+    """A map (x, w) to y that is linear in w, and the noise that w's spread gives y.
 
-    @abstractmethod
+    A row is what has noise of its own: an element of the batch, and of each other axis that the
+    map treats in the same way.
+    """
+
     def __call__(self, x: Any, w: Any) -> Any:
         """y for a weight w, in the dtype of x."""
+        return self.apply(x, ops.cast(w, x.dtype))
+
+    @abstractmethod
+    def apply(self, x: Any, w: Any) -> Any:
+        """y for x and w of one dtype."""
 
     @abstractmethod
     def input_signs_shape(self, x: Any) -> tuple[Any, ...]:
@@ -27,21 +35,47 @@ class LinearOp(ABC):
     def output_signs_shape(self, y: Any) -> tuple[Any, ...]:
         """Shape of signs, one for each row and output unit, that broadcasts against y."""
 
-    def local_noise(self, x: Any, variance: Any, seed: Any, bias_variance: Any = None) -> Any:
-        """sqrt(op(x^2, variance) + bias_variance) * noise: what independent weights give y."""
-        dtype = keras.backend.standardize_dtype(x.dtype)
-        if dtype == "float16":  # squares leave its range
+    @abstractmethod
+    def row_shape(self, y: Any) -> tuple[Any, ...]:
+        """Shape of one number for each row, that broadcasts against y."""
+
+    def bias(self, b: Any) -> Any:
+        """The bias in a shape that broadcasts against y."""
+        return b
+
+    def dtype(self, x: Any) -> str:
+        """dtype of y."""
+        return str(keras.backend.standardize_dtype(x.dtype))
+
+    def flipped(self, x: Any, w: Any, seed: Any) -> Any:
+        """y for a w whose signs are flipped by row and input unit."""
+        return self(x * backend.random_signs(self.input_signs_shape(x), seed, self.dtype(x)), w)
+
+    def output_variance(self, x: Any, variance: Any) -> Any:
+        """Variance of each element of y for independent elements of w."""
+        if self.dtype(x) == "float16":  # squares leave its range
             x = ops.cast(x, "float32")
-        total = self(ops.square(x), ops.cast(variance, x.dtype))
+        return self(ops.square(x), variance)
+
+    def local_noise(self, x: Any, variance: Any, seed: Any, bias_variance: Any = None) -> Any:
+        """sqrt(output_variance + bias_variance) * noise: what independent weights give y."""
+        total = self.output_variance(x, variance)
         if bias_variance is not None:
-            total = total + ops.cast(bias_variance, x.dtype)
+            total = total + ops.cast(self.bias(bias_variance), total.dtype)
         noise_dtype = keras.backend.standardize_dtype(total.dtype)
         noise = backend.standard_normal(tuple(ops.shape(total)), seed, noise_dtype)
-        return ops.cast(ops.sqrt(total + _TINY) * noise, dtype)
+        return ops.cast(ops.sqrt(total + TINY) * noise, self.dtype(x))
 
     def row_noise(self, x: Any, factor: Any, seed: Any) -> Any:
         """op(x, factor) times one normal for each row."""
-        y = self(x, ops.cast(factor, x.dtype))
-        shape = (*tuple(ops.shape(y))[: len(y.shape) - 1], 1)
+        y = self(x, factor)
         dtype = keras.backend.standardize_dtype(y.dtype)
-        return y * backend.standard_normal(shape, seed, dtype)
+        return y * backend.standard_normal(self.row_shape(y), seed, dtype)
+
+    def matrix_noise(self, x: Any, scale_row: Any, scale_column: Any, seed: Any) -> Any:
+        """op(x, A E Bᵀ), E drawn for each row, for a w with an input and an output axis."""
+        raise NotImplementedError(
+            'estimator="local_reparameterization" with a MatrixNormal posterior needs a kernel '
+            "with one input axis and then one output axis, as that of Dense. "
+            f'Received: {self!r}. Use estimator="reparameterization".'
+        )

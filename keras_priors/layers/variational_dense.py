@@ -1,22 +1,19 @@
 """The variational dense layer."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
-from keras import ops
 
 from keras_priors._parameters import whole_number
 from keras_priors._registration import register
+from keras_priors.layers._constructor_arguments import bind_arguments
 from keras_priors.layers._dense_op import DenseOp
-from keras_priors.layers._estimators import ESTIMATORS, check_estimator, check_family
-from keras_priors.layers._resolve_prior import resolve_prior
-from keras_priors.layers.variational_layer import VariationalLayer
-from keras_priors.posteriors.get import get as get_posterior
-from keras_priors.priors.normal_prior import NormalPrior
+from keras_priors.layers._kernel_layer import KernelLayer, LinearMap
 
 
 @register
-class VariationalDense(VariationalLayer):
+class VariationalDense(KernelLayer, keras.layers.Dense):
     """`keras.layers.Dense` with a distribution over its weights (Bayes by Backprop).
 
     With a posterior q over kernel and bias, priors p, and a loss that is the mean over N
@@ -84,119 +81,11 @@ class VariationalDense(VariationalLayer):
         - Wen et al., 2018, Flipout, arXiv:1803.04386.
     """
 
-    def __init__(
-        self,
-        units: int,
-        activation: Any = None,
-        use_bias: bool = True,
-        kernel_initializer: Any = "glorot_uniform",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        activity_regularizer: Any = None,
-        kernel_constraint: Any = None,
-        bias_constraint: Any = None,
-        *,
-        kernel_prior: Any = None,
-        bias_prior: Any = None,
-        kernel_posterior: Any = "mean_field",
-        bias_posterior: Any = "mean_field",
-        estimator: str = "reparameterization",
-        num_data: int | None = None,
-        kl_samples: int = 1,
-        seed: int | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(
-            activity_regularizer=activity_regularizer,
-            num_data=num_data,
-            kl_samples=kl_samples,
-            seed=seed,
-            **kwargs,
-        )
-        owner = type(self).__name__
-        self.units = whole_number(owner, "units", units)
-        self.activation = keras.activations.get(activation)
-        self.use_bias = use_bias
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.bias_initializer = keras.initializers.get(bias_initializer)
-        self.kernel_prior = resolve_prior(
-            owner, "kernel", kernel_prior, kernel_regularizer, NormalPrior
-        )
-        self.bias_prior = resolve_prior(owner, "bias", bias_prior, bias_regularizer, NormalPrior)
-        self.kernel_constraint = keras.constraints.get(kernel_constraint)
-        self.bias_constraint = keras.constraints.get(bias_constraint)
-        self.kernel_posterior = get_posterior(kernel_posterior)
-        self.bias_posterior = get_posterior(bias_posterior)
-        self.estimator = check_estimator(owner, estimator)
-        check_family(owner, self.estimator, self.kernel_posterior)
-        self.input_spec = keras.layers.InputSpec(min_ndim=2)
-        self.supports_masking = True
-        self._op = DenseOp()
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        arguments = bind_arguments(type(self), args, kwargs)
+        arguments["units"] = whole_number(type(self).__name__, "units", arguments["units"])
+        super().__init__(**arguments)
 
-    def build(self, input_shape: Any) -> None:
-        """Create the posteriors of kernel and bias."""
-        input_dim = input_shape[-1]
-        if input_dim is None:
-            raise ValueError(
-                f"The last axis of the input of {self.name} must be known when it is built. "
-                f"Received: input shape {input_shape}."
-            )
-        self.add_kl_weight()
-        self.kernel_posterior = self.add_posterior(
-            "kernel",
-            (input_dim, self.units),
-            initializer=self.kernel_initializer,
-            posterior=self.kernel_posterior,
-            prior=self.kernel_prior,
-            constraint=self.kernel_constraint,
-        )
-        if self.use_bias:
-            self.bias_posterior = self.add_posterior(
-                "bias",
-                (self.units,),
-                initializer=self.bias_initializer,
-                posterior=self.bias_posterior,
-                prior=self.bias_prior,
-                constraint=self.bias_constraint,
-            )
-        self.input_spec = keras.layers.InputSpec(min_ndim=2, axes={-1: input_dim})
-        self.built = True
-
-    def call(self, inputs: Any, training: bool | None = None) -> Any:
-        """activation(inputs kernel + bias), with drawn weights in training."""
-        bias = self.bias_posterior if self.use_bias else None
-        # Keras casts floats alone; weights cast to an integer dtype would be lost.
-        inputs = ops.cast(inputs, self.compute_dtype)
-        if self.draws(training):
-            seed = self.seed_generator.next()
-            estimate = ESTIMATORS[self.estimator]
-            y = estimate(self._op, inputs, self.kernel_posterior, bias, seed)
-        else:
-            y = self._op(inputs, self.weight(self.kernel_posterior))
-            y = y if bias is None else ops.add(y, self.weight(bias))
-        return y if self.activation is None else self.activation(y)
-
-    def compute_output_shape(self, input_shape: Any) -> tuple[Any, ...]:
-        """`(batch, ..., units)`."""
-        return (*tuple(input_shape)[:-1], self.units)
-
-    def get_config(self) -> dict[str, Any]:
-        """Constructor arguments."""
-        serialize = keras.saving.serialize_keras_object
-        return {
-            **super().get_config(),
-            "units": self.units,
-            "activation": keras.activations.serialize(self.activation),
-            "use_bias": self.use_bias,
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
-            "activity_regularizer": keras.regularizers.serialize(self.activity_regularizer),
-            "kernel_constraint": keras.constraints.serialize(self.kernel_constraint),
-            "bias_constraint": keras.constraints.serialize(self.bias_constraint),
-            "kernel_prior": serialize(self.kernel_prior),
-            "bias_prior": serialize(self.bias_prior),
-            "kernel_posterior": serialize(self.kernel_posterior),
-            "bias_posterior": serialize(self.bias_posterior),
-            "estimator": self.estimator,
-        }
+    def linear_maps(self) -> Sequence[LinearMap]:
+        """One product of matrices."""
+        return [(DenseOp(), self.kernel_posterior)]

@@ -65,6 +65,8 @@ class VariationalLayer(keras.layers.Layer):
         posterior: Posterior,
         prior: Prior,
         constraint: Any = None,
+        loc: Any = None,
+        argument: str | None = None,
     ) -> Posterior:
         """Create a posterior over a weight; the counterpart of `add_weight`.
 
@@ -75,10 +77,15 @@ class VariationalLayer(keras.layers.Layer):
             posterior: the family; a copy is built.
             prior: the prior.
             constraint: Keras constraint on a point estimate; defaults to the prior's own.
+            loc: an existing variable that becomes the first of the posterior, in place of a new
+                one; None makes one. Defaults to None.
+            argument: what the layer's arguments for this weight begin with, for messages.
+                Defaults to `name`.
 
         Returns:
             The built posterior.
         """
+        argument = argument or name
         prior.check_shape(tuple(shape))
         posterior = posterior.copy()
         check_support(posterior, prior)
@@ -87,14 +94,20 @@ class VariationalLayer(keras.layers.Layer):
             initializer = InsideSupport(initializer, prior)
         elif constraint is not None:
             raise ValueError(
-                f"`{name}_constraint` of {type(self).__name__} keeps a point estimate inside a "
-                f'set; draws from {posterior!r} would leave it. Use {name}_posterior="delta", or '
-                f'a prior and a posterior with that support ({name}_posterior="log_normal").'
+                f"`{argument}_constraint` of {type(self).__name__} keeps a point estimate inside "
+                f"a set; draws from {posterior!r} would leave it. Use "
+                f'{argument}_posterior="delta", or a prior and a posterior with that support '
+                f'({argument}_posterior="log_normal").'
             )
         penalty = KLPenalty(self, posterior, prior)
 
         def add_weight(part: str, part_shape: tuple[int, ...], init: Any) -> Any:
             first = part == "loc"
+            if first and loc is not None:
+                if posterior.support != "real":  # these do not start at the weight itself
+                    loc.assign(init(part_shape, dtype=loc.dtype))
+                loc.regularizer, loc.constraint = penalty, constraint
+                return loc
             return self.add_weight(
                 name=f"{name}_{part}",
                 shape=part_shape,

@@ -1,5 +1,23 @@
 """Verbs on a whole model."""
 
+from keras_priors.models.get_priors import get_priors
+from keras_priors.models.pretrained_prior import pretrained_prior
+from keras_priors.models.prune import prune
 from keras_priors.models.set_num_data import set_num_data
+from keras_priors.models.set_priors import set_priors
+from keras_priors.models.summary import summary
+from keras_priors.models.to_deterministic import to_deterministic
+from keras_priors.models.to_variational import to_variational
+from keras_priors.models.variational_model import VariationalModel
 
-__all__ = ["set_num_data"]
+__all__ = [
+    "VariationalModel",
+    "get_priors",
+    "pretrained_prior",
+    "prune",
+    "set_num_data",
+    "set_priors",
+    "summary",
+    "to_deterministic",
+    "to_variational",
+]

@@ -5,7 +5,8 @@ from typing import Any
 import keras
 
 from keras_priors.models._count_observations import count_observations
-from keras_priors.models._find_priors import all_models, find_owners
+from keras_priors.models._find_priors import find_owners
+from keras_priors.models._remake_functions import remake_functions
 
 
 def set_num_data(model: keras.Model, data: Any) -> int:
@@ -85,12 +86,7 @@ def set_num_data(model: keras.Model, data: Any) -> int:
         raise ValueError(_nothing_found(model))
     for owner in owners:
         owner.num_data = num_data
-    for one in all_models(model):
-        # A traced function has the old value built in.
-        if one.train_function is not None:
-            one.make_train_function(force=True)
-        if one.test_function is not None:
-            one.make_test_function(force=True)
+    remake_functions(model)
     return num_data
 
 

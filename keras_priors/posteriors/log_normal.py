@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_priors import backend
@@ -55,6 +56,17 @@ class LogNormal(Posterior):
     def mean(self) -> Any:
         """exp(loc + scale^2 / 2)."""
         return ops.exp(self.loc + 0.5 * ops.square(ops.softplus(self.rho)))
+
+    def assign_mean(self, value: Any) -> None:
+        """Move the mean to `value`, positive everywhere; the scale of log w stays."""
+        value = ops.convert_to_numpy(ops.convert_to_tensor(value))
+        if not (value > 0).all():
+            raise ValueError(
+                f"The mean of a LogNormal must be positive everywhere. Received: {value!r}. Use "
+                "a family on the whole line, such as MeanFieldNormal, for this weight."
+            )
+        variance = ops.convert_to_numpy(ops.square(ops.softplus(self.rho)))
+        self.loc.assign(np.log(value) - 0.5 * variance)
 
     def variance(self) -> Any:
         """(exp(scale^2) - 1) exp(2 loc + scale^2)."""

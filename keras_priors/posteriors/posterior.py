@@ -52,6 +52,10 @@ class Posterior(ABC):
     def mean(self) -> Any:
         """Mean of q, a tensor of the weight's shape."""
 
+    def assign_mean(self, value: Any) -> None:
+        """Move the mean to `value`, an array of the weight's shape; the spread stays."""
+        self.loc.assign(value)
+
     @abstractmethod
     def variance(self) -> Any:
         """Variance of each element under q, a tensor of the weight's shape."""

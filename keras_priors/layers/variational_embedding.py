@@ -1,0 +1,110 @@
+"""The variational embedding."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import keras
+from keras import ops
+
+from keras_priors._registration import register
+from keras_priors.layers._constructor_arguments import bind_arguments
+from keras_priors.layers._embedding_op import EmbeddingOp
+from keras_priors.layers._kernel_layer import KernelLayer, LinearMap
+
+
+@register
+class VariationalEmbedding(KernelLayer, keras.layers.Embedding):
+    """`keras.layers.Embedding` with a distribution over its table.
+
+        y = E[x],   E ~ q
+
+    `training=True` draws the table, `training=False` uses its posterior mean, and KL(q‖p) in nats
+    joins the loss as in `VariationalDense`. A shared draw has one vector for each token of the
+    vocabulary. Local reparameterization draws each vector that is looked up by itself, flipout
+    flips the signs of a shared draw for each.
+
+    Args:
+        input_dim: integer, number of tokens.
+        output_dim: integer, length of a vector.
+        embeddings_initializer: initializer of the posterior mean of the table. Defaults to
+            "uniform".
+        embeddings_regularizer: a prior; the same as `embeddings_prior`. Defaults to None.
+        embeddings_constraint: constraint on a point estimate (`embeddings_posterior="delta"`).
+            Defaults to None.
+        mask_zero: boolean, whether token 0 is padding and masked. Defaults to False.
+        weights: array of shape (input_dim, output_dim), or None: where the posterior mean starts.
+            Defaults to None.
+        embeddings_prior: prior of the table. Defaults to `NormalPrior(0, 1)`.
+        embeddings_posterior: posterior or name, family of the table. Defaults to "mean_field".
+        estimator: "reparameterization", "local_reparameterization" or "flipout". Defaults to
+            "reparameterization".
+        num_data: integer or None, number of observations whose mean is the loss; see
+            `keras_priors.set_num_data`. Defaults to None.
+        kl_samples: integer, draws for a KL without closed form. Defaults to 1.
+        seed: integer or None, seed of the draws. Defaults to None.
+        **kwargs: those of `keras.layers.Layer`.
+
+    Input shape:
+        Integers, `(batch, ...)`.
+
+    Output shape:
+        `(batch, ..., output_dim)`.
+
+    Raises:
+        ValueError: what `Embedding` refuses, a regularizer that is not a prior, a prior whose
+            support the posterior leaves, an estimator that the family does not have.
+
+    Example:
+        >>> import keras
+        >>> import keras_priors as kp
+        >>> layer = kp.VariationalEmbedding(50, 4, mask_zero=True, num_data=100)
+        >>> model = keras.Sequential([keras.Input((6,), dtype="int32"), layer])
+        >>> model.output_shape
+        (None, 6, 4)
+        >>> tuple(layer.embeddings_posterior.stddev().shape)
+        (50, 4)
+
+    References:
+        - Blundell et al., 2015, Weight uncertainty in neural networks, arXiv:1505.05424.
+        - Kingma, Salimans and Welling, 2015, Variational dropout and the local reparameterization
+          trick, arXiv:1506.02557.
+        - Wen et al., 2018, Flipout, arXiv:1803.04386.
+    """
+
+    weight_arguments: ClassVar[dict[str, str]] = {"embeddings": "embeddings"}
+    embeddings_initializer: Any
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        arguments = bind_arguments(type(self), args, kwargs)
+        # Keras would build the layer before it has its posterior.
+        weights = arguments.pop("weights")
+        super().__init__(**arguments)
+        if weights is not None:
+            initializer = self.embeddings_initializer
+            self.embeddings_initializer = self._start(weights)
+            self.build()
+            self.embeddings_initializer = initializer
+
+    def linear_maps(self) -> Sequence[LinearMap]:
+        """One look-up."""
+        return [(EmbeddingOp(self.compute_dtype), self.embeddings_posterior)]
+
+    def prepare(self, inputs: Any) -> Any:
+        """Tokens as integers, as Keras takes them."""
+        dtype = keras.backend.standardize_dtype(inputs.dtype)
+        return inputs if dtype in ("int32", "int64") else ops.cast(inputs, "int32")
+
+    def compute_output_spec(self, inputs: Any, training: bool | None = None) -> Any:
+        """That of Keras, whose embedding does not know `training`."""
+        return super().compute_output_spec(inputs)
+
+    def _start(self, weights: Any) -> keras.initializers.Initializer:
+        table = weights[0] if isinstance(weights, list) and len(weights) == 1 else weights
+        table = ops.convert_to_numpy(table)
+        shape = (self.input_dim, self.output_dim)
+        if table.shape != shape:
+            raise ValueError(
+                "`weights` of VariationalEmbedding must have shape (input_dim, output_dim). "
+                f"Received: shape {table.shape} where {shape} is needed."
+            )
+        return keras.initializers.Constant(table)

@@ -1,0 +1,57 @@
+"""A copy of a model in which some layers are others."""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import keras
+
+Replace = Callable[[Any], Any]
+"""From a layer to the layer that takes its place, or None for a plain copy."""
+
+
+def clone(model: Any, replace: Replace, compiled: bool = True) -> tuple[Any, list[tuple[Any, Any]]]:
+    """A copy of a Functional or Sequential model, and the pairs of old and new layers.
+
+    Topology, names, sharing, `trainable` and, where `compiled` is true, the compile state are kept;
+    weights are not copied.
+    """
+    pairs: list[tuple[Any, Any]] = []
+
+    def copy(layer: Any) -> Any:
+        new = replace(layer) if isinstance(layer, keras.layers.Layer) else None
+        if new is None:
+            new = type(layer).from_config(layer.get_config())
+        if isinstance(layer, keras.layers.Layer):
+            pairs.append((layer, new))
+        return new
+
+    was_compiled = model.compiled
+    try:
+        model.compiled = was_compiled and compiled
+        new = keras.models.clone_model(model, clone_function=copy, recursive=True)
+    finally:
+        model.compiled = was_compiled
+    if not new.built:  # a Sequential model without an input layer
+        new.build_from_config(model.get_build_config())
+    return new, pairs
+
+
+def is_cloneable(model: Any) -> bool:
+    """Whether Keras knows the graph of the model, and can rebuild it with other layers."""
+    return isinstance(model, (keras.Sequential, _functional_class()))
+
+
+@cache
+def _functional_class() -> type:
+    # Keras exports no name for it.
+    x = keras.Input((1,))
+    return type(keras.Model(x, x))
+
+
+def copy_variables(old: Any, new: Any) -> None:
+    """Values and trainable flags, one variable after the other: never more than one copy."""
+    for source, target in zip(old.variables, new.variables, strict=True):
+        target.assign(source)
+        if source.trainable != target.trainable:
+            target.trainable = source.trainable

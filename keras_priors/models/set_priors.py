@@ -1,0 +1,99 @@
+"""Priors by rule, on a model that exists."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from keras_priors.models._assign import assign
+from keras_priors.models._check_model import check_built
+from keras_priors.models._move_inside import move_inside
+from keras_priors.models._remake_functions import remake_functions
+from keras_priors.models._rules import match
+from keras_priors.models._weights import find_weights
+from keras_priors.priors.prior import Prior
+
+
+def set_priors(
+    model: keras.Model, rules: Prior | Mapping[Any, Prior | None]
+) -> dict[str, Prior | None]:
+    """Put priors on the weights of a model that exists.
+
+    Afterwards the loss that `fit` minimizes holds, for each weight w with a prior p, the penalty
+
+        -log p(w) / num_data        (plain layers)
+        kl_weight * KL(q‖p) / num_data        (variational layers)
+
+    in nats per observation. Give `num_data` with the prior, or call `keras_priors.set_num_data`
+    next.
+
+    It reaches functional, sequential, nested and subclassed models, the layers within wrappers
+    (`Bidirectional`, `TimeDistributed`), the cells of recurrent layers, the projections of
+    attention layers, and the posteriors of variational layers. Each weight gets a copy of its own
+    of the prior. A regularizer that was there before is replaced.
+
+    A prior is set where `model.save` keeps it, and nowhere else: on the layer that returns it from
+    its `get_config`. To know where that is, the model is made twice of its config, with zeros for
+    weights (memory: one more copy of the weights meanwhile). Where nothing keeps it, as for a
+    weight that a custom layer makes without a regularizer of its own, or the layers that a
+    subclassed model makes in its `__init__` without returning them from `get_config`, the call is
+    refused. It sets all or nothing.
+
+    A prior with bounded support (`HalfNormalPrior`) brings its constraint, as
+    `kernel_constraint`. Values outside the support are moved inside, with a warning. With such a
+    prior its constraint is removed too.
+
+    Args:
+        model: a built `keras.Model`, compiled or not; functions that are traced already are made
+            anew, also those of the models within it.
+        rules: a prior for every trainable weight (kernels, biases, the gamma of a normalization,
+            and so on), or a mapping from pattern to a prior, or to None, which removes the prior
+            or other regularizer. Where several patterns match a weight the last one wins. A
+            pattern is one of
+            - str, the path of a weight with the wildcards `*`, `?` and `[...]`. `*` also matches
+              "/". A path is the names of the nested models and layers on the way to the weight, and
+              its own, joined by "/"; names at its beginning may be left out: "dense/kernel" and
+              "kernel" match "encoder/dense/kernel". `variable.path` is matched too;
+            - a subclass of `keras.layers.Layer`: all weights of such layers, and of the layers
+              within them;
+            - a callable of (layer, variable) that returns a boolean, called with the layer that
+              made the variable. Of a posterior it is called with its first variable.
+
+    Returns:
+        A dict: the path of each weight that a rule matched, and the prior that it has now, or None
+        where it was removed.
+
+    Raises:
+        TypeError: `model` is not a model, a pattern is none of the above, or a rule is no prior.
+        ValueError: the model is not built; a pattern matches no trainable weight; the prior does
+            not fit the shape of a weight, or the support of a posterior; the layer has another
+            constraint; None for a posterior; or the prior would be lost at save, or be given at
+            load to other weights too (`MultiHeadAttention` keeps one `kernel_regularizer` for all
+            its kernels).
+
+    Example:
+        >>> import keras
+        >>> import keras_priors as kp
+        >>> model = keras.Sequential([
+        ...     keras.Input((4,)),
+        ...     keras.layers.Dense(8, name="hidden"),
+        ...     keras.layers.Dense(1, name="out"),
+        ... ])
+        >>> matched = kp.set_priors(model, {
+        ...     "*": kp.NormalPrior(0, 1),
+        ...     "hidden/kernel": kp.LaplacePrior(0, 0.5),
+        ...     "*bias": None,
+        ... })
+        >>> [path for path, prior in matched.items() if prior is not None]
+        ['hidden/kernel', 'out/kernel']
+        >>> model.get_layer("hidden").kernel_regularizer
+        LaplacePrior(loc=0.0, scale=0.5, num_data=None)
+    """
+    check_built("set_priors", model)
+    weights = find_weights(model)
+    chosen = match(weights, rules)
+    assign(model, weights, chosen)
+    remake_functions(model)
+    touched = [weights[index] for index in sorted(chosen)]
+    move_inside(touched)
+    return {weight.path: weight.prior for weight in touched}

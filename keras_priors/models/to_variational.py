@@ -1,0 +1,299 @@
+"""From a Keras model to a variational one."""
+
+import fnmatch
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_priors.layers.variational import Variational
+from keras_priors.layers.variational_layer import VariationalLayer
+from keras_priors.models._clone import clone, copy_variables, is_cloneable
+from keras_priors.models._twins import posteriors_by_weight, twins
+from keras_priors.models.variational_model import VariationalModel
+from keras_priors.posteriors.get import get as get_posterior
+from keras_priors.posteriors.posterior import Posterior
+from keras_priors.priors.prior import Prior
+
+
+def to_variational(
+    model: keras.Model,
+    prior: Prior | Mapping[str, Prior] | None = None,
+    posterior: str | Posterior = "mean_field",
+    estimator: str = "reparameterization",
+    layers: Any = None,
+    start: str = "pretrained",
+    *,
+    num_data: int | None = None,
+    seed: int | None = None,
+) -> keras.Model:
+    """A copy of a Keras model with posteriors over its weights.
+
+    A layer that has a variational twin (`Dense`, `EinsumDense`, `Conv2D`, `Embedding`, ...) is
+    replaced by it; any other with trainable weights is wrapped by
+    `keras_priors.layers.Variational`, and a subclassed model is wrapped as a whole. Topology,
+    names, shared layers, `trainable` flags and the compile state are kept, and so are layers that
+    are frozen. At the posterior means the
+    new model computes what `model` does. The model itself is not changed, and one copy of its
+    weights is made, variable by variable.
+
+    Args:
+        model: built `keras.Model`: Functional, Sequential, nested, or subclassed with a
+            `get_config`.
+        prior: a prior for all weights, or a mapping from a pattern, matched against the whole path
+            of a weight or its end, to a prior, where later ones win
+            (`keras_priors.pretrained_prior(model)` is such a mapping). Weights without one take
+            the prior that they have as regularizer, else N(0, 1). Defaults to None.
+        posterior: str or posterior, the family; `posteriors.MeanFieldNormal(0.01)` sets the
+            scale to start with. Defaults to "mean_field".
+        estimator: str, for layers with twins; wrapped layers draw once for each call. Defaults to
+            "reparameterization".
+        layers: which layers: None for all, `"last"`, a pattern of layer names with wildcards, a
+            layer class, a callable from layer to bool, or a sequence of these. Defaults to None.
+        start: `"pretrained"` for means at the weights of `model`, `"fresh"` for means from
+            the initializers of the layers. Defaults to "pretrained".
+        num_data: integer or None; see `keras_priors.set_num_data`. Defaults to None.
+        seed: integer or None, seed of the draws of all layers. Defaults to None.
+
+    Returns:
+        A new `keras.Model`.
+
+    Raises:
+        TypeError: `model` is not a Keras model.
+        ValueError: it is not built, has no layer to convert, a pattern matches nothing, or a
+            weight has a regularizer that is not a prior and gets no prior here.
+
+    Example:
+        >>> import keras, numpy as np
+        >>> import keras_priors as kp
+        >>> model = keras.Sequential([
+        ...     keras.Input((8, 8, 1)), keras.layers.Conv2D(4, 3, activation="relu"),
+        ...     keras.layers.Flatten(), keras.layers.Dense(10)])
+        >>> bayesian = kp.to_variational(model, prior=kp.NormalPrior(0, 1), num_data=1000)
+        >>> [type(layer).__name__ for layer in bayesian.layers]
+        ['VariationalConv2D', 'Flatten', 'VariationalDense']
+        >>> x = np.ones((2, 8, 8, 1), "float32")
+        >>> same = keras.ops.isclose(bayesian(x), model(x), atol=1e-6)
+        >>> bool(keras.ops.all(same))
+        True
+
+    References:
+        - Krishnan, Subedar and Tickoo, 2020, Specifying weight priors in Bayesian deep neural
+          networks with empirical Bayes, arXiv:1906.05323 (means at a trained net's weights).
+    """
+    _check(model, start)
+    conversion = _Conversion(model, prior, get_posterior(posterior), estimator, num_data, seed)
+    chosen = conversion.choose(layers)
+    if is_cloneable(model):
+        new, pairs = clone(
+            model, lambda layer: conversion.replace(layer) if id(layer) in chosen else None
+        )
+    else:
+        new, pairs = conversion.wrap_model(chosen)
+    for old, copy in pairs:
+        _copy(old, copy, start)
+    return new
+
+
+class _Conversion:
+    """What one call of `to_variational` asks for."""
+
+    def __init__(
+        self,
+        model: Any,
+        prior: Any,
+        posterior: Posterior,
+        estimator: str,
+        num_data: int | None,
+        seed: int | None,
+    ) -> None:
+        if prior is not None and not isinstance(prior, (Prior, Mapping)):
+            raise TypeError(
+                "`prior` must be a prior such as keras_priors.NormalPrior(0, 1), a mapping from "
+                f"pattern to prior, or None. Received: {prior!r} of type {type(prior).__name__}."
+            )
+        self.model, self.prior, self.posterior = model, prior, posterior
+        self.num_data = num_data
+        self.estimator = estimator
+        self.seed = seed
+        self.count = 0
+        if isinstance(prior, Mapping):
+            self._check_patterns(prior)
+
+    def _check_patterns(self, prior: Mapping[str, Prior]) -> None:
+        paths = [v.path for v in self.model.trainable_variables]
+        for pattern in prior:
+            if not any(_matches(path, pattern) for path in paths):
+                raise ValueError(
+                    "A pattern of `prior` must match the path of a trainable weight of "
+                    f"{self.model.name}. Received: {pattern!r}; there are {paths[:8]}"
+                    f"{' ...' if len(paths) > 8 else ''}."
+                )
+
+    def choose(self, layers: Any) -> set[int]:
+        """The ids of the layers to convert."""
+        candidates = [x for x in _leaves(self.model) if x.trainable and x.trainable_variables]
+        candidates = [x for x in candidates if not isinstance(x, VariationalLayer)]
+        if layers is None:
+            found = candidates
+        else:
+            rules = layers if isinstance(layers, (list, tuple)) else [layers]
+            found = []
+            for rule in rules:
+                matched = _chosen_by(rule, candidates)
+                if not matched:
+                    raise ValueError(
+                        f"A rule of `layers` must choose a trainable layer of {self.model.name}. "
+                        f"Received: {rule!r}; there are {[x.name for x in candidates]}."
+                    )
+                found += matched
+        if not found:
+            raise ValueError(
+                f"There must be a layer with trainable weights that is not variational yet. "
+                f"Received: {self.model.name} with none. Set `trainable = True` on those that "
+                "shall be."
+            )
+        return {id(layer) for layer in found}
+
+    def replace(self, layer: Any) -> Any:
+        """The variational layer that takes the place of this one."""
+        twin: Any = twins().get(type(layer))
+        weights = layer.trainable_variables
+        # Low-rank adaptation and quantization add weights that no twin has.
+        if twin is None or any(v.name not in twin.weight_arguments for v in weights):
+            return self.wrap(layer)
+        config = layer.get_config()
+        extra: dict[str, Any] = {"num_data": self.num_data, "seed": self._next_seed()}
+        for v in weights:
+            name = twin.weight_arguments[v.name]
+            found = self._prior_for(v)
+            if found is None and not isinstance(v.regularizer, (Prior, type(None))):
+                raise ValueError(
+                    f"The `{name}_regularizer` of a layer that shall be variational must be a "
+                    f"prior: the KL needs its density. Received: {v.regularizer!r} of {v.path}. "
+                    f'Give its weight a prior: prior={{"{v.path}": keras_priors.NormalPrior()}}.'
+                )
+            if found is not None:
+                config[f"{name}_regularizer"] = None
+                extra[f"{name}_prior"] = found
+            extra[f"{name}_posterior"] = self.posterior
+        return twin.from_config({**config, **extra, "estimator": self.estimator})
+
+    def wrap(self, layer: Any, weights: Any = "*") -> Variational:
+        """The wrapper around a copy of this layer."""
+        # With its build config: a copy must have its weights before they are given values.
+        inner = keras.saving.deserialize_keras_object(
+            keras.saving.serialize_keras_object(layer),
+            custom_objects={type(layer).__name__: type(layer)},
+            safe_mode=False,
+        )
+        if not inner.built:
+            inner.build_from_config(layer.get_build_config())
+        mapping = {
+            inner_v.path: self._prior_for(v)
+            for v, inner_v in zip(layer.variables, inner.variables, strict=True)
+            if v.trainable and self._prior_for(v) is not None
+        }
+        return Variational(
+            inner,
+            prior=mapping or None,
+            posterior=self.posterior,
+            weights=weights,
+            name=layer.name,
+            seed=self._next_seed(),
+            num_data=self.num_data,
+        )
+
+    def wrap_model(self, chosen: set[int]) -> tuple[Any, list[tuple[Any, Any]]]:
+        """The wrapper around a copy of a model whose graph Keras does not know."""
+        model = self.model
+        weights = [v for x in _leaves(model) if id(x) in chosen for v in x.trainable_variables]
+        ids = {id(v) for v in weights}
+        wrapped = self.wrap(model)
+        pairs = zip(model.variables, wrapped.layer.variables, strict=True)
+        wrapped.patterns = tuple(w.path for v, w in pairs if id(v) in ids)
+        wrapped.build()
+        new = VariationalModel(wrapped, name=model.name)
+        if model.compiled:
+            new.compile_from_config(model.get_compile_config())
+        return new, [(model, wrapped)]
+
+    def _prior_for(self, variable: Any) -> Prior | None:
+        if isinstance(self.prior, Mapping):
+            fitting = [p for pattern, p in self.prior.items() if _matches(variable.path, pattern)]
+            return fitting[-1] if fitting else None
+        return self.prior
+
+    def _next_seed(self) -> int | None:
+        if self.seed is None:
+            return None
+        self.count += 1
+        return int(np.random.SeedSequence([self.seed, self.count]).generate_state(1)[0] >> 1)
+
+
+def _copy(old: Any, new: Any, start: str) -> None:
+    if isinstance(new, Variational) and not isinstance(old, Variational):
+        if not new.built:
+            new.build()
+        if start == "fresh":
+            return
+        by_loc = {id(q.loc): q for q in new.posteriors.values()}
+        for source, target in zip(old.variables, new.layer.variables, strict=True):
+            if id(target) in by_loc:
+                by_loc[id(target)].assign_mean(source)
+            else:
+                target.assign(source)
+    elif type(new) is type(old):
+        copy_variables(old, new)
+    elif start == "pretrained":
+        found = posteriors_by_weight(new)
+        for source in old.trainable_variables:
+            found[source.name].assign_mean(source)
+
+
+def _leaves(model: Any) -> list[Any]:
+    """The layers that `clone` offers for replacement: those that are not models with a graph."""
+    if not is_cloneable(model):
+        return [x for x in model._flatten_layers(include_self=False) if x._trainable_variables]
+    leaves: dict[int, Any] = {}
+    for layer in model.layers:
+        inner = _leaves(layer) if is_cloneable(layer) else [layer]
+        leaves.update({id(x): x for x in inner})
+    return list(leaves.values())
+
+
+def _chosen_by(rule: Any, layers: Sequence[Any]) -> list[Any]:
+    if rule == "last":
+        return list(layers[-1:])
+    if isinstance(rule, str):
+        return [x for x in layers if fnmatch.fnmatchcase(x.name, rule)]
+    if isinstance(rule, type):
+        return [x for x in layers if isinstance(x, rule)]
+    if isinstance(rule, Callable):  # type: ignore[arg-type]
+        return [x for x in layers if rule(x)]
+    raise TypeError(
+        '`layers` must be None, "last", a pattern of layer names, a layer class, a callable, or a '
+        f"sequence of these. Received: {rule!r} of type {type(rule).__name__}."
+    )
+
+
+def _matches(path: str, pattern: str) -> bool:
+    return path == pattern or any(
+        fnmatch.fnmatchcase(path, form) for form in (pattern, f"*/{pattern}")
+    )
+
+
+def _check(model: Any, start: str) -> None:
+    if not isinstance(model, keras.Model):
+        raise TypeError(
+            "`to_variational` needs a keras.Model. "
+            f"Received: {model!r} of type {type(model).__name__}."
+        )
+    if not model.built:
+        raise ValueError(
+            "`to_variational` needs a model that is built. Received: "
+            f"{model.name}, which is not. Call it on a batch, or `model.build(input_shape)`."
+        )
+    if start not in ("pretrained", "fresh"):
+        raise ValueError(f'`start` must be "pretrained" or "fresh". Received: start={start!r}.')
