@@ -55,7 +55,7 @@ def mean_field_kl(loc: Any, rho: Any, prior_loc: Any, prior_scale: Any) -> Any:
         centred = loc - prior_loc
         elements = 0.5 * precision * (jnp.square(scale) + jnp.square(centred)) - log_scale
         elements = elements + (jnp.log(prior_scale) - 0.5)
-        by_rho = scale * slope * precision - jnp.where(tail, 1.0, slope / safe)
+        by_rho = scale * slope * precision - jnp.where(tail, jnp.ones_like(slope), slope / safe)
         return _sum(elements), centred * precision, by_rho
 
     return kl(loc, rho)
@@ -64,7 +64,9 @@ def mean_field_kl(loc: Any, rho: Any, prior_loc: Any, prior_scale: Any) -> Any:
 def _softplus(x: jax.Array) -> tuple[jax.Array, jax.Array]:
     """softplus(x) and its slope, by one exponential."""
     e = jnp.exp(-jnp.abs(x))
-    return jnp.maximum(x, 0.0) + jnp.log1p(e), jnp.where(x >= 0.0, 1.0, e) / (1.0 + e)
+    # `where` would take a Python number as float64 where JAX has it.
+    slope = jnp.where(x >= 0.0, jnp.ones_like(e), e) / (1.0 + e)
+    return jnp.maximum(x, 0.0) + jnp.log1p(e), slope
 
 
 def _sum(x: jax.Array) -> jax.Array:
