@@ -28,7 +28,10 @@ def real(owner: str, name: str, value: Any) -> Number:
             f"Received: {name}={value!r} of type {type(value).__name__}."
         ) from error
     if array.size == 0:
-        raise ValueError(f"`{name}` of {owner} must not be empty. Received: {name}={value!r}.")
+        raise ValueError(
+            f"`{name}` of {owner} must be at least one number, not empty. "
+            f"Received: {name}={value!r}."
+        )
     if not np.all(np.isfinite(array)):
         raise ValueError(f"`{name}` of {owner} must be finite. Received: {name}={value!r}.")
     return float(array) if array.ndim == 0 else array

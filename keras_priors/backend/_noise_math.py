@@ -1,10 +1,10 @@
 """Constants of the noise that the TensorFlow and JAX backends draw with ordinary array operations.
 
 Word i of a draw is the first output word of Threefry-2x32 with 13 rounds, the fewest that pass
-BigCrush (table 2 of the paper; with 20 a step would cost 3% more). Its key is the seed (both words
-of it) and its counter is (i, stream). So two seeds never share a stretch of one stream, however
-close they are: a seed is a key of the cipher, never an offset of its counter. The two streams keep
-the signs of a seed apart from its normals.
+BigCrush (the paper has 20 as its default, for a margin). Its key is the seed (both words of it)
+and its counter is (i, stream). So two seeds never share a stretch of one stream, however close
+they are: a seed is a key of the cipher, never an offset of its counter. The two streams keep the
+signs of a seed apart from its normals.
 
 A word w turns into one normal: its top bit is the sign, its low 31 bits m give the two-sided tail
 probability q = (m + 1/2) / 2^31, and with L = -log q the normal is z = +-L P(L) / Q(L), a rational

@@ -1,6 +1,5 @@
 """The wrapper that makes any Keras layer variational."""
 
-import fnmatch
 import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,6 +10,7 @@ from keras import ops
 
 from keras_priors import backend
 from keras_priors._registration import register
+from keras_priors.layers._path_matches import path_matches
 from keras_priors.layers._weight_draws import active_draws
 from keras_priors.layers.variational_layer import VariationalLayer
 from keras_priors.posteriors.get import get as get_posterior
@@ -191,7 +191,7 @@ class Variational(VariationalLayer):
     def _choose(self, variables: Sequence[Any]) -> list[int]:
         trainable = {i: v.path for i, v in enumerate(variables) if v.trainable}
         matched = {
-            pattern: {i for i, path in trainable.items() if _matches(path, pattern)}
+            pattern: {i for i, path in trainable.items() if path_matches(path, pattern)}
             for pattern in (*self.patterns, *(self.prior if _is_mapping(self.prior) else ()))
         }
         for pattern, found in matched.items():
@@ -206,7 +206,7 @@ class Variational(VariationalLayer):
         path = self._inner_path(variable)
         prior = self.prior
         if _is_mapping(prior):
-            fitting = [p for pattern, p in prior.items() if _matches(variable.path, pattern)]
+            fitting = [p for pattern, p in prior.items() if path_matches(variable.path, pattern)]
             prior = fitting[-1] if fitting else None
         if prior is None and variable.regularizer is not None:
             prior = variable.regularizer
@@ -261,12 +261,6 @@ def _as_tensor(x: Any) -> Any:
 
 def _is_mapping(prior: Any) -> bool:
     return isinstance(prior, Mapping)
-
-
-def _matches(path: str, pattern: str) -> bool:
-    return path == pattern or any(
-        fnmatch.fnmatchcase(path, form) for form in (pattern, f"*/{pattern}")
-    )
 
 
 def _checked_prior(prior: Any) -> Any:

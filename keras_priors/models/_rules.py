@@ -1,12 +1,12 @@
 """Which weights a rule of `set_priors` is about."""
 
 import difflib
-import fnmatch
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
 
+from keras_priors.layers._path_matches import path_matches, tails
 from keras_priors.models._weights import Weight
 from keras_priors.priors.prior import Prior
 
@@ -51,7 +51,7 @@ def _check_prior(pattern: Any, prior: Any) -> None:
 
 def _test(pattern: Any) -> Callable[[Weight], bool]:
     if isinstance(pattern, str):
-        return lambda weight: any(_path_matches(name, pattern) for name in weight.names)
+        return lambda weight: any(path_matches(name, pattern) for name in weight.names)
     if isinstance(pattern, type):
         if not issubclass(pattern, keras.layers.Layer):
             raise TypeError(
@@ -64,17 +64,6 @@ def _test(pattern: Any) -> Callable[[Weight], bool]:
     raise TypeError(
         f"A pattern must be {KINDS}. Received: {pattern!r} of type {type(pattern).__name__}."
     )
-
-
-def _path_matches(path: str, pattern: str) -> bool:
-    # The whole, or what is left without names at its beginning: "dense/kernel" is found within
-    # "sequential_3/dense/kernel", whatever Keras counted up to.
-    return any(fnmatch.fnmatchcase(tail, pattern) for tail in _tails(path))
-
-
-def _tails(path: str) -> list[str]:
-    parts = path.split("/")
-    return ["/".join(parts[k:]) for k in range(len(parts))]
 
 
 def _shown(pattern: Any) -> str:
@@ -102,9 +91,9 @@ def _nothing(pattern: Any, frozen: Sequence[Weight], weights: Sequence[Weight]) 
         )
     near = [weight.path for weight in trained]
     if isinstance(pattern, str):
-        tails = {tail: w.path for w in trained for name in w.names for tail in _tails(name)}
-        close = difflib.get_close_matches(pattern, list(tails), n=5, cutoff=0.5)
-        near = list(dict.fromkeys(tails[tail] for tail in close)) or near
+        ends = {tail: w.path for w in trained for name in w.names for tail in tails(name)}
+        close = difflib.get_close_matches(pattern, list(ends), n=5, cutoff=0.5)
+        near = list(dict.fromkeys(ends[tail] for tail in close)) or near
     return f"{rule}Received: {_shown(pattern)}. Near it are: {_listed(near)}."
 
 

@@ -7,6 +7,7 @@ import keras
 
 from keras_priors.layers.variational import Variational
 from keras_priors.layers.variational_layer import VariationalLayer
+from keras_priors.models._check_model import check_built
 from keras_priors.models._clone import clone, copy_variables, is_cloneable
 from keras_priors.models._plain_config import plain_config
 from keras_priors.models._twins import plain_class, posteriors_by_weight
@@ -19,7 +20,7 @@ Value = Callable[[Posterior], Any]
 
 def to_plain(owner: str, model: Any, value: Value) -> Any:
     """The plain model with `value(posterior)` for every weight that has a posterior."""
-    _check(owner, model)
+    check_built(owner, model)
     if isinstance(model, VariationalModel):
         inner = _copy_layer(model.wrapped.layer)
         _fill(model.wrapped, inner, value)
@@ -84,15 +85,3 @@ def _copy_layer(layer: Any) -> Any:
     if not copy.built:
         copy.build_from_config(layer.get_build_config())
     return copy
-
-
-def _check(owner: str, model: Any) -> None:
-    if not isinstance(model, keras.Model):
-        raise TypeError(
-            f"`{owner}` needs a keras.Model. Received: {model!r} of type {type(model).__name__}."
-        )
-    if not model.built:
-        raise ValueError(
-            f"`{owner}` needs a model that is built. Received: "
-            f"{model.name}, which is not. Call it on a batch, or `model.build(input_shape)`."
-        )

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from keras_priors._parameters import positive
+from keras_priors.models._check_model import check_built
 from keras_priors.priors.normal_prior import NormalPrior
 
 
@@ -37,15 +38,7 @@ def pretrained_prior(model: keras.Model, scale: Any = 1.0) -> dict[str, NormalPr
     References:
         - Krishnan, Subedar and Tickoo, 2020, arXiv:1906.05323, section 3.
     """
-    if not isinstance(model, keras.Model):
-        raise TypeError(
-            "`pretrained_prior` needs a keras.Model. "
-            f"Received: {model!r} of type {type(model).__name__}."
-        )
-    if not model.built:
-        raise ValueError(
-            f"`pretrained_prior` needs a trained model. Received: {model.name}, which is not built."
-        )
+    check_built("pretrained_prior", model)
     scales = scale if isinstance(scale, dict) else {}
     default = 1.0 if isinstance(scale, dict) else positive("pretrained_prior", "scale", scale)
     unknown = set(scales) - {v.path for v in model.trainable_variables}

@@ -1,14 +1,16 @@
 """From a Keras model to a variational one."""
 
 import fnmatch
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
+from keras_priors.layers._path_matches import path_matches
 from keras_priors.layers.variational import Variational
 from keras_priors.layers.variational_layer import VariationalLayer
+from keras_priors.models._check_model import check_built
 from keras_priors.models._clone import clone, copy_variables, is_cloneable
 from keras_priors.models._twins import posteriors_by_weight, twins
 from keras_priors.models.variational_model import VariationalModel
@@ -82,7 +84,9 @@ def to_variational(
         - Krishnan, Subedar and Tickoo, 2020, Specifying weight priors in Bayesian deep neural
           networks with empirical Bayes, arXiv:1906.05323 (means at a trained net's weights).
     """
-    _check(model, start)
+    check_built("to_variational", model)
+    if start not in ("pretrained", "fresh"):
+        raise ValueError(f'`start` must be "pretrained" or "fresh". Received: start={start!r}.')
     conversion = _Conversion(model, prior, get_posterior(posterior), estimator, num_data, seed)
     chosen = conversion.choose(layers)
     if is_cloneable(model):
@@ -124,7 +128,7 @@ class _Conversion:
     def _check_patterns(self, prior: Mapping[str, Prior]) -> None:
         paths = [v.path for v in self.model.trainable_variables]
         for pattern in prior:
-            if not any(_matches(path, pattern) for path in paths):
+            if not any(path_matches(path, pattern) for path in paths):
                 raise ValueError(
                     "A pattern of `prior` must match the path of a trainable weight of "
                     f"{self.model.name}. Received: {pattern!r}; there are {paths[:8]}"
@@ -221,7 +225,9 @@ class _Conversion:
 
     def _prior_for(self, variable: Any) -> Prior | None:
         if isinstance(self.prior, Mapping):
-            fitting = [p for pattern, p in self.prior.items() if _matches(variable.path, pattern)]
+            fitting = [
+                p for pattern, p in self.prior.items() if path_matches(variable.path, pattern)
+            ]
             return fitting[-1] if fitting else None
         return self.prior
 
@@ -270,30 +276,9 @@ def _chosen_by(rule: Any, layers: Sequence[Any]) -> list[Any]:
         return [x for x in layers if fnmatch.fnmatchcase(x.name, rule)]
     if isinstance(rule, type):
         return [x for x in layers if isinstance(x, rule)]
-    if isinstance(rule, Callable):  # type: ignore[arg-type]
+    if callable(rule):
         return [x for x in layers if rule(x)]
     raise TypeError(
         '`layers` must be None, "last", a pattern of layer names, a layer class, a callable, or a '
         f"sequence of these. Received: {rule!r} of type {type(rule).__name__}."
     )
-
-
-def _matches(path: str, pattern: str) -> bool:
-    return path == pattern or any(
-        fnmatch.fnmatchcase(path, form) for form in (pattern, f"*/{pattern}")
-    )
-
-
-def _check(model: Any, start: str) -> None:
-    if not isinstance(model, keras.Model):
-        raise TypeError(
-            "`to_variational` needs a keras.Model. "
-            f"Received: {model!r} of type {type(model).__name__}."
-        )
-    if not model.built:
-        raise ValueError(
-            "`to_variational` needs a model that is built. Received: "
-            f"{model.name}, which is not. Call it on a batch, or `model.build(input_shape)`."
-        )
-    if start not in ("pretrained", "fresh"):
-        raise ValueError(f'`start` must be "pretrained" or "fresh". Received: start={start!r}.')

@@ -68,7 +68,7 @@ POSITIVE = [
 @pytest.mark.parametrize(("cls", "name"), POSITIVE)
 @pytest.mark.parametrize("value", [0.0, -1.0, np.nan, np.inf, [1.0, 0.0], []])
 def test_parameters_that_are_not_positive(cls, name, value):
-    with pytest.raises(ValueError, match=f"`{name}` of {cls.__name__} must"):
+    with pytest.raises(ValueError, match=f"`{name}` of {cls.__name__} must be"):
         cls(**{name: value})
 
 
