@@ -1,11 +1,19 @@
 """What every test and doctest starts from: a quiet backend, a seed, Keras' own settings."""
 
 import os
+import pathlib
 
-# Keras and TensorFlow read these when they are imported.
+# Keras and the backends read these when they are imported.
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "agg")
+# Most of a JAX test is compilation, and many tests compile the same small nets: kept on disk, each
+# program is compiled once, also for the processes that tests start.
+os.environ.setdefault(
+    "JAX_COMPILATION_CACHE_DIR", str(pathlib.Path(__file__).parent / ".jax_cache")
+)
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 import keras
 import pytest

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.custom_derivatives import SymbolicZero
 
 
 @jax.custom_jvp  # type: ignore[untyped-decorator]
@@ -33,32 +34,45 @@ def mean_field_perturbation(rho: Any, noise: Any) -> Any:
 
 def mean_field_kl(loc: Any, rho: Any, prior_loc: Any, prior_scale: Any) -> Any:
     """Sum of KL(N(loc, softplus(rho)^2) ‖ N(prior_loc, prior_scale^2)) in nats."""
-    loc, rho = jnp.asarray(loc), jnp.asarray(rho)
-    prior_loc = jnp.asarray(prior_loc, loc.dtype)
-    prior_scale = jnp.asarray(prior_scale, loc.dtype)
+    loc = jnp.asarray(loc)
+    rest = (jnp.asarray(x, loc.dtype) for x in (rho, prior_loc, prior_scale))
+    return _compiled_kl(loc, *rest)
+
+
+@jax.custom_jvp  # type: ignore[untyped-decorator]
+def _kl(*arguments: jax.Array) -> jax.Array:
+    return _value_and_slopes(*arguments)[0]
+
+
+def _kl_jvp(primals: Any, tangents: Any) -> Any:
+    value, *slopes = _value_and_slopes(*primals)
+    # The prior is a constant as a rule: then the two slopes by it are dead code.
+    moved = [
+        jnp.sum(slope * tangent)
+        for slope, tangent in zip(slopes, tangents, strict=True)
+        if not isinstance(tangent, SymbolicZero)
+    ]
+    return value, sum(moved[1:], start=moved[0])
+
+
+_kl.defjvp(_kl_jvp, symbolic_zeros=True)
+# So that an eager call does not trace it anew.
+_compiled_kl = jax.jit(_kl)
+
+
+def _value_and_slopes(loc: Any, rho: Any, prior_loc: Any, prior_scale: Any) -> tuple[Any, ...]:
+    """The divergence and its derivatives by loc, rho, prior_loc and prior_scale, elementwise."""
+    scale, slope = _softplus(rho)
+    # Below -15, softplus(x) = exp(x) in float32; the maximum keeps the quotient finite.
+    tail, safe = rho < -15.0, jnp.maximum(scale, 1e-7)
+    log_scale = jnp.where(tail, rho, jnp.log(safe))
     precision = 1.0 / jnp.square(prior_scale)
-
-    @jax.custom_jvp  # type: ignore[untyped-decorator]
-    def kl(loc: jax.Array, rho: jax.Array) -> jax.Array:
-        return value_and_slopes(loc, rho)[0]
-
-    @kl.defjvp  # type: ignore[untyped-decorator]
-    def kl_jvp(primals: Any, tangents: Any) -> Any:
-        value, by_loc, by_rho = value_and_slopes(*primals)
-        return value, jnp.sum(by_loc * tangents[0]) + jnp.sum(by_rho * tangents[1])
-
-    def value_and_slopes(loc: jax.Array, rho: jax.Array) -> Any:
-        scale, slope = _softplus(rho)
-        # Below -15, softplus(x) = exp(x) in float32; the maximum keeps the quotient finite.
-        tail, safe = rho < -15.0, jnp.maximum(scale, 1e-7)
-        log_scale = jnp.where(tail, rho, jnp.log(safe))
-        centred = loc - prior_loc
-        elements = 0.5 * precision * (jnp.square(scale) + jnp.square(centred)) - log_scale
-        elements = elements + (jnp.log(prior_scale) - 0.5)
-        by_rho = scale * slope * precision - jnp.where(tail, jnp.ones_like(slope), slope / safe)
-        return _sum(elements), centred * precision, by_rho
-
-    return kl(loc, rho)
+    centred = loc - prior_loc
+    squares = precision * (jnp.square(scale) + jnp.square(centred))
+    elements = 0.5 * squares - log_scale + (jnp.log(prior_scale) - 0.5)
+    by_loc = centred * precision
+    by_rho = scale * slope * precision - jnp.where(tail, jnp.ones_like(slope), slope / safe)
+    return _sum(elements), by_loc, by_rho, -by_loc, (1.0 - squares) / prior_scale
 
 
 def _softplus(x: jax.Array) -> tuple[jax.Array, jax.Array]:
