@@ -58,9 +58,7 @@ class Penalty:
         """KL or -log p in nats, not divided by `num_data`; else the penalty itself."""
         if self.kind == "kl":
             # With a seed of our own: a draw from the layer's would change the fit.
-            return self.regularizer.posterior.kl(
-                self.regularizer.prior, seed=seed, num_samples=self._num_samples
-            )
+            return self.regularizer.kl(seed, self._num_samples)
         value = ops.convert_to_tensor(self.variable)
         if self.kind == "neg_log_prior":
             return -self.regularizer.log_prob(value)

@@ -11,6 +11,7 @@ from keras_priors.layers._conv_ops import (
     PointwiseConvOp,
 )
 from keras_priors.layers._kernel_layer import KernelLayer, LinearMap
+from keras_priors.layers._weight_axes import WeightAxes, dense_axes
 
 
 class ConvLayer(KernelLayer):
@@ -39,12 +40,21 @@ class ConvTransposeLayer(ConvLayer):
 
     op: ClassVar[type[ConvOp]] = ConvTransposeOp
 
+    def weight_axes(self, weight: str, shape: tuple[int, ...]) -> WeightAxes:
+        """The other way round than in a convolution."""
+        last = len(shape) - 1
+        return WeightAxes(shape, inputs=(last,), units=(last - 1,))
+
 
 class DepthwiseConvLayer(ConvLayer):
     """A convolution of each channel by itself. Abstract."""
 
     op: ClassVar[type[ConvOp]] = DepthwiseConvOp
     weight_arguments: ClassVar[dict[str, str]] = {"kernel": "depthwise", "bias": "bias"}
+
+    def weight_axes(self, weight: str, shape: tuple[int, ...]) -> WeightAxes:
+        """Each channel has units of its own."""
+        return _depthwise_axes(shape)
 
 
 class SeparableConvLayer(ConvLayer):
@@ -56,7 +66,16 @@ class SeparableConvLayer(ConvLayer):
         "bias": "bias",
     }
 
+    def weight_axes(self, weight: str, shape: tuple[int, ...]) -> WeightAxes:
+        """Of the depthwise kernel each channel has units of its own."""
+        return _depthwise_axes(shape) if weight == "depthwise_kernel" else dense_axes(shape)
+
     def linear_maps(self) -> Sequence[LinearMap]:
         """The two convolutions."""
         depthwise, pointwise = (self.posteriors[f"{k}_kernel"] for k in ("depthwise", "pointwise"))
         return [(DepthwiseConvOp(self), depthwise), (PointwiseConvOp(self), pointwise)]
+
+
+def _depthwise_axes(shape: tuple[int, ...]) -> WeightAxes:
+    last = len(shape) - 1
+    return WeightAxes(shape, inputs=(last - 1,), units=(last - 1, last))

@@ -18,6 +18,7 @@ from keras_priors.layers._estimators import ESTIMATORS, check_estimator, check_f
 from keras_priors.layers._linear_op import LinearOp
 from keras_priors.layers._posterior_mean import PosteriorMean
 from keras_priors.layers._resolve_prior import resolve_prior
+from keras_priors.layers._weight_axes import WeightAxes, bias_axes, dense_axes
 from keras_priors.layers.variational_layer import VariationalLayer
 from keras_priors.posteriors.get import get as get_posterior
 from keras_priors.posteriors.posterior import Posterior
@@ -87,6 +88,10 @@ class KernelLayer(VariationalLayer):
     def linear_maps(self) -> Sequence[LinearMap]:
         """The maps that make up the layer, first to last, each with the posterior of its weight."""
 
+    def weight_axes(self, weight: str, shape: tuple[int, ...]) -> WeightAxes:
+        """Which axes of a weight that is not the bias number the inputs and the units."""
+        return dense_axes(shape)
+
     def build(self, input_shape: Any = None) -> None:
         """Keras' own `build`, with a posterior for each weight."""
         self.add_kl_weight()
@@ -104,15 +109,16 @@ class KernelLayer(VariationalLayer):
                 f"The axes of the input of {self.name} that its {name} spans, such as the last "
                 f"axis, must be known when it is built. Received: a {name} of shape {shape}."
             )
-        argument = self.weight_arguments[name]
+        argument, shape = self.weight_arguments[name], tuple(shape)
         posterior = self.add_posterior(
             name,
-            tuple(shape),
+            shape,
             initializer=initializer,
             posterior=getattr(self, f"{argument}_posterior"),
             prior=getattr(self, f"{argument}_prior"),
             constraint=kwargs.get("constraint"),
             argument=argument,
+            axes=bias_axes(shape) if name == "bias" else self.weight_axes(name, shape),
         )
         setattr(self, f"{argument}_posterior", posterior)
         self._weight_names.append(name)

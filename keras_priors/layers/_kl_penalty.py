@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 from keras import ops
 
+from keras_priors.layers._conditional_normal import ConditionalNormal
 from keras_priors.posteriors.posterior import Posterior
 from keras_priors.priors._unset_num_data import warn_unset
 from keras_priors.priors.prior import Prior
@@ -22,10 +23,17 @@ class KLPenalty:
     once for each loss, however often its layer was called, on every backend.
     """
 
-    def __init__(self, layer: VariationalLayer, posterior: Posterior, prior: Prior) -> None:
+    def __init__(
+        self,
+        layer: VariationalLayer,
+        posterior: Posterior,
+        prior: Prior,
+        learned: ConditionalNormal | None = None,
+    ) -> None:
         self.layer = layer
         self.posterior = posterior
         self.prior = prior
+        self.learned = learned
 
     @property
     def num_data(self) -> int | None:
@@ -35,10 +43,17 @@ class KLPenalty:
         others = (penalty.prior.num_data for penalty in self.layer._kl_penalties)
         return self.layer.num_data or self.prior.num_data or next(filter(None, others), None)
 
-    def kl(self) -> Any:
-        """KL(q‖p) in nats, summed over the tensor."""
+    @property
+    def density(self) -> Prior:
+        """What stands for the prior in the KL: itself, unless its scale is learned."""
+        return self.prior if self.learned is None else self.learned
+
+    def kl(self, seed: Any = None, num_samples: int | None = None) -> Any:
+        """KL(q‖p) in nats, summed over the tensor; by default with the layer's seed and draws."""
         return self.posterior.kl(
-            self.prior, seed=self.layer.seed_generator, num_samples=self.layer.kl_samples
+            self.density,
+            seed=self.layer.seed_generator if seed is None else seed,
+            num_samples=num_samples or self.layer.kl_samples,
         )
 
     def __call__(self, w: Any) -> Any:

@@ -7,6 +7,7 @@ import keras
 from keras_priors._registration import register
 from keras_priors.layers._einsum_op import EinsumOp
 from keras_priors.layers._kernel_layer import KernelLayer, LinearMap
+from keras_priors.layers._weight_axes import WeightAxes
 
 
 @register
@@ -76,6 +77,16 @@ class VariationalEinsumDense(KernelLayer, keras.layers.EinsumDense):
           trick, arXiv:1506.02557.
         - Wen et al., 2018, Flipout, arXiv:1803.04386.
     """
+
+    def weight_axes(self, weight: str, shape: tuple[int, ...]) -> WeightAxes:
+        """The axes that the kernel shares with the input, and with the output."""
+        terms, outputs = self.equation.split("->")
+        inputs, kernel = terms.split(",")
+        return WeightAxes(
+            shape,
+            inputs=tuple(k for k, letter in enumerate(kernel) if letter in inputs),
+            units=tuple(k for k, letter in enumerate(kernel) if letter in outputs),
+        )
 
     def linear_maps(self) -> Sequence[LinearMap]:
         """One einsum."""

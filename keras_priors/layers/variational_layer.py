@@ -1,5 +1,6 @@
 """The base class of all variational layers."""
 
+import math
 from typing import Any
 
 import keras
@@ -7,11 +8,17 @@ import numpy as np
 from keras import ops
 
 from keras_priors._parameters import whole_number
+from keras_priors.layers._conditional_normal import ConditionalNormal
 from keras_priors.layers._inside_support import InsideSupport
 from keras_priors.layers._kl_penalty import KLPenalty
+from keras_priors.layers._point_scale import PointScale
+from keras_priors.layers._weight_axes import WeightAxes, dense_axes
 from keras_priors.layers._weight_draws import active_draws
 from keras_priors.posteriors._check_support import check_support
+from keras_priors.posteriors.log_normal import LogNormal
 from keras_priors.posteriors.posterior import Posterior
+from keras_priors.priors.learnable import Learnable
+from keras_priors.priors.normal_prior import NormalPrior
 from keras_priors.priors.prior import Prior
 
 
@@ -44,6 +51,8 @@ class VariationalLayer(keras.layers.Layer):
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
         self._kl_penalties: list[KLPenalty] = []
+        self._scale_penalties: list[KLPenalty] = []
+        self._prior_scales: dict[str, PointScale | LogNormal] = {}
 
     @property
     def num_data(self) -> int | None:
@@ -67,6 +76,7 @@ class VariationalLayer(keras.layers.Layer):
         constraint: Any = None,
         loc: Any = None,
         argument: str | None = None,
+        axes: WeightAxes | None = None,
     ) -> Posterior:
         """Create a posterior over a weight; the counterpart of `add_weight`.
 
@@ -81,6 +91,8 @@ class VariationalLayer(keras.layers.Layer):
                 one; None makes one. Defaults to None.
             argument: what the layer's arguments for this weight begin with, for messages.
                 Defaults to `name`.
+            axes: which axes of the weight number the inputs and the units. Defaults to the last
+                two, or all as units where there is but one.
 
         Returns:
             The built posterior.
@@ -99,7 +111,10 @@ class VariationalLayer(keras.layers.Layer):
                 f'{argument}_posterior="delta", or a prior and a posterior with that support '
                 f'({argument}_posterior="log_normal").'
             )
-        penalty = KLPenalty(self, posterior, prior)
+        axes = axes or dense_axes(tuple(shape))
+        penalty = KLPenalty(
+            self, posterior, prior, self._learned(name, argument, posterior, prior, axes)
+        )
 
         def add_weight(part: str, part_shape: tuple[int, ...], init: Any) -> Any:
             first = part == "loc"
@@ -108,20 +123,74 @@ class VariationalLayer(keras.layers.Layer):
                     loc.assign(init(part_shape, dtype=loc.dtype))
                 loc.regularizer, loc.constraint = penalty, constraint
                 return loc
-            return self.add_weight(
-                name=f"{name}_{part}",
-                shape=part_shape,
-                initializer=init,
-                # The sum of a KL overflows float16, and 1e-3 updates are lost in it.
-                dtype="float64" if self.variable_dtype == "float64" else "float32",
-                autocast=False,
+            return self._add_variable(
+                f"{name}_{part}",
+                part_shape,
+                init,
                 regularizer=penalty if first else None,
                 constraint=constraint if first else None,
             )
 
-        posterior.build(add_weight, tuple(shape), initializer)
+        posterior.build(add_weight, tuple(shape), initializer, axes.fan_in)
         self._kl_penalties.append(penalty)
         return posterior
+
+    @property
+    def prior_scales(self) -> dict[str, PointScale | LogNormal]:
+        """By the name of a weight: the scale of its prior, where that is learned.
+
+        Each has `mean()` and `stddev()`; of a point estimate (empirical Bayes) that is zero.
+        """
+        return dict(self._prior_scales)
+
+    def _learned(
+        self, name: str, argument: str, posterior: Posterior, prior: Prior, axes: WeightAxes
+    ) -> ConditionalNormal | None:
+        """The prior with the scale that this layer learns for it, or None where it is given."""
+        if not isinstance(prior, NormalPrior) or not isinstance(prior.scale, Learnable):
+            return None
+        if posterior.support == "point":
+            raise ValueError(
+                "A point estimate and the scale of its prior cannot be learned together: the "
+                "density grows without bound as both go to zero. "
+                f"Received: {prior!r} and {posterior!r} for {argument} of {self.name}. Use another "
+                f'posterior (`{argument}_posterior="mean_field"`), or a number as scale.'
+            )
+        learnable, shape = prior.scale, axes.broadcasting(prior.scale.per)
+        scale: PointScale | LogNormal
+        if learnable.prior is None:
+            start = keras.initializers.Constant(math.log(learnable.initial))
+            scale = PointScale(self._add_variable(f"{name}_prior_log_scale", shape, start))
+        else:
+            learnable.prior.check_shape(shape)
+            scale = LogNormal()
+            penalty = KLPenalty(self, scale, learnable.prior)
+
+            def add_weight(part: str, part_shape: tuple[int, ...], init: Any) -> Any:
+                return self._add_variable(
+                    f"{name}_prior_scale_{part}",
+                    part_shape,
+                    init,
+                    regularizer=penalty if part == "loc" else None,
+                )
+
+            scale.build(add_weight, shape, keras.initializers.Constant(learnable.initial))
+            self._scale_penalties.append(penalty)
+        self._prior_scales[name] = scale
+        return ConditionalNormal(prior.loc, scale)
+
+    def _add_variable(
+        self, name: str, shape: tuple[int, ...], initializer: Any, **kwargs: Any
+    ) -> Any:
+        return self.add_weight(
+            name=name,
+            shape=shape,
+            initializer=initializer,
+            # The sum of a KL overflows float16, and 1e-3 updates are lost in it.
+            dtype="float64" if self.variable_dtype == "float64" else "float32",
+            autocast=False,
+            **kwargs,
+        )
 
     def add_kl_weight(self) -> None:
         """Create the factor that `keras_priors.callbacks.KLAnnealing` moves; 1 by itself."""
@@ -145,8 +214,9 @@ class VariationalLayer(keras.layers.Layer):
         return bool(training) and active_draws() is None
 
     def kl(self) -> Any:
-        """KL(q‖p) of all weights of this layer in nats, a scalar."""
-        return sum((penalty.kl() for penalty in self._kl_penalties), start=np.float32(0.0))
+        """KL(q‖p) of all weights of this layer, and of learned scales, in nats: a scalar."""
+        penalties = [*self._kl_penalties, *self._scale_penalties]
+        return sum((penalty.kl() for penalty in penalties), start=np.float32(0.0))
 
     def get_config(self) -> dict[str, Any]:
         """Constructor arguments."""

@@ -8,6 +8,8 @@ import keras
 
 from keras_priors.layers._path_matches import path_matches, tails
 from keras_priors.models._weights import Weight
+from keras_priors.priors.learnable import Learnable
+from keras_priors.priors.normal_prior import NormalPrior
 from keras_priors.priors.prior import Prior
 
 KINDS = (
@@ -46,6 +48,13 @@ def _check_prior(pattern: Any, prior: Any) -> None:
             f"The rule for {_shown(pattern)} must be a prior, or None to remove one. "
             f"Received: {prior!r} of type {type(prior).__name__}. "
             "In place of L2 write keras_priors.NormalPrior(0, scale), of L1 a LaplacePrior."
+        )
+    if isinstance(prior, NormalPrior) and isinstance(prior.scale, Learnable):
+        raise ValueError(
+            "A scale that is learned needs a variable of a variational layer, which one that is "
+            f"built cannot gain. Received: {prior!r} for {_shown(pattern)}. Give it where such "
+            "layers are made: VariationalDense(10, kernel_prior=...), or "
+            "keras_priors.to_variational(model, prior=...); or give a number as scale."
         )
 
 

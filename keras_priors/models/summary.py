@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_priors.layers._kl_penalty import KLPenalty
 from keras_priors.models._check_model import check_built
 from keras_priors.models._weights import Weight, find_weights
 from keras_priors.priors.prior import Prior
@@ -24,6 +25,10 @@ def summary(
     variational layer; KL(q‖p) in nats; the signal-to-noise ratio, the median over the elements of
     |mean| / standard deviation under q; and log p(w) in nats, summed over the tensor, at the
     weight, or at the mean of its posterior. Below: the sums of KL and log prior.
+
+    Where the scale of a prior is learned, the prior is shown with the mean of that scale, and its
+    density is the one that the KL holds, E[log p(w | scale)]; the KL of a posterior over the scale
+    is part of that of its weight.
 
     A KL without closed form is the average over 20 draws with a fixed seed, marked "~" in the
     table. Nothing is divided by `num_data`, and nothing in the model changes.
@@ -70,40 +75,59 @@ def _row(weight: Weight) -> dict[str, Any]:
     row: dict[str, Any] = {
         "weight": weight.path,
         "shape": weight.shape,
-        "prior": None if weight.prior is None else _describe(weight.prior),
+        "prior": None if weight.prior is None else _describe(weight.prior, weight.penalty),
         "posterior": None,
         "kl": None,
         "kl_is_exact": None,
         "snr": None,
         "log_prior": None,
     }
-    value = ops.convert_to_tensor(weight.variable)
+    value, density = ops.convert_to_tensor(weight.variable), weight.prior
     if weight.penalty is not None:
-        posterior, prior = weight.penalty.posterior, weight.penalty.prior
+        posterior, density = weight.penalty.posterior, weight.penalty.density
         value = posterior.mean()
         row["posterior"] = type(posterior).__name__
         # A seed of its own: the layer's next draws do not depend on whether someone looked.
-        row["kl"] = _number(posterior.kl(prior, seed=0, num_samples=_DRAWS))
-        row["kl_is_exact"] = posterior.kl_is_exact(prior)
+        row["kl"] = _number(_kl(weight.owner, weight.penalty))
+        row["kl_is_exact"] = posterior.kl_is_exact(density)
         if posterior.support != "point":
             mean, sd = (ops.convert_to_numpy(x) for x in (value, posterior.stddev()))
             row["snr"] = float(np.median(np.abs(mean) / sd))
-    if weight.prior is not None:
-        row["log_prior"] = _number(weight.prior.log_prob(value))
+    if density is not None:
+        row["log_prior"] = _number(density.log_prob(value))
     return row
+
+
+def _kl(layer: Any, penalty: KLPenalty) -> Any:
+    of_scale = [
+        other
+        for other in layer._scale_penalties
+        if penalty.learned is not None and other.posterior is penalty.learned.scale
+    ]
+    return sum(each.kl(seed=0, num_samples=_DRAWS) for each in (penalty, *of_scale))
 
 
 def _number(value: Any) -> float:
     return float(ops.convert_to_numpy(value))
 
 
-def _describe(prior: Prior) -> str:
+def _describe(prior: Prior, penalty: KLPenalty | None) -> str:
     parts = []
+    learned = None if penalty is None else penalty.learned
     for name in prior._parameters:
         value = getattr(prior, name)
+        if learned is not None and name == "scale":
+            parts.append(f"scale={_spread(ops.convert_to_numpy(learned.scale.mean()))}")
+            continue
         shown = f"array{np.shape(value)}" if np.ndim(value) else repr(value)
         parts.append(f"{name}={shown}")
     return f"{type(prior).__name__}({', '.join(parts)})"
+
+
+def _spread(scales: np.ndarray) -> str:
+    if scales.size == 1:
+        return f"{scales.item():.4g} learned"
+    return f"{scales.size} learned, {scales.min():.3g} to {scales.max():.3g}"
 
 
 def _table(name: str, rows: Sequence[dict[str, Any]]) -> list[str]:

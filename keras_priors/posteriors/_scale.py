@@ -39,7 +39,9 @@ def checked_initial_scale(owner: str, value: Any) -> float | None:
     return float(number)
 
 
-def initial_scale_for(shape: tuple[int, ...], initial_scale: float | None) -> float:
+def initial_scale_for(
+    shape: tuple[int, ...], initial_scale: float | None, fan_in: int | None
+) -> float:
     """The standard deviation that a posterior over a weight of `shape` starts with.
 
     None stands for the default. It was measured (ARCHITECTURE.md, "Defaults"): small against the
@@ -48,8 +50,7 @@ def initial_scale_for(shape: tuple[int, ...], initial_scale: float | None) -> fl
     """
     if initial_scale is not None:
         return initial_scale
-    fan_in = math.prod(shape[:-1]) if len(shape) > 1 else 1
-    return DEFAULT_RELATIVE_SCALE / math.sqrt(fan_in)
+    return DEFAULT_RELATIVE_SCALE / math.sqrt(math.prod(shape[:-1]) if fan_in is None else fan_in)
 
 
 DEFAULT_RELATIVE_SCALE = 0.1

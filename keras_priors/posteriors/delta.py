@@ -28,7 +28,13 @@ class Delta(Posterior):
     support = "point"
     sign_symmetric = True
 
-    def build(self, add_weight: AddWeight, shape: tuple[int, ...], initializer: Any) -> None:
+    def build(
+        self,
+        add_weight: AddWeight,
+        shape: tuple[int, ...],
+        initializer: Any,
+        fan_in: int | None = None,
+    ) -> None:
         """Create `loc`, of the weight's shape."""
         self.shape = tuple(shape)
         self.loc = add_weight("loc", shape, initializer)

@@ -51,7 +51,13 @@ class FullNormal(Posterior):
     def __init__(self, initial_scale: float | None = None) -> None:
         self.initial_scale = checked_initial_scale("FullNormal", initial_scale)
 
-    def build(self, add_weight: AddWeight, shape: tuple[int, ...], initializer: Any) -> None:
+    def build(
+        self,
+        add_weight: AddWeight,
+        shape: tuple[int, ...],
+        initializer: Any,
+        fan_in: int | None = None,
+    ) -> None:
         """Create `loc` of the weight's shape and `scale_tril` of shape (size, size)."""
         self.shape = tuple(shape)
         if self.size > MAX_SIZE:
@@ -61,7 +67,7 @@ class FullNormal(Posterior):
                 f"{self.size} elements. Use LowRankNormal(rank=...), MatrixNormal or "
                 "MeanFieldNormal."
             )
-        scale = initial_scale_for(self.shape, self.initial_scale)
+        scale = initial_scale_for(self.shape, self.initial_scale, fan_in)
         self.loc = add_weight("loc", shape, initializer)
         self.scale_tril = add_weight(
             "scale_tril", (self.size, self.size), TriangularInitializer(scale)

@@ -45,7 +45,13 @@ class LogNormal(Posterior):
     def __init__(self, initial_scale: float | None = None) -> None:
         self.initial_scale = checked_initial_scale("LogNormal", initial_scale)
 
-    def build(self, add_weight: AddWeight, shape: tuple[int, ...], initializer: Any) -> None:
+    def build(
+        self,
+        add_weight: AddWeight,
+        shape: tuple[int, ...],
+        initializer: Any,
+        fan_in: int | None = None,
+    ) -> None:
         """Create `loc` and `rho`, parameters of log w, each of the weight's shape."""
         self.shape = tuple(shape)
         self.loc = add_weight("loc", shape, _LogOf(keras.initializers.get(initializer)))
@@ -71,6 +77,10 @@ class LogNormal(Posterior):
     def variance(self) -> Any:
         """(exp(scale^2) - 1) exp(2 loc + scale^2)."""
         return ops.expm1(ops.square(ops.softplus(self.rho))) * ops.square(self.mean())
+
+    def log_moments(self) -> tuple[Any, Any]:
+        """Mean and variance of log w: loc and softplus(rho)^2."""
+        return ops.convert_to_tensor(self.loc), ops.square(ops.softplus(self.rho))
 
     def transform(self, noise: Any) -> Any:
         """exp(loc + softplus(rho) * noise)."""

@@ -54,10 +54,16 @@ class LowRankNormal(Posterior):
         self.rank = whole_number("LowRankNormal", "rank", rank)
         self.initial_scale = checked_initial_scale("LowRankNormal", initial_scale)
 
-    def build(self, add_weight: AddWeight, shape: tuple[int, ...], initializer: Any) -> None:
+    def build(
+        self,
+        add_weight: AddWeight,
+        shape: tuple[int, ...],
+        initializer: Any,
+        fan_in: int | None = None,
+    ) -> None:
         """Create `loc`, `rho` and `factor`."""
         self.shape = tuple(shape)
-        scale = initial_scale_for(self.shape, self.initial_scale)
+        scale = initial_scale_for(self.shape, self.initial_scale, fan_in)
         self.loc = add_weight("loc", shape, initializer)
         rho = float(softplus_inverse(scale))
         self.rho = add_weight("rho", shape, keras.initializers.Constant(rho))

@@ -50,7 +50,13 @@ class MatrixNormal(Posterior):
     def __init__(self, initial_scale: float | None = None) -> None:
         self.initial_scale = checked_initial_scale("MatrixNormal", initial_scale)
 
-    def build(self, add_weight: AddWeight, shape: tuple[int, ...], initializer: Any) -> None:
+    def build(
+        self,
+        add_weight: AddWeight,
+        shape: tuple[int, ...],
+        initializer: Any,
+        fan_in: int | None = None,
+    ) -> None:
         """Create `loc`, `scale_row` and `scale_column`."""
         self.shape = tuple(shape)
         if len(self.shape) != 2:
@@ -59,7 +65,7 @@ class MatrixNormal(Posterior):
                 f"Received: a weight of shape {self.shape}. Use MeanFieldNormal, LowRankNormal "
                 "or FullNormal for it."
             )
-        scale = initial_scale_for(self.shape, self.initial_scale)
+        scale = initial_scale_for(self.shape, self.initial_scale, fan_in)
         rows, columns = self.shape
         self.loc = add_weight("loc", shape, initializer)
         self.scale_row = add_weight("scale_row", (rows, rows), TriangularInitializer(scale))

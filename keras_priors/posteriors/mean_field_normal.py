@@ -53,10 +53,16 @@ class MeanFieldNormal(Posterior):
     def __init__(self, initial_scale: float | None = None) -> None:
         self.initial_scale = checked_initial_scale("MeanFieldNormal", initial_scale)
 
-    def build(self, add_weight: AddWeight, shape: tuple[int, ...], initializer: Any) -> None:
+    def build(
+        self,
+        add_weight: AddWeight,
+        shape: tuple[int, ...],
+        initializer: Any,
+        fan_in: int | None = None,
+    ) -> None:
         """Create `loc` and `rho`, each of the weight's shape."""
         self.shape = tuple(shape)
-        scale = initial_scale_for(self.shape, self.initial_scale)
+        scale = initial_scale_for(self.shape, self.initial_scale, fan_in)
         self.loc = add_weight("loc", shape, initializer)
         rho = float(softplus_inverse(scale))
         self.rho = add_weight("rho", shape, keras.initializers.Constant(rho))

@@ -39,13 +39,21 @@ class Posterior(ABC):
     loc: Any
 
     @abstractmethod
-    def build(self, add_weight: AddWeight, shape: tuple[int, ...], initializer: Any) -> None:
+    def build(
+        self,
+        add_weight: AddWeight,
+        shape: tuple[int, ...],
+        initializer: Any,
+        fan_in: int | None = None,
+    ) -> None:
         """Create the variables: the first by `initializer`, at the mean of the posterior.
 
         Args:
             add_weight: called with a name, a shape and an initializer for each variable.
             shape: the shape of the weight.
             initializer: Keras initializer of the plain layer's weight.
+            fan_in: integer, number of products that a unit is the sum of, by which families scale
+                their initial spread; None stands for the product of all axes but the last.
         """
 
     @abstractmethod

@@ -3,12 +3,14 @@
 import math
 from typing import Any
 
+import keras
 import numpy as np
 from keras import ops
 
 from keras_priors import backend
-from keras_priors._parameters import check_broadcast, positive, real
+from keras_priors._parameters import Number, check_broadcast, positive, real
 from keras_priors._registration import register
+from keras_priors.priors.learnable import Learnable
 from keras_priors.priors.prior import Prior
 
 
@@ -23,14 +25,16 @@ class NormalPrior(Prior):
 
     Args:
         loc: float or array that broadcasts against the weight, the mean. Defaults to 0.
-        scale: float or array, greater than 0, the standard deviation. Defaults to 1.
+        scale: float or array, greater than 0, the standard deviation; or, in variational layers,
+            `keras_priors.Learnable` or a prior on w > 0: then it is learned. Defaults to 1.
         num_data: integer or None, the number of observations whose mean is the loss.
             Defaults to None: see `keras_priors.set_num_data`.
 
     Raises:
         TypeError: a parameter is not a number or an array of numbers.
         ValueError: a parameter is not finite, `scale` is not positive, or the shapes do not
-            broadcast (against the weight: at the first weight).
+            broadcast (against the weight: at the first weight); a density is asked for whose
+            scale is learned.
 
     Example:
         >>> import keras, numpy as np
@@ -52,10 +56,15 @@ class NormalPrior(Prior):
     def __init__(self, loc: Any = 0.0, scale: Any = 1.0, *, num_data: int | None = None) -> None:
         super().__init__(num_data=num_data)
         self.loc = real("NormalPrior", "loc", loc)
-        self.scale = positive("NormalPrior", "scale", scale)
-        check_broadcast("NormalPrior", loc=self.loc, scale=self.scale)
+        if isinstance(scale, Prior):
+            scale = Learnable(prior=scale)
+        self.scale: Number | Learnable = scale
+        if not isinstance(scale, Learnable):
+            self.scale = positive("NormalPrior", "scale", scale)
+            check_broadcast("NormalPrior", loc=self.loc, scale=self.scale)
 
     def _distribution(self, shape: tuple[int, ...], dtype: str, broadcast: bool) -> Any:
+        self._known_scale()
         return backend.distribution("Normal", **self._tensors(shape if broadcast else None, dtype))
 
     def log_prob(self, w: Any) -> Any:
@@ -73,11 +82,36 @@ class NormalPrior(Prior):
 
     def as_normal(self, shape: tuple[int, ...]) -> tuple[Any, Any]:
         """(loc, scale)."""
-        return self.loc, self.scale
+        return self.loc, self._known_scale()
+
+    def get_config(self) -> dict[str, Any]:
+        """Constructor arguments, JSON-serializable."""
+        config = super().get_config()
+        if isinstance(self.scale, Learnable):
+            config["scale"] = keras.saving.serialize_keras_object(self.scale)
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "NormalPrior":
+        """The prior that `get_config` described."""
+        scale = config["scale"]
+        if isinstance(scale, dict):
+            scale = keras.saving.deserialize_keras_object(scale)
+        return cls(**{**config, "scale": scale})
+
+    def _known_scale(self) -> Number:
+        if isinstance(self.scale, Learnable):
+            raise ValueError(
+                "A prior whose scale is learned has no density by itself: the scale belongs to a "
+                f"variational layer, with a posterior that has a spread. Received: {self!r}. Give "
+                "it as the prior of such a layer (`VariationalDense(10, kernel_prior=...)`, or "
+                "`to_variational(model, prior=...)`), or a number as its scale."
+            )
+        return self.scale
 
     def _quadratic(self, w: Any, variance: Any) -> Any:
         size = math.prod(w.shape)
-        scale = np.asarray(self.scale)
+        scale = np.asarray(self._known_scale())
         log_scales = np.log(scale).sum() * (size / scale.size)
         # A Python float: one of NumPy's would make float64 of the sum where JAX allows it.
         constant = float(-log_scales - 0.5 * size * math.log(2.0 * math.pi))
