@@ -9,12 +9,11 @@ steady state; reported are medians over rounds and the ratio to plain Dense in t
 
 import argparse
 import json
-import statistics
 import sys
-import time
 
 import keras
 import numpy as np
+from _timing import ratio, step_times, summarized
 
 import keras_priors as kp
 
@@ -98,12 +97,6 @@ def build(net, variant, steps_per_execution, jit_compile):
     return model
 
 
-def epoch_seconds(model, x, y, batch):
-    start = time.perf_counter()
-    model.fit(x, y, batch_size=batch, epochs=1, shuffle=False, verbose=0)
-    return time.perf_counter() - start
-
-
 def measure(net, variants, rounds, steps_per_execution, jit_compile):
     sizes, batch = NETS[net]
     steps = STEPS[net]
@@ -111,32 +104,14 @@ def measure(net, variants, rounds, steps_per_execution, jit_compile):
     x = rng.standard_normal((steps * batch, sizes[0])).astype("float32")
     y = rng.integers(0, sizes[-1], steps * batch)
     y = x[:, :1] if sizes[-1] == 1 else y
-    models, first = {}, {}
-    for variant in variants:
-        models[variant] = build(net, variant, steps_per_execution, jit_compile)
-        k = batch * steps_per_execution
-        first[variant] = epoch_seconds(models[variant], x[:k], y[:k], batch)
-        epoch_seconds(models[variant], x, y, batch)
-    times = {variant: [] for variant in variants}
-    for _ in range(rounds):
-        for variant, model in models.items():
-            times[variant].append(epoch_seconds(model, x, y, batch) / steps * 1e3)
-    result = {}
-    for variant, values in times.items():
-        # The ratio of each round, so that a slow spell hits both sides of it.
-        pairs = zip(values, times.get("dense", values), strict=True)
-        result[variant] = {
-            "ms_per_step": round(statistics.median(values), 3),
-            "ratio_to_dense": round(statistics.median(a / b for a, b in pairs), 3),
-            "first_step_s": round(first[variant], 2),
-        }
+    models = {v: build(net, v, steps_per_execution, jit_compile) for v in variants}
+    times, first = step_times(models, x, y, batch, rounds, steps_per_execution)
+    result = summarized(times, first, "dense")
     if {"l2", "prior"} <= times.keys():
-        pairs = zip(times["prior"], times["l2"], strict=True)
-        result["prior"]["ratio_to_l2"] = round(statistics.median(a / b for a, b in pairs), 3)
+        result["prior"]["ratio_to_l2"] = ratio(times, "prior", "l2")
     if {"constant_noise", "reparameterization"} <= times.keys():
-        pairs = zip(times["reparameterization"], times["constant_noise"], strict=True)
-        ratio = statistics.median(a / b for a, b in pairs)
-        result["reparameterization"]["ratio_to_constant_noise"] = round(ratio, 3)
+        of_noise = ratio(times, "reparameterization", "constant_noise")
+        result["reparameterization"]["ratio_to_constant_noise"] = of_noise
     return result
 
 
