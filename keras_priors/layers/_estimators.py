@@ -3,9 +3,10 @@
 All three are unbiased for the expected loss. They differ in cost and in the variance of its
 gradient. A shared draw needs one normal for each weight; local reparameterization one for each
 output and a second product; flipout one for each weight, a sign for each input and output, and a
-second product. Local reparameterization lowers the variance for means and scales. Flipout lowers
-it for the means alone: a scale multiplies the one perturbation that all rows share, and signs that
-are flipped twice do not change its square.
+second product. Local reparameterization lowers the variance for means and scales. So does flipout
+while the errors come from the data; where they come from the noise itself, late in a fit with large
+scales, it lowers it for the means alone: a scale then meets the square of the one perturbation that
+all rows share, which no sign changes.
 """
 
 from collections.abc import Callable

@@ -49,9 +49,17 @@ def _functional_class() -> type:
     return type(keras.Model(x, x))
 
 
+def own(value: Any) -> Any:
+    """A copy of a value that a variable of another model takes.
+
+    On JAX `assign` shares the memory, and a training step of either model would free it for both.
+    """
+    return keras.ops.copy(value)
+
+
 def copy_variables(old: Any, new: Any) -> None:
     """Values and trainable flags, one variable after the other: never more than one copy."""
     for source, target in zip(old.variables, new.variables, strict=True):
-        target.assign(source)
+        target.assign(own(source))
         if source.trainable != target.trainable:
             target.trainable = source.trainable

@@ -8,7 +8,7 @@ import keras
 from keras_priors.layers.variational import Variational
 from keras_priors.layers.variational_layer import VariationalLayer
 from keras_priors.models._check_model import check_built
-from keras_priors.models._clone import clone, copy_variables, is_cloneable
+from keras_priors.models._clone import clone, copy_variables, is_cloneable, own
 from keras_priors.models._plain_config import plain_config
 from keras_priors.models._twins import plain_class, posteriors_by_weight
 from keras_priors.models.variational_model import VariationalModel
@@ -29,6 +29,8 @@ def to_plain(owner: str, model: Any, value: Value) -> Any:
         new, pairs = clone(model, _plain, compiled=False)
         for old, copy in pairs:
             _fill(old, copy, value)
+        # Keras exports to ONNX only what was called before. This model stands for one that was.
+        new._called = model._called
         return new
     found = [x.name for x in model._flatten_layers() if isinstance(x, VariationalLayer)]
     if found:
@@ -48,12 +50,12 @@ def _fill(old: Any, new: Any, value: Value) -> None:
         by_loc = {id(q.loc): q for q in old.posteriors.values()}
         for source, target in zip(old.layer.variables, new.variables, strict=True):
             posterior = by_loc.get(id(source))
-            target.assign(source if posterior is None else value(posterior))
+            target.assign(own(source if posterior is None else value(posterior)))
         new.trainable = old.trainable
     elif isinstance(old, VariationalLayer):
         found = posteriors_by_weight(old)
         for target in new.trainable_variables:
-            target.assign(value(found[target.name]))
+            target.assign(own(value(found[target.name])))
         new.trainable = old.trainable
     else:
         copy_variables(old, new)

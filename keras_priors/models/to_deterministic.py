@@ -14,8 +14,9 @@ def to_deterministic(model: keras.Model, seed: Any = None) -> keras.Model:
 
     Variational layers become the Keras layers that they stand for, wrapped layers come out of
     their wrapper, and priors are taken off the weights: neither the new model nor a file that it
-    is saved to needs keras_priors, and `model.export` works as for any model. It is not compiled,
-    because its loss may be a likelihood of this package.
+    is saved to needs keras_priors, and `model.export` works as for any model, also to ONNX (Keras
+    asks that `model` was called once). It is not compiled, because its loss may be a likelihood of
+    this package. The models share no memory.
 
     Args:
         model: built `keras.Model` with variational layers, priors, or neither.

@@ -11,7 +11,7 @@ from keras_priors.layers._path_matches import path_matches
 from keras_priors.layers.variational import Variational
 from keras_priors.layers.variational_layer import VariationalLayer
 from keras_priors.models._check_model import check_built
-from keras_priors.models._clone import clone, copy_variables, is_cloneable
+from keras_priors.models._clone import clone, copy_variables, is_cloneable, own
 from keras_priors.models._twins import posteriors_by_weight, twins
 from keras_priors.models.variational_model import VariationalModel
 from keras_priors.posteriors.get import get as get_posterior
@@ -247,15 +247,15 @@ def _copy(old: Any, new: Any, start: str) -> None:
         by_loc = {id(q.loc): q for q in new.posteriors.values()}
         for source, target in zip(old.variables, new.layer.variables, strict=True):
             if id(target) in by_loc:
-                by_loc[id(target)].assign_mean(source)
+                by_loc[id(target)].assign_mean(own(source))
             else:
-                target.assign(source)
+                target.assign(own(source))
     elif type(new) is type(old):
         copy_variables(old, new)
     elif start == "pretrained":
         found = posteriors_by_weight(new)
         for source in old.trainable_variables:
-            found[source.name].assign_mean(source)
+            found[source.name].assign_mean(own(source))
 
 
 def _leaves(model: Any) -> list[Any]:

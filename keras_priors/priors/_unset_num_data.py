@@ -30,8 +30,23 @@ def warn_unset(owner: Any) -> None:
     if warned is not None and warned() is run:
         return
     _warned_in_fit[model] = weakref.ref(run)
+    callbacks = frame.f_locals.get("callbacks")
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        forget = _Forget()
+        forget.set_model(model)
+        callbacks.callbacks.append(forget)
     names = unset_names(model)
     _warn(", ".join(names) if names else f"{owner!r}", model.name)
+
+
+class _Forget(keras.callbacks.Callback):
+    """Drops the train function at the end of a `fit`.
+
+    Compiled, it would not come by here in the next one, which then trained without a word.
+    """
+
+    def on_train_end(self, logs: Any = None) -> None:
+        self.model.train_function = None
 
 
 def unset_names(model: Any) -> list[str]:

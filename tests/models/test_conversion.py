@@ -108,6 +108,37 @@ def test_back_at_one_draw(case):
     assert difference(a, c, x) > 0
 
 
+def test_models_share_no_memory():
+    """On JAX an array that two models hold is freed for both by a training step of one."""
+    plain = keras.Sequential(
+        [
+            keras.Input((4, 3)),
+            keras.layers.LSTM(3),
+            keras.layers.BatchNormalization(),
+            keras.layers.Dropout(0.5, seed=0),
+            keras.layers.Dense(2),
+        ]
+    )
+    bayesian = kp.to_variational(plain, num_data=4, seed=0)
+    models = {
+        "plain": plain,
+        "fresh": kp.to_variational(plain, start="fresh", num_data=4),
+        "bayesian": bayesian,
+        "mean": kp.to_deterministic(bayesian),
+        "draw": kp.to_deterministic(bayesian, seed=0),
+        "pruned": kp.prune(bayesian, fraction=0.5)[0],
+    }
+    x, y = np.ones((4, 4, 3), "float32"), np.zeros((4, 2), "float32")
+    expected = {name: model.predict(x, verbose=0) for name, model in models.items()}
+    for name, model in models.items():
+        model.compile(keras.optimizers.SGD(0.1), "mse", jit_compile=False)
+        np.testing.assert_allclose(
+            model.predict(x, verbose=0), expected[name], atol=1e-6, err_msg=name
+        )
+        model.fit(x, y, verbose=0)
+        assert np.any(model.predict(x, verbose=0) != expected[name])
+
+
 @pytest.mark.slow
 def test_draws_of_the_plain_model_have_the_spread_of_the_posterior():
     model = kp.to_variational(

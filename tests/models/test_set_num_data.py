@@ -215,13 +215,12 @@ def test_unset_warns_once_and_names_the_weights():
     assert unset_warnings(caught) == []
 
 
-def test_a_fit_that_traces_anew_warns_anew():
+def test_every_fit_warns_once():
     model = sequential()
     model.compile("sgd", "mse")
     data, targets = np.ones((12, 3), "float32"), np.ones((12, 1), "float32")
     counts = []
     for _ in range(3):
-        model.make_train_function(force=True)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             model.fit(data, targets, batch_size=4, epochs=2, verbose=0)
