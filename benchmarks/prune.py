@@ -80,7 +80,7 @@ def draw(curves, path):
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--epochs", type=int, default=200)
+    parser.add_argument("--epochs", type=int, default=100)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--picture", help="where to draw the curves; not drawn by default")
     options = parser.parse_args(arguments)

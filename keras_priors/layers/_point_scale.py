@@ -13,11 +13,11 @@ class PointScale:
 
     def mean(self) -> Any:
         """The scale."""
-        return ops.exp(self.log_scale)
+        return ops.exp(ops.convert_to_tensor(self.log_scale))
 
     def stddev(self) -> Any:
         """Zeros: a point."""
-        return ops.zeros_like(self.log_scale)
+        return ops.zeros_like(ops.convert_to_tensor(self.log_scale))
 
     def log_moments(self) -> tuple[Any, Any]:
         """Mean and variance of the logarithm."""

@@ -73,7 +73,7 @@ class NormalPrior(Prior):
         # makes four (benchmarks/training_step.py, variants l2 and prior).
         w = self._as_weight(w)
         self.check_shape(tuple(w.shape))
-        return self._quadratic(w, 0.0)
+        return self._quadratic(w)
 
     def expected_log_prob(self, mean: Any, variance: Any) -> Any:
         """E[log p(w)] in nats under independent normals with these means and variances."""
@@ -94,10 +94,9 @@ class NormalPrior(Prior):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "NormalPrior":
         """The prior that `get_config` described."""
-        scale = config["scale"]
-        if isinstance(scale, dict):
-            scale = keras.saving.deserialize_keras_object(scale)
-        return cls(**{**config, "scale": scale})
+        if isinstance(config.get("scale"), dict):
+            config = {**config, "scale": keras.saving.deserialize_keras_object(config["scale"])}
+        return cls(**config)
 
     def _known_scale(self) -> Number:
         if isinstance(self.scale, Learnable):
@@ -109,14 +108,16 @@ class NormalPrior(Prior):
             )
         return self.scale
 
-    def _quadratic(self, w: Any, variance: Any) -> Any:
+    def _quadratic(self, w: Any, variance: Any = None) -> Any:
         size = math.prod(w.shape)
         scale = np.asarray(self._known_scale())
         log_scales = np.log(scale).sum() * (size / scale.size)
         # A Python float: one of NumPy's would make float64 of the sum where JAX allows it.
         constant = float(-log_scales - 0.5 * size * math.log(2.0 * math.pi))
         centred = w if np.all(np.asarray(self.loc) == 0.0) else w - ops.cast(self.loc, w.dtype)
-        squares = ops.square(centred) + variance
+        squares = ops.square(centred)
+        if variance is not None:  # on PyTorch a sum with 0 is a pass over the weight
+            squares = squares + variance
         if scale.ndim == 0:
             return constant - ops.sum(squares) * float(0.5 / scale**2)
         return constant - 0.5 * ops.sum(squares / ops.cast(scale**2, w.dtype))
