@@ -116,7 +116,7 @@ def fitted(scale, x, y, noise, epochs=200, **kwargs):
     )
     model = keras.Sequential([keras.Input(x.shape[1:]), layer])
     schedule = keras.optimizers.schedules.CosineDecay(0.1, epochs)
-    model.compile(keras.optimizers.Adam(schedule), kp.likelihoods.Normal(noise), jit_compile=False)
+    model.compile(keras.optimizers.Adam(schedule), kp.likelihoods.Normal(noise))
     model.fit(x, y, batch_size=len(x), epochs=epochs, verbose=0)
     return model, layer
 

@@ -131,7 +131,7 @@ def test_models_share_no_memory():
     x, y = np.ones((4, 4, 3), "float32"), np.zeros((4, 2), "float32")
     expected = {name: model.predict(x, verbose=0) for name, model in models.items()}
     for name, model in models.items():
-        model.compile(keras.optimizers.SGD(0.1), "mse", jit_compile=False)
+        model.compile(keras.optimizers.SGD(0.1), "mse")
         np.testing.assert_allclose(
             model.predict(x, verbose=0), expected[name], atol=1e-6, err_msg=name
         )

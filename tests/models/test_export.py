@@ -34,7 +34,8 @@ def models():
 
 def run_saved_model(path, x):
     tf = pytest.importorskip("tensorflow")
-    return tf.saved_model.load(str(path)).serve(x).numpy()
+    loaded = tf.saved_model.load(str(path))  # held: its variables go with it
+    return loaded.serve(x).numpy()
 
 
 def run_onnx(path, x):
