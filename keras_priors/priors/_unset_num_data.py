@@ -23,6 +23,7 @@ def warn_unset(owner: Any) -> None:
     if frame is None:
         return
     model = frame.f_locals["self"]
+    _trace_again(model, frame.f_locals.get("callbacks"))
     # Each `fit` makes one; the id of the frame would come again in the next. `train_on_batch` has
     # none, so there the model stands for all its calls.
     run = frame.f_locals.get("epoch_iterator", model)
@@ -30,13 +31,18 @@ def warn_unset(owner: Any) -> None:
     if warned is not None and warned() is run:
         return
     _warned_in_fit[model] = weakref.ref(run)
-    callbacks = frame.f_locals.get("callbacks")
-    if isinstance(callbacks, keras.callbacks.CallbackList):
+    names = unset_names(model)
+    _warn(", ".join(names) if names else f"{owner!r}", model.name)
+
+
+def _trace_again(model: Any, callbacks: Any) -> None:
+    # A model may be built by `fit` before there is a list of callbacks: then at the first step.
+    if not isinstance(callbacks, keras.callbacks.CallbackList):
+        return
+    if not any(isinstance(callback, _Forget) for callback in callbacks.callbacks):
         forget = _Forget()
         forget.set_model(model)
         callbacks.callbacks.append(forget)
-    names = unset_names(model)
-    _warn(", ".join(names) if names else f"{owner!r}", model.name)
 
 
 class _Forget(keras.callbacks.Callback):
