@@ -29,11 +29,13 @@ class KLPenalty:
         posterior: Posterior,
         prior: Prior,
         learned: ConditionalNormal | None = None,
+        of_scale: KLPenalty | None = None,
     ) -> None:
         self.layer = layer
         self.posterior = posterior
         self.prior = prior
         self.learned = learned
+        self.of_scale = of_scale
 
     @property
     def num_data(self) -> int | None:
@@ -47,6 +49,16 @@ class KLPenalty:
     def density(self) -> Prior:
         """What stands for the prior in the KL: itself, unless its scale is learned."""
         return self.prior if self.learned is None else self.learned
+
+    @property
+    def parts(self) -> list[KLPenalty]:
+        """This one and, where the scale of the prior has a posterior, that of the scale."""
+        return [self] if self.of_scale is None else [self, self.of_scale]
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether no part needs draws."""
+        return all(part.posterior.kl_is_exact(part.density) for part in self.parts)
 
     def kl(self, seed: Any = None, num_samples: int | None = None) -> Any:
         """KL(q‖p) in nats, summed over the tensor; by default with the layer's seed and draws."""

@@ -109,7 +109,10 @@ class Variational(VariationalLayer):
     @property
     def posteriors(self) -> dict[str, Posterior]:
         """The posteriors by the path of their weight within the wrapped layer."""
-        return {self._inner_path(p.posterior.loc): p.posterior for p in self._kl_penalties}
+        return {self._weight_name(p.posterior): p.posterior for p in self._kl_penalties}
+
+    def _weight_name(self, posterior: Posterior) -> str:
+        return self._inner_path(posterior.loc)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call as the wrapped layer is called."""

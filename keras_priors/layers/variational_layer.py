@@ -51,8 +51,6 @@ class VariationalLayer(keras.layers.Layer):
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
         self._kl_penalties: list[KLPenalty] = []
-        self._scale_penalties: list[KLPenalty] = []
-        self._prior_scales: dict[str, PointScale | LogNormal] = {}
 
     @property
     def num_data(self) -> int | None:
@@ -113,7 +111,7 @@ class VariationalLayer(keras.layers.Layer):
             )
         axes = axes or dense_axes(tuple(shape))
         penalty = KLPenalty(
-            self, posterior, prior, self._learned(name, argument, posterior, prior, axes)
+            self, posterior, prior, *self._learned(name, argument, posterior, prior, axes)
         )
 
         def add_weight(part: str, part_shape: tuple[int, ...], init: Any) -> Any:
@@ -141,14 +139,24 @@ class VariationalLayer(keras.layers.Layer):
 
         Each has `mean()` and `stddev()`; of a point estimate (empirical Bayes) that is zero.
         """
-        return dict(self._prior_scales)
+        return {
+            self._weight_name(penalty.posterior): penalty.learned.scale
+            for penalty in self._kl_penalties
+            if penalty.learned is not None
+        }
+
+    def _weight_name(self, posterior: Posterior) -> str:
+        return str(posterior.loc.name.removesuffix("_loc"))
 
     def _learned(
         self, name: str, argument: str, posterior: Posterior, prior: Prior, axes: WeightAxes
-    ) -> ConditionalNormal | None:
-        """The prior with the scale that this layer learns for it, or None where it is given."""
+    ) -> tuple[ConditionalNormal | None, KLPenalty | None]:
+        """The prior with the scale that this layer learns for it, and the KL of that scale.
+
+        None where the scale is given; the second also where it is a point.
+        """
         if not isinstance(prior, NormalPrior) or not isinstance(prior.scale, Learnable):
-            return None
+            return None, None
         if posterior.support == "point":
             raise ValueError(
                 "A point estimate and the scale of its prior cannot be learned together: the "
@@ -157,27 +165,24 @@ class VariationalLayer(keras.layers.Layer):
                 f'posterior (`{argument}_posterior="mean_field"`), or a number as scale.'
             )
         learnable, shape = prior.scale, axes.broadcasting(prior.scale.per)
-        scale: PointScale | LogNormal
         if learnable.prior is None:
             start = keras.initializers.Constant(math.log(learnable.initial))
-            scale = PointScale(self._add_variable(f"{name}_prior_log_scale", shape, start))
-        else:
-            learnable.prior.check_shape(shape)
-            scale = LogNormal()
-            penalty = KLPenalty(self, scale, learnable.prior)
+            log_scale = self._add_variable(f"{name}_prior_log_scale", shape, start)
+            return ConditionalNormal(prior.loc, PointScale(log_scale)), None
+        learnable.prior.check_shape(shape)
+        scale = LogNormal()
+        penalty = KLPenalty(self, scale, learnable.prior)
 
-            def add_weight(part: str, part_shape: tuple[int, ...], init: Any) -> Any:
-                return self._add_variable(
-                    f"{name}_prior_scale_{part}",
-                    part_shape,
-                    init,
-                    regularizer=penalty if part == "loc" else None,
-                )
+        def add_weight(part: str, part_shape: tuple[int, ...], init: Any) -> Any:
+            return self._add_variable(
+                f"{name}_prior_scale_{part}",
+                part_shape,
+                init,
+                regularizer=penalty if part == "loc" else None,
+            )
 
-            scale.build(add_weight, shape, keras.initializers.Constant(learnable.initial))
-            self._scale_penalties.append(penalty)
-        self._prior_scales[name] = scale
-        return ConditionalNormal(prior.loc, scale)
+        scale.build(add_weight, shape, keras.initializers.Constant(learnable.initial))
+        return ConditionalNormal(prior.loc, scale), penalty
 
     def _add_variable(
         self, name: str, shape: tuple[int, ...], initializer: Any, **kwargs: Any
@@ -215,8 +220,8 @@ class VariationalLayer(keras.layers.Layer):
 
     def kl(self) -> Any:
         """KL(q‖p) of all weights of this layer, and of learned scales, in nats: a scalar."""
-        penalties = [*self._kl_penalties, *self._scale_penalties]
-        return sum((penalty.kl() for penalty in penalties), start=np.float32(0.0))
+        parts = [part for penalty in self._kl_penalties for part in penalty.parts]
+        return sum((part.kl() for part in parts), start=np.float32(0.0))
 
     def get_config(self) -> dict[str, Any]:
         """Constructor arguments."""

@@ -71,6 +71,13 @@ def _is_bare(weight: Weight, prior: Prior | None) -> bool:
 
 
 def _check(weight: Weight, prior: Prior | None) -> None:
+    if weight.penalty is not None and weight.penalty.learned is not None:
+        raise ValueError(
+            "A prior whose scale is learned has a variable in its layer, which one that is built "
+            f"cannot lose. Received: {prior!r} for {weight.path} of {weight.owner.name}, which has "
+            f"{weight.prior!r}. Give the other prior where the layer is made, or leave this weight "
+            "out."
+        )
     if prior is None:
         if weight.penalty is not None:
             raise ValueError(

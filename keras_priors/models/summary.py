@@ -88,23 +88,15 @@ def _row(weight: Weight) -> dict[str, Any]:
         value = posterior.mean()
         row["posterior"] = type(posterior).__name__
         # A seed of its own: the layer's next draws do not depend on whether someone looked.
-        row["kl"] = _number(_kl(weight.owner, weight.penalty))
-        row["kl_is_exact"] = posterior.kl_is_exact(density)
+        parts = weight.penalty.parts
+        row["kl"] = sum(_number(part.kl(seed=0, num_samples=_DRAWS)) for part in parts)
+        row["kl_is_exact"] = weight.penalty.is_exact
         if posterior.support != "point":
             mean, sd = (ops.convert_to_numpy(x) for x in (value, posterior.stddev()))
             row["snr"] = float(np.median(np.abs(mean) / sd))
     if density is not None:
         row["log_prior"] = _number(density.log_prob(value))
     return row
-
-
-def _kl(layer: Any, penalty: KLPenalty) -> Any:
-    of_scale = [
-        other
-        for other in layer._scale_penalties
-        if penalty.learned is not None and other.posterior is penalty.learned.scale
-    ]
-    return sum(each.kl(seed=0, num_samples=_DRAWS) for each in (penalty, *of_scale))
 
 
 def _number(value: Any) -> float:

@@ -213,6 +213,9 @@ class TestConfig:
         (layer,) = model.layers
         kl = np.mean([as_numpy(layer.kl()) for _ in range(40)])
         np.testing.assert_allclose(sum(row["kl"] for row in rows), kl, rtol=0.03)
+        # Only the scale's own KL may need draws; the table marks them.
+        assert rows[0]["kl_is_exact"] == (name == "learned")
+        assert any("~" in line for line in lines) == (name != "learned")
 
 
 def test_all_prior_objects_are_found():
@@ -220,7 +223,8 @@ def test_all_prior_objects_are_found():
     layer = kp.VariationalDense(3, kernel_prior=kp.NormalPrior(0, scale=hyper))
     model = keras.Sequential([keras.Input((4,)), layer])
     kp.set_num_data(model, 50)
-    assert [penalty.num_data for penalty in layer._scale_penalties] == [50]
+    assert hyper.num_data == 50
+    assert [penalty.of_scale.num_data for penalty in layer._kl_penalties[:1]] == [50]
 
 
 def test_within_the_wrapper_and_after_conversion():
@@ -230,15 +234,16 @@ def test_within_the_wrapper_and_after_conversion():
     gru, dense = model.layers
     shapes = {name: tuple(s.mean().shape) for name, s in gru.prior_scales.items()}
     assert shapes == {
-        "gru_cell_kernel": (1, 12),
-        "gru_cell_recurrent_kernel": (1, 12),
-        "gru_cell_bias": (1, 12),
+        "gru_cell/kernel": (1, 12),
+        "gru_cell/recurrent_kernel": (1, 12),
+        "gru_cell/bias": (1, 12),
     }
+    assert shapes.keys() == gru.posteriors.keys()
     assert tuple(dense.prior_scales["bias"].mean().shape) == (2,)
     x = np.ones((2, 5, 3), "float32")
     model.compile("adam", "mse")
     model.fit(x, np.zeros((2, 2), "float32"), verbose=0)
-    assert np.all(as_numpy(gru.prior_scales["gru_cell_kernel"].mean()) != 0.5)
+    assert np.all(as_numpy(gru.prior_scales["gru_cell/kernel"].mean()) != 0.5)
     back = kp.to_deterministic(model)
     assert [type(layer).__name__ for layer in back.layers] == ["GRU", "Dense"]
     np.testing.assert_allclose(back.predict(x, verbose=0), model.predict(x, verbose=0), atol=1e-6)
@@ -271,6 +276,14 @@ class TestRefusals:
         model = keras.Sequential([keras.Input((2,)), kp.VariationalDense(1)])
         with pytest.raises(ValueError, match="to_variational"):
             kp.set_priors(model, kp.NormalPrior(0, scale=kp.Learnable()))
+
+    def test_another_prior_in_its_place(self):
+        layer = kp.VariationalDense(1, kernel_prior=kp.NormalPrior(0, scale=kp.Learnable()))
+        model = keras.Sequential([keras.Input((2,)), layer])
+        with pytest.raises(ValueError, match="cannot lose"):
+            kp.set_priors(model, {"kernel": kp.LaplacePrior()})
+        assert list(layer.prior_scales) == ["kernel"]
+        kp.set_priors(model, {"bias": kp.LaplacePrior()})
 
     @pytest.mark.parametrize(
         ("arguments", "error", "message"),
