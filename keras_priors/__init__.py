@@ -1,6 +1,6 @@
 """Priors, variational layers and posterior inference for Keras 3 models."""
 
-from keras_priors import callbacks, layers, likelihoods, metrics, posteriors, priors
+from keras_priors import callbacks, inference, layers, likelihoods, metrics, posteriors, priors
 from keras_priors._version import __version__
 from keras_priors.layers import (
     VariationalConv1D,
@@ -21,13 +21,14 @@ from keras_priors.models import (
     get_priors,
     pretrained_prior,
     prune,
+    sample_prior,
     set_num_data,
     set_priors,
     summary,
     to_deterministic,
     to_variational,
 )
-from keras_priors.predictive import Predictive, predict
+from keras_priors.predictive import Predictive, predict, prior_predictive
 from keras_priors.priors import (
     BetaPrior,
     CauchyPrior,
@@ -101,14 +102,17 @@ __all__ = [
     "__version__",
     "callbacks",
     "get_priors",
+    "inference",
     "layers",
     "likelihoods",
     "metrics",
     "posteriors",
     "predict",
     "pretrained_prior",
+    "prior_predictive",
     "priors",
     "prune",
+    "sample_prior",
     "set_num_data",
     "set_priors",
     "summary",

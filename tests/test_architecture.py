@@ -18,13 +18,13 @@ PACKAGE = ROOT / "keras_priors"
 # A sub-package imports from earlier lines only: not from later ones, nor from its neighbours.
 ORDER = (
     ("backend",),
-    ("priors", "likelihoods"),
+    ("priors", "likelihoods", "metrics"),
     ("posteriors",),
     ("layers",),
     ("models",),
-    ("inference",),
     ("predictive",),
-    ("metrics", "callbacks", "plots"),
+    ("inference",),
+    ("callbacks", "plots"),
 )
 LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
 BACKEND_LIBRARIES = {"tensorflow", "tensorflow_probability", "tf_keras", "jax", "jaxlib", "torch"}

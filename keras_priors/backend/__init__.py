@@ -7,6 +7,12 @@ it). The backend is the one Keras was started with; the others are never importe
 import keras
 
 if keras.config.backend() == "tensorflow":
+    from keras_priors.backend._calculus_tensorflow import (
+        minimize,
+        sum_over,
+        value_and_gradient,
+        vectorize,
+    )
     from keras_priors.backend._mean_field_tensorflow import (
         mean_field_kl,
         mean_field_perturbation,
@@ -18,6 +24,7 @@ if keras.config.backend() == "tensorflow":
         standard_normals,
     )
     from keras_priors.backend._tensorflow import (
+        bijector,
         compile_function,
         distribution,
         distribution_class,
@@ -30,7 +37,14 @@ if keras.config.backend() == "tensorflow":
         variance,
     )
 elif keras.config.backend() == "jax":
+    from keras_priors.backend._calculus_jax import (
+        minimize,
+        sum_over,
+        value_and_gradient,
+        vectorize,
+    )
     from keras_priors.backend._jax import (
+        bijector,
         compile_function,
         distribution,
         distribution_class,
@@ -49,6 +63,12 @@ elif keras.config.backend() == "jax":
     )
     from keras_priors.backend._noise_jax import random_signs, standard_normal, standard_normals
 elif keras.config.backend() == "torch":
+    from keras_priors.backend._calculus_torch import (
+        minimize,
+        sum_over,
+        value_and_gradient,
+        vectorize,
+    )
     from keras_priors.backend._mean_field_torch import (
         mean_field_kl,
         mean_field_perturbation,
@@ -56,6 +76,7 @@ elif keras.config.backend() == "torch":
     )
     from keras_priors.backend._noise_torch import random_signs, standard_normal, standard_normals
     from keras_priors.backend._torch import (
+        bijector,
         compile_function,
         distribution,
         distribution_class,
@@ -75,10 +96,11 @@ else:
         "before Keras is imported."
     )
 
-from keras_priors.backend._seeds import as_seed, fold_in
+from keras_priors.backend._seeds import as_seed, fold_in, spawn_seeds
 
 __all__ = [
     "as_seed",
+    "bijector",
     "compile_function",
     "distribution",
     "distribution_class",
@@ -91,9 +113,14 @@ __all__ = [
     "mean_field_kl",
     "mean_field_perturbation",
     "mean_field_scale",
+    "minimize",
     "random_signs",
     "sample",
+    "spawn_seeds",
     "standard_normal",
     "standard_normals",
+    "sum_over",
+    "value_and_gradient",
     "variance",
+    "vectorize",
 ]

@@ -113,3 +113,13 @@ def compile_function(function: Callable[..., Any]) -> Callable[..., Any]:
 def map_draws(function: Callable[[Any], Any], elements: Any) -> Any:
     """Stack `function(element)` over the leading axis of `elements`, one at a time."""
     return jax.lax.map(function, elements)
+
+
+def bijector(low: Any, high: Any) -> tuple[Any, Any, Any]:
+    """Maps of the real line to (low, high) and back; one of the two may be None, no bound.
+
+    Returns:
+        Three functions of a tensor: forward, inverse, and log|d forward / dz| of each element.
+    """
+    both = _tfp.bijector(_probability(), low, high)
+    return both.forward, both.inverse, lambda z: both.forward_log_det_jacobian(z, event_ndims=0)

@@ -42,3 +42,14 @@ def fold_in(seed: Any, stream: int) -> Any:
         return seed
     words = [stream * 0x9E3779B9 % 2**32, 0]
     return ops.add(seed, ops.convert_to_tensor(words, dtype="uint32"))
+
+
+def spawn_seeds(seed: Any, count: int) -> Any:
+    """NumPy array (count, 2) of uint32: unrelated seeds, of which the first do not depend on count.
+
+    Args:
+        seed: what `as_seed` takes.
+        count: integer, how many.
+    """
+    words = ops.convert_to_numpy(as_seed(seed)).tolist()
+    return np.random.SeedSequence(words).generate_state(2 * count, "uint32").reshape(count, 2)

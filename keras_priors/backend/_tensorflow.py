@@ -75,3 +75,13 @@ def map_draws(function: Callable[[Any], Any], elements: Any) -> Any:
         lambda leaf: tf.TensorSpec(leaf.shape, leaf.dtype), one.structured_outputs
     )
     return tf.map_fn(one, elements, parallel_iterations=1, fn_output_signature=signature)
+
+
+def bijector(low: Any, high: Any) -> tuple[Any, Any, Any]:
+    """Maps of the real line to (low, high) and back; one of the two may be None, no bound.
+
+    Returns:
+        Three functions of a tensor: forward, inverse, and log|d forward / dz| of each element.
+    """
+    both = _tfp.bijector(_probability(), low, high)
+    return both.forward, both.inverse, lambda z: both.forward_log_det_jacobian(z, event_ndims=0)

@@ -68,3 +68,13 @@ def constructor_parameters(value: Any) -> dict[str, Any]:
         if name not in ("name", "validate_args", "allow_nan_stats", "self", "__class__")
         and parameter is not None
     }
+
+
+def bijector(tfp: Any, low: Any, high: Any) -> Any:
+    """From the real line to (low, high), where None is no bound."""
+    tfb = tfp.bijectors
+    if low is not None and high is not None:
+        return tfb.Sigmoid(low, high)
+    if low is not None:
+        return tfb.Chain([tfb.Shift(low), tfb.Exp()])
+    return tfb.Chain([tfb.Shift(high), tfb.Scale(-1.0), tfb.Exp()])

@@ -136,3 +136,19 @@ def map_draws(function: Callable[[Any], Any], elements: Any) -> Any:
         for k in range(count)
     ]
     return keras.tree.map_structure(lambda *leaves: torch.stack(leaves), *parts)
+
+
+def bijector(low: Any, high: Any) -> tuple[Any, Any, Any]:
+    """Maps of the real line to (low, high) and back; one of the two may be None, no bound.
+
+    Returns:
+        Three functions of a tensor: forward, inverse, and log|d forward / dz| of each element.
+    """
+    if low is not None and high is not None:
+        parts = [td.SigmoidTransform(), td.AffineTransform(low, high - low)]
+    elif low is not None:
+        parts = [td.ExpTransform(), td.AffineTransform(low, 1.0)]
+    else:
+        parts = [td.ExpTransform(), td.AffineTransform(high, -1.0)]
+    both = td.ComposeTransform(parts)
+    return both, both.inv, lambda z: both.log_abs_det_jacobian(z, both(z))

@@ -13,7 +13,8 @@ class _Ones(keras.losses.Loss):
     """
 
     def __init__(self) -> None:
-        super().__init__(reduction="none")
+        # TensorFlow takes no name of a scope that begins with an underscore.
+        super().__init__(reduction="none", name="ones")
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         del y_true

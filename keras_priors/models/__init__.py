@@ -3,6 +3,7 @@
 from keras_priors.models.get_priors import get_priors
 from keras_priors.models.pretrained_prior import pretrained_prior
 from keras_priors.models.prune import prune
+from keras_priors.models.sample_prior import sample_prior
 from keras_priors.models.set_num_data import set_num_data
 from keras_priors.models.set_priors import set_priors
 from keras_priors.models.summary import summary
@@ -15,6 +16,7 @@ __all__ = [
     "get_priors",
     "pretrained_prior",
     "prune",
+    "sample_prior",
     "set_num_data",
     "set_priors",
     "summary",

@@ -2,5 +2,6 @@
 
 from keras_priors.predictive.predict import predict
 from keras_priors.predictive.predictive import Predictive
+from keras_priors.predictive.prior_predictive import prior_predictive
 
-__all__ = ["Predictive", "predict"]
+__all__ = ["Predictive", "predict", "prior_predictive"]

@@ -90,7 +90,7 @@ def predict(
     check_inputs(model, rows.first)
     if keras.config.backend() == "jax":
         model.jax_state_sync()  # within `fit` the weights live elsewhere
-    seeds = _seeds(seed, num_samples if random_posteriors(model) else 1)
+    seeds = backend.spawn_seeds(seed, num_samples if random_posteriors(model) else 1)
     outputs = _draw(model, rows, seeds, batch_size, verbose)
     return wrap(model, outputs, likelihood)
 
@@ -117,12 +117,6 @@ def _draw(model: Any, rows: Rows, seeds: Any, batch_size: int | None, verbose: A
         results.next_chunk(valid)
     progress.close()
     return results.outputs()
-
-
-def _seeds(seed: Any, count: int) -> Any:
-    words = ops.convert_to_numpy(backend.as_seed(seed)).tolist()
-    state = np.random.SeedSequence(words).generate_state(2 * count, "uint32")
-    return state.reshape(count, 2)
 
 
 def _check_model(model: Any) -> None:

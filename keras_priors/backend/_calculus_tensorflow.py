@@ -1,0 +1,63 @@
+"""TensorFlow: derivatives, vectorization, sums over blocks and minimization of pure functions."""
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+
+def value_and_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
+    """From f(x, *others), a scalar, to (f, df/dx); x may be a structure of tensors."""
+
+    def both(x: Any, *others: Any) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            value = function(x, *others)
+        return value, tape.gradient(value, x, unconnected_gradients="zero")
+
+    return both
+
+
+def vectorize(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function` over the leading axis of its first argument; the others are shared."""
+
+    def over_first(first: Any, *others: Any) -> Any:
+        return tf.vectorized_map(lambda each: function(each, *others), first)
+
+    return over_first
+
+
+def sum_over(function: Callable[[Any], Any], elements: Any) -> Any:
+    """The sum of `function(element)` over the leading axis of `elements`, one at a time."""
+    count = tf.nest.flatten(elements)[0].shape[0]
+
+    def at(k: Any) -> Any:
+        return tf.nest.map_structure(lambda leaf: leaf[k], elements)
+
+    total = function(at(0))
+    if count == 1:
+        return total
+    _, total = tf.while_loop(
+        lambda k, _: k < count,
+        lambda k, sums: (k + 1, tf.nest.map_structure(tf.add, sums, function(at(k)))),
+        (tf.constant(1), total),
+        parallel_iterations=1,
+    )
+    return total
+
+
+def minimize(
+    value_and_gradient: Callable[[Any], Any], start: Any, iterations: int, tolerance: float
+) -> tuple[Any, Any, Any]:
+    """L-BFGS: (position, value, converged) from a pure function to (value, gradient)."""
+    from keras_priors.backend._tensorflow import _probability
+
+    found = _probability().optimizer.lbfgs_minimize(
+        value_and_gradient,
+        initial_position=start,
+        num_correction_pairs=20,
+        tolerance=tolerance,
+        max_iterations=iterations,
+        max_line_search_iterations=50,
+    )
+    return found.position, found.objective_value, found.converged

@@ -1,0 +1,76 @@
+"""PyTorch: derivatives, vectorization, sums over blocks and minimization of pure functions."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import torch
+
+
+def value_and_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
+    """From f(x, *others), a scalar, to (f, df/dx); x may be a structure of tensors."""
+    both = torch.func.grad_and_value(function)
+
+    def value_first(x: Any, *others: Any) -> Any:
+        gradient, value = both(x, *others)
+        return value, gradient
+
+    return value_first
+
+
+def vectorize(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function` over the leading axis of its first argument; the others are shared."""
+
+    def over_first(first: Any, *others: Any) -> Any:
+        return torch.func.vmap(lambda each: function(each, *others))(first)
+
+    return over_first
+
+
+def sum_over(function: Callable[[Any], Any], elements: Any) -> Any:
+    """The sum of `function(element)` over the leading axis of `elements`, one at a time."""
+    count = len(keras.tree.flatten(elements)[0])
+    total = None
+    for k in range(count):
+        part = function(keras.tree.map_structure(lambda leaf, k=k: leaf[k], elements))
+        total = part if total is None else keras.tree.map_structure(torch.add, total, part)
+    return total
+
+
+def minimize(
+    value_and_gradient: Callable[[Any], Any], start: Any, iterations: int, tolerance: float
+) -> tuple[Any, Any, Any]:
+    """L-BFGS: (position, value, converged) from a pure function to (value, gradient)."""
+    x = start.detach().clone().requires_grad_()
+    settings: dict[str, Any] = {
+        "history_size": 20,
+        "tolerance_grad": tolerance,
+        "tolerance_change": 0.0,
+    }
+
+    def closure() -> Any:
+        value, x.grad = value_and_gradient(x.detach())
+        return value
+
+    def steepest() -> Any:
+        return torch.max(torch.abs(x.grad))
+
+    with torch.enable_grad():
+        torch.optim.LBFGS(
+            [x],
+            max_iter=iterations,
+            max_eval=10 * iterations,
+            line_search_fn="strong_wolfe",
+            **settings,
+        ).step(closure)
+        closure()
+        # Near the minimum, values differ by less than they are rounded and no line search sees
+        # where it goes down: the last steps follow the gradient alone.
+        before, slope = x.detach().clone(), steepest()
+        if slope > tolerance:
+            torch.optim.LBFGS([x], max_iter=min(iterations, 100), **settings).step(closure)
+            closure()
+            if not steepest() < slope:
+                with torch.no_grad():
+                    x.copy_(before)
+    return x.detach(), closure(), steepest() <= tolerance

@@ -1,0 +1,55 @@
+"""Posteriors in the form in which ArviZ takes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_priors.models.sample_prior import sample_prior
+
+
+def to_arviz(posterior: Any, num_samples: int | None, num_prior_samples: int, seed: Any) -> Any:
+    """An `arviz.InferenceData`; see `Posterior.to_arviz`."""
+    az = _arviz()
+    chains = posterior._chains(num_samples, seed)
+    groups: dict[str, Any] = {"posterior": _dotted(chains)}
+    stats = posterior._sample_stats(num_samples)
+    if stats:
+        groups["sample_stats"] = stats
+    data = posterior._observations
+    if data is not None and not keras.tree.is_nested(posterior.likelihood):
+        number = next(iter(chains.values())).shape[:2]
+        values = posterior.log_likelihood(data.x, data.y, int(np.prod(number)), seed)
+        groups["log_likelihood"] = {"y": values.reshape(*number, *values.shape[1:])}
+        groups["observed_data"] = {"y": data.y}
+    if num_prior_samples:
+        drawn = sample_prior(posterior.model, num_prior_samples, seed)
+        groups["prior"] = _dotted({path: value[None] for path, value in drawn.items()})
+    return az.from_dict(**groups)
+
+
+def summary(posterior: Any, interval: float) -> Any:
+    """A pandas table; see `Posterior.summary`."""
+    az = _arviz()
+    chains = posterior._chains(None, 0)
+    data = az.from_dict(posterior=_dotted(chains))
+    several = next(iter(chains.values())).shape[0] > 1
+    return az.summary(data, hdi_prob=interval, kind="all" if several else "stats", round_to="none")
+
+
+def _dotted(values: dict[str, Any]) -> dict[str, Any]:
+    # A slash is a folder in the files that ArviZ writes.
+    return {path.replace("/", "."): value for path, value in values.items()}
+
+
+def _arviz() -> Any:
+    try:
+        import arviz
+    except ImportError as error:
+        raise ImportError(
+            "Diagnostics are those of ArviZ. Received: no module named arviz. Install it: "
+            'pip install "keras-priors[arviz]".'
+        ) from error
+    return arviz

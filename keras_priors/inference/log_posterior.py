@@ -1,0 +1,261 @@
+"""The log posterior of a Keras model, as a function of its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_priors import backend
+from keras_priors._parameters import whole_number
+from keras_priors.inference._likelihoods import Likelihoods
+from keras_priors.inference._observations import Observations
+from keras_priors.inference._positions import Positions
+from keras_priors.models._check_model import check_built
+from keras_priors.predictive._check_inputs import check_inputs
+from keras_priors.predictive._plan import chunk_rows
+
+
+class LogPosterior:
+    """The log posterior of the trained weights of a model, given data.
+
+        log p(w | x, y) = sum_i log p(y_i | f(x_i; w)) + sum_k log p(w_k) - log p(y | x)    (nats)
+
+    without its last term, which no one knows, and with every other constant. The model is the one
+    that `fit` trains, unchanged: f is its output with `training=False` (no Dropout, moving
+    statistics), priors are those on its weights, and a weight without one has a flat prior, 0 nats
+    everywhere. `num_data` has no part in it.
+
+    A position is a mapping from the path of each weight, as `keras_priors.get_priors` lists them,
+    to an array of its shape. Samplers move in a flat vector z without bounds: of a weight with
+    bounded support (low, high) it holds b^-1(w), with b = low + exp(z), high - exp(z), or low +
+    (high - low) sigmoid(z). Densities of z contain the Jacobian log|dw/dz|; those of positions,
+    and with them the MAP, do not.
+
+    Rows are worked through in blocks within one compiled function, so that memory stays bounded.
+
+    Args:
+        model: built `keras.Model` without variational layers.
+        x: inputs: arrays in the structure of the model's inputs, or a `tf.data.Dataset`,
+            `PyDataset` or `DataLoader` of (x, y) or (x, y, sample_weight), which is read once.
+        y: targets, in the structure of the outputs. None with a data set.
+        likelihood: a likelihood, or a stock loss that is one; for several outputs, a structure of
+            them. Defaults to None: the loss that the model was compiled with.
+        sample_weight: array (N,), factors of the log densities of the rows. Defaults to None: 1.
+        batch_size: integer, most rows of a block. Defaults to None: as memory bears.
+
+    Raises:
+        TypeError: `model` is not a model, or x is no data.
+        ValueError: a model that is not built, has variational layers, a penalty that is no
+            prior, or losses from `add_loss`; no likelihood; data whose shapes do not fit.
+
+    Example:
+        >>> import keras, numpy as np
+        >>> import keras_priors as kp
+        >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(
+        ...     1, use_bias=False, kernel_regularizer=kp.NormalPrior(0, 1), name="line")])
+        >>> log_posterior = kp.inference.LogPosterior(
+        ...     model, np.ones((2, 1)), np.zeros((2, 1)), likelihood=kp.likelihoods.Normal(1.0))
+        >>> value, gradient = log_posterior.value_and_gradient({"line/kernel": [[1.0]]})
+        >>> round(value, 4), gradient["line/kernel"].round(4).tolist()   # 3 (-log(2 pi) - 1) / 2
+        (-4.2568, [[-3.0]])
+
+    References:
+        - MacKay, 1992, A practical Bayesian framework for backpropagation networks, section 2.
+        - Carpenter et al., 2017, Stan, section 2.7 (positions without bounds).
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        x: Any,
+        y: Any = None,
+        likelihood: Any = None,
+        *,
+        sample_weight: Any = None,
+        batch_size: int | None = None,
+    ) -> None:
+        check_built("LogPosterior", model)
+        if keras.config.backend() == "jax":
+            model.jax_state_sync()  # within `fit` the weights live elsewhere
+        self.model = model
+        self.positions = Positions(model)
+        self.observations = Observations(x, y, sample_weight)
+        self.likelihoods = Likelihoods(model, likelihood)
+        if batch_size is not None:
+            batch_size = whole_number("LogPosterior", "batch_size", batch_size)
+        self._block = chunk_rows(model, self.observations.x, self.observations.count, batch_size)
+        taken = {id(v) for v in self.positions.variables}
+        self.fixed_variables = [v for v in model.variables if id(v) not in taken]
+        """Variables that stay as they are: frozen weights, statistics, seeds."""
+        check_inputs(model, self.observations.x)
+        self._check_outputs()
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The paths of the weights."""
+        return self.positions.paths
+
+    @property
+    def num_rows(self) -> int:
+        """The number of rows of the data."""
+        return self.observations.count
+
+    @property
+    def size(self) -> int:
+        """The number of scalars of a position."""
+        return self.positions.size
+
+    def __call__(self, position: Mapping[str, Any] | None = None) -> float:
+        """Log likelihood + log prior in nats; by default at the weights that the model has."""
+        return self.log_likelihood(position) + self.log_prior(position)
+
+    def log_likelihood(self, position: Mapping[str, Any] | None = None) -> float:
+        """Sum over rows of log p(y_i | f(x_i; w)), in nats."""
+        return float(self._compiled["likelihood"](self._values(position), self.data))
+
+    def log_prior(self, position: Mapping[str, Any] | None = None) -> float:
+        """Sum over weights of log p(w), in nats."""
+        return float(self.log_prior_of(self._values(position)))
+
+    def value_and_gradient(
+        self, position: Mapping[str, Any] | None = None
+    ) -> tuple[float, dict[str, Any]]:
+        """The log posterior in nats, and its gradient: a mapping from path to array."""
+        value, gradient = self._compiled["gradient"](self._values(position), self.data)
+        return float(value), self.positions.named(gradient)
+
+    def estimate(self, indices: Any, position: Mapping[str, Any] | None = None) -> float:
+        """Unbiased estimate of the log posterior, in nats, from some rows.
+
+            N / n * sum_{i in indices} log p(y_i | f(x_i; w)) + log p(w)
+
+        Args:
+            indices: integer array (n,), the rows.
+            position: mapping from path to array. Defaults to None: the weights of the model.
+        """
+        batch = self.observations.batch(indices)
+        scale = ops.convert_to_tensor(self.num_rows / len(batch[2]), dtype="float32")
+        fixed, _ = self.data
+        return float(self._compiled["batch"](self._values(position), fixed, batch, scale))
+
+    def flatten(self, position: Mapping[str, Any] | None = None) -> Any:
+        """The vector z (D,), NumPy, without bounds, of a position."""
+        return ops.convert_to_numpy(self.positions.unconstrain(self._values(position)))
+
+    def unflatten(self, vector: Any) -> dict[str, Any]:
+        """The position of a vector z (D,)."""
+        vector = ops.convert_to_tensor(vector, dtype="float32")
+        return self.positions.named(self.positions.constrain(vector)[0])
+
+    # What follows are pure functions of tensors, for methods that compile them. `data` is an
+    # argument there, so that it is no constant of the program.
+
+    @cached_property
+    def data(self) -> tuple[Any, Any]:
+        """(values of `fixed_variables`, blocks of x, y and weights), as tensors."""
+        fixed = [ops.convert_to_tensor(v) for v in self.fixed_variables]
+        return fixed, self.observations.blocks(self._block)
+
+    def log_prob(self, z: Any, data: Any, jacobian: bool = True) -> Any:
+        """Log posterior density of a vector z (D,), in nats: a scalar, differentiable."""
+        values, log_det = self.positions.constrain(z)
+        fixed, blocks = data
+        log_likelihood = backend.sum_over(
+            lambda block: self.log_likelihood_of(values, fixed, block), blocks
+        )
+        total = log_likelihood + self.log_prior_of(values)
+        return total + log_det if jacobian else total
+
+    def log_prob_and_gradient(self, z: Any, data: Any, jacobian: bool = True) -> tuple[Any, Any]:
+        """`log_prob` and its gradient (D,), block by block: memory does not grow with the rows."""
+        fixed, blocks = data
+        of_block = backend.value_and_gradient(
+            lambda z, block: self.log_likelihood_of(self.positions.constrain(z)[0], fixed, block)
+        )
+
+        def of_prior(z: Any) -> Any:
+            values, log_det = self.positions.constrain(z)
+            log_prior = self.log_prior_of(values)
+            return log_prior + log_det if jacobian else log_prior
+
+        likelihood, slope = backend.sum_over(lambda block: of_block(z, block), blocks)
+        prior, prior_slope = backend.value_and_gradient(of_prior)(z)
+        return likelihood + prior, slope + prior_slope
+
+    def batch_log_prob(
+        self, z: Any, fixed: Any, batch: Any, scale: Any, jacobian: bool = True
+    ) -> Any:
+        """Estimate of `log_prob` from one batch (x, y, weight); `scale` is N / n."""
+        values, log_det = self.positions.constrain(z)
+        estimate = scale * self.log_likelihood_of(values, fixed, batch) + self.log_prior_of(values)
+        return estimate + log_det if jacobian else estimate
+
+    def outputs(self, values: list[Any], fixed: list[Any], x: Any) -> Any:
+        """Outputs of the model with these values of its weights."""
+        variables = [*self.positions.variables, *self.fixed_variables]
+        mapping = list(zip(variables, [*values, *fixed], strict=True))
+        with keras.StatelessScope(state_mapping=mapping):
+            return self.model(x, training=False)
+
+    def log_likelihood_of(self, values: list[Any], fixed: list[Any], block: Any) -> Any:
+        """Sum of the weighted log densities of a block of rows (x, y, weight), in nats."""
+        x, y, weight = block
+        return self.likelihoods.log_likelihood(y, self.outputs(values, fixed, x), weight)
+
+    def log_prior_of(self, values: list[Any]) -> Any:
+        """Sum of the log densities of the priors, in nats."""
+        total = ops.zeros((), dtype="float32")
+        for prior, value in zip(self.positions.priors, values, strict=True):
+            if prior is not None:
+                total = total + prior.log_prob(value)
+        return total
+
+    @cached_property
+    def _compiled(self) -> dict[str, Any]:
+        def likelihood(values: Any, data: Any) -> Any:
+            fixed, blocks = data
+            return backend.sum_over(
+                lambda block: self.log_likelihood_of(values, fixed, block), blocks
+            )
+
+        def gradient(values: Any, data: Any) -> Any:
+            fixed, blocks = data
+            of_block = backend.value_and_gradient(
+                lambda values, block: self.log_likelihood_of(values, fixed, block)
+            )
+            first = backend.sum_over(lambda block: of_block(values, block), blocks)
+            second = backend.value_and_gradient(self.log_prior_of)(values)
+            return keras.tree.map_structure(ops.add, first, second)
+
+        def batch(values: Any, fixed: Any, rows: Any, scale: Any) -> Any:
+            return scale * self.log_likelihood_of(values, fixed, rows) + self.log_prior_of(values)
+
+        pure: dict[str, Any] = {"likelihood": likelihood, "gradient": gradient, "batch": batch}
+        return {name: backend.compile_function(function) for name, function in pure.items()}
+
+    def _values(self, position: Mapping[str, Any] | None) -> list[Any]:
+        return self.positions.current() if position is None else self.positions.checked(position)
+
+    def _check_outputs(self) -> None:
+        """One row through the model: shapes, and losses that are no densities."""
+        x, y, weight = self.observations.batch([0])
+        values, fixed = (
+            self.positions.current(),
+            [ops.convert_to_tensor(v) for v in self.fixed_variables],
+        )
+        variables = [*self.positions.variables, *self.fixed_variables]
+        mapping = list(zip(variables, [*values, *fixed], strict=True))
+        with keras.StatelessScope(state_mapping=mapping, collect_losses=True) as scope:
+            outputs = self.model(x, training=False)
+        if scope.losses:
+            raise ValueError(
+                "A log posterior has two parts, likelihood and prior. Received: "
+                f"{self.model.name} with {len(scope.losses)} losses from `add_loss` or "
+                "`activity_regularizer`, which are no densities of targets or weights. Take them "
+                "off, or write them as a likelihood or a prior."
+            )
+        self.likelihoods.log_likelihood(y, outputs, weight)

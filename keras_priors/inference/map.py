@@ -1,0 +1,83 @@
+"""The maximum a posteriori weights."""
+
+import warnings
+from typing import Any
+
+from keras_priors.inference._maximize import maximize
+from keras_priors.inference.log_posterior import LogPosterior
+from keras_priors.inference.method import Method
+from keras_priors.inference.point_posterior import PointPosterior
+
+
+class MAP(Method):
+    """The weights with the highest posterior density, by L-BFGS on all rows.
+
+        w = argmax sum_i log p(y_i | f(x_i; w)) + log p(w)        (nats)
+
+    From the weights that the model has: train it by `fit` first where it is large. The density is
+    that of the weights as they are: no Jacobian of the map that keeps them inside bounded supports,
+    so that the MAP is the one that `fit` with `constraint()` finds.
+
+    Args:
+        max_iterations: integer of at least 0; 0 takes the weights as they are, as the MAP that
+            `fit` has found. Defaults to 1000.
+        tolerance: float, largest element of the gradient of the mean log posterior (nats per row)
+            at which it stops. Defaults to 1e-5.
+
+    Raises:
+        TypeError: `max_iterations` is not an integer.
+        ValueError: a negative `max_iterations`, a `tolerance` that is not positive; in `fit`, a
+            start where the log posterior is not finite.
+
+    Example:
+        >>> import keras, numpy as np
+        >>> import keras_priors as kp
+        >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(
+        ...     1, use_bias=False, kernel_regularizer=kp.NormalPrior(0, 1), name="line")])
+        >>> posterior = kp.inference.MAP().fit(
+        ...     model, np.ones((3, 1)), np.ones((3, 1)), kp.likelihoods.Normal(1.0))
+        >>> posterior.mean()["line/kernel"].round(3).tolist()     # 3 / (3 + 1)
+        [[0.75]]
+
+    References:
+        - Liu and Nocedal, 1989, On the limited memory BFGS method for large scale optimization.
+    """
+
+    _parameters = ("max_iterations", "tolerance")
+
+    def __init__(self, max_iterations: int = 1000, tolerance: float = 1e-5) -> None:
+        if isinstance(max_iterations, bool) or not isinstance(max_iterations, int):
+            raise TypeError(
+                "`max_iterations` of MAP must be an integer of at least 0. Received: "
+                f"max_iterations={max_iterations!r}."
+            )
+        if max_iterations < 0 or not tolerance > 0:
+            raise ValueError(
+                "`max_iterations` of MAP must be at least 0 and `tolerance` greater than 0. "
+                f"Received: max_iterations={max_iterations}, tolerance={tolerance!r}."
+            )
+        self.max_iterations = max_iterations
+        self.tolerance = tolerance
+
+    def _fit(
+        self, log_posterior: LogPosterior, seed: Any, verbose: Any, resume: Any
+    ) -> PointPosterior:
+        start = log_posterior.positions.unconstrain(log_posterior.positions.current())
+        position, value, converged = maximize(
+            log_posterior, start, self.max_iterations, self.tolerance
+        )
+        if not converged and self.max_iterations:
+            warnings.warn(
+                f"MAP stopped before it converged, after at most {self.max_iterations} "
+                "iterations. Train the model by `fit` first, or give more iterations or a larger "
+                "tolerance.",
+                UserWarning,
+                stacklevel=4,
+            )
+        return PointPosterior(
+            log_posterior.model,
+            log_posterior.likelihoods.structure,
+            log_posterior.positions.constrain(position)[0],
+            log_posterior=value,
+            observations=log_posterior.observations,
+        )

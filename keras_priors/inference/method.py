@@ -1,0 +1,98 @@
+"""The base class of all inference methods."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from abc import abstractmethod
+from typing import Any
+
+from keras_priors import backend
+from keras_priors.inference.log_posterior import LogPosterior
+from keras_priors.inference.posterior import Posterior
+from keras_priors.predictive._progress import check_verbose
+
+
+class Method:
+    """A way from a model, its priors and data to a posterior. Abstract.
+
+    The constructor takes what belongs to the method, `fit` the model and the data. A subclass
+    names its constructor arguments in `_parameters` and gives `_fit`; one that can go on from an
+    earlier posterior says so by `_resumes`. The model is left as it was.
+    """
+
+    _parameters: tuple[str, ...] = ()
+    _resumes = False
+
+    def fit(
+        self,
+        model: Any,
+        x: Any,
+        y: Any = None,
+        likelihood: Any = None,
+        *,
+        sample_weight: Any = None,
+        seed: Any = None,
+        verbose: Any = "auto",
+        resume: Posterior | None = None,
+    ) -> Any:
+        """The posterior of the weights of `model`, given x and y.
+
+        `num_data` of the priors has no part in it: the data are here. Weights without a prior have
+        a flat one, which is said once, by a warning.
+
+        Args:
+            model: built `keras.Model`, not changed.
+            x: inputs, or a data set of (x, y) or (x, y, sample_weight) batches, read once.
+            y: targets. None with a data set.
+            likelihood: a likelihood, or a stock loss that is one; for several outputs, a
+                structure of them. Defaults to None: the loss that the model was compiled with.
+            sample_weight: array (N,), factors of the log densities of the rows, or None.
+            seed: integer, `keras.random.SeedGenerator` or None for a fresh one. The same integer
+                gives the same posterior.
+            verbose: "auto" shows progress when it takes longer than about two seconds, 1 always,
+                0 never. Defaults to "auto".
+            resume: a posterior that this method gave for the same model and data, to go on from.
+                Defaults to None.
+
+        Returns:
+            A `keras_priors.inference.Posterior`.
+
+        Raises:
+            TypeError: `model` is not a model, or x is no data.
+            ValueError: as `LogPosterior`; `resume` where the method cannot go on.
+        """
+        check_verbose(verbose)
+        if resume is not None and not self._resumes:
+            raise ValueError(
+                f"{type(self).__name__} starts anew each time. Received: resume={resume!r}. "
+                "Leave it out."
+            )
+        begin = time.perf_counter()
+        log_posterior = LogPosterior(model, x, y, likelihood, sample_weight=sample_weight)
+        _say_flat(log_posterior)
+        seed = backend.as_seed(seed)
+        posterior = self._fit(log_posterior, seed, verbose, resume)
+        posterior.seconds = time.perf_counter() - begin
+        return posterior
+
+    @abstractmethod
+    def _fit(self, log_posterior: LogPosterior, seed: Any, verbose: Any, resume: Any) -> Posterior:
+        """The posterior; `seed` is a pair of words."""
+
+    def __repr__(self) -> str:
+        parts = [f"{name}={getattr(self, name)!r}" for name in self._parameters]
+        return f"{type(self).__name__}({', '.join(parts)})"
+
+
+def _say_flat(log_posterior: LogPosterior) -> None:
+    flat = log_posterior.positions.without_prior()
+    if flat:
+        shown = ", ".join(flat[:5]) + (f" and {len(flat) - 5} more" if len(flat) > 5 else "")
+        warnings.warn(
+            f"A weight without a prior has a flat one: {shown} of {log_posterior.model.name}. If "
+            "that is not meant, give them priors: "
+            f'keras_priors.set_priors(model, {{"{flat[0]}": keras_priors.NormalPrior(0, 1)}}).',
+            UserWarning,
+            stacklevel=3,
+        )

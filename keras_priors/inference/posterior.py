@@ -1,0 +1,269 @@
+"""The base class of what every inference method returns."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_priors._parameters import whole_number
+from keras_priors.inference._observations import Observations
+from keras_priors.inference._positions import Positions
+from keras_priors.inference._saving import load, save
+from keras_priors.inference._to_arviz import summary, to_arviz
+from keras_priors.models._to_plain import to_plain
+from keras_priors.predictive._at_draws import outputs_at_draws
+from keras_priors.predictive._progress import check_verbose
+from keras_priors.predictive._wrap import wrap
+
+
+class Posterior:
+    """What is known of the weights of a model after the data: the result of every method. Abstract.
+
+    Weights go by their paths, as in `keras_priors.get_priors`. Draws lie inside the supports of
+    the priors. The model itself is not changed by inference; frozen weights and statistics are
+    those that it has when it is asked.
+
+    A subclass says how many `_handles` name its draws and which `_values` belong to them, and
+    what can be saved of it (`_state`, `_from_state`).
+    """
+
+    default_num_samples = 1000
+    """How many draws `draws()` gives where there is no number of them."""
+
+    def __init__(self, model: Any, likelihood: Any, observations: Observations | None = None):
+        self.model = model
+        self.likelihood = likelihood
+        """p(y | outputs), or a structure of them for several outputs."""
+        self.seconds: float | None = None
+        """Wall time of the `fit` that gave it."""
+        self._observations = observations
+        self._positions: Positions | None = None
+
+    @property
+    def positions(self) -> Positions:
+        """The weights, and their way to a flat vector and back."""
+        if self._positions is None:
+            self._positions = Positions(self.model)
+        return self._positions
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The paths of the weights."""
+        return self.positions.paths
+
+    @abstractmethod
+    def _handles(self, num_samples: int, seed: Any) -> Any:
+        """An array whose rows name `num_samples` draws: seeds, or indices."""
+
+    @abstractmethod
+    def _values(self, handles: Any) -> Sequence[Any]:
+        """The draws with these names: an array (S, ...) for each of `_targets`."""
+
+    @abstractmethod
+    def mean(self) -> dict[str, Any]:
+        """Posterior mean of each weight, by path."""
+
+    @abstractmethod
+    def stddev(self) -> dict[str, Any]:
+        """Posterior standard deviation of each element of each weight, by path."""
+
+    @abstractmethod
+    def _state(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """(a config for JSON, arrays by name), all that `_from_state` needs beside the model."""
+
+    @classmethod
+    @abstractmethod
+    def _from_state(
+        cls, model: Any, likelihood: Any, config: dict[str, Any], arrays: Mapping[str, Any]
+    ) -> Posterior:
+        """The posterior that `_state` described."""
+
+    @property
+    def _targets(self) -> Sequence[Any]:
+        """What `_values` stand in for: first the weights in the order of `paths`."""
+        return self.positions.variables
+
+    @property
+    def _most_samples(self) -> int | None:
+        """How many draws there are, where their number is limited."""
+        return None
+
+    def draws(self, num_samples: int | None = None, seed: Any = None) -> dict[str, Any]:
+        """Draws of every weight: a mapping from path to array (S, ...).
+
+        Args:
+            num_samples: integer S. Defaults to None: all draws that there are, or 1000 where
+                they are made on demand. Of stored draws a smaller number is taken evenly spaced.
+            seed: integer, `keras.random.SeedGenerator` or None; without effect on stored draws.
+        """
+        num_samples = self._num_samples(num_samples, self.default_num_samples)
+        values = self._values(self._handles(num_samples, seed))
+        return {
+            path: keras.ops.convert_to_numpy(value)
+            for path, value in zip(self.paths, values, strict=False)
+        }
+
+    def log_prob(self, position: Mapping[str, Any]) -> float:
+        """Log density of the posterior at a position in nats, where it has one.
+
+        Raises:
+            NotImplementedError: it is known by its draws alone.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} is known by its draws and has no density, on any backend. For "
+            "the log posterior up to a constant use keras_priors.inference.LogPosterior(model, x, "
+            "y)(position)."
+        )
+
+    def predict(
+        self,
+        x: Any,
+        num_samples: int | None = None,
+        batch_size: int | None = None,
+        seed: Any = None,
+        verbose: Any = "auto",
+    ) -> Any:
+        """The posterior predictive at x: as `keras_priors.predict`, with these draws.
+
+        Args:
+            x: rows: what the model takes, or a data set of batches.
+            num_samples: integer, number of draws. Defaults to None: 100, or all if they are fewer.
+            batch_size: integer, most rows in a chunk. Defaults to None: as memory bears.
+            seed: integer, `keras.random.SeedGenerator` or None for a fresh one.
+            verbose: "auto", 1 or 0, for the progress bar.
+
+        Returns:
+            A `keras_priors.Predictive`, or the structure of the outputs with one at each.
+        """
+        check_verbose(verbose)
+        if batch_size is not None:
+            batch_size = whole_number("predict", "batch_size", batch_size)
+        handles = self._handles(self._num_samples(num_samples, 100), seed)
+        outputs = outputs_at_draws(
+            self.model,
+            self._targets,
+            lambda start, stop: self._values(handles[start:stop]),
+            len(handles),
+            x,
+            batch_size,
+            verbose,
+        )
+        return wrap(self.model, outputs, self.likelihood)
+
+    def log_likelihood(
+        self, x: Any, y: Any, num_samples: int | None = None, seed: Any = None
+    ) -> Any:
+        """log p(y_i | x_i, w_s) in nats, of each draw and observation: an array (S, N, ...).
+
+        For a model with several outputs, the structure of its outputs.
+        """
+        predictive = self.predict(x, num_samples, seed=seed, verbose=0)
+
+        def each(one: Any, target: Any) -> Any:
+            draws = one.draws[..., None] if one.draws.ndim == 2 else one.draws
+            return keras.ops.convert_to_numpy(
+                one.likelihood.log_prob(np.asarray(target)[None], draws)
+            )
+
+        if isinstance(predictive, dict):
+            return {name: each(one, y[name]) for name, one in predictive.items()}
+        if isinstance(predictive, (list, tuple)):
+            return [each(one, target) for one, target in zip(predictive, y, strict=True)]
+        return each(predictive, y)
+
+    def to_arviz(
+        self, num_samples: int | None = None, num_prior_samples: int = 0, seed: Any = None
+    ) -> Any:
+        """An `arviz.InferenceData`: for ArviZ' plots, `loo` and `waic`.
+
+        Groups: `posterior`, with a dot for each slash of a path; `sample_stats` where there are
+        some; `log_likelihood` and `observed_data` while the data of `fit` are at hand (they are
+        not saved) for a model with one output; `prior` where it is asked for.
+
+        Args:
+            num_samples: integer, draws for each chain. Defaults to None: all there are, or 1000.
+            num_prior_samples: integer, draws of the prior. Defaults to 0.
+            seed: integer or None.
+        """
+        return to_arviz(self, num_samples, num_prior_samples, seed)
+
+    def summary(self, interval: float = 0.9) -> Any:
+        """A pandas table with a row for each scalar weight.
+
+        Mean, standard deviation, highest-density interval, and for chains the Monte-Carlo errors,
+        effective sample sizes and R-hat (Vehtari et al., 2021, arXiv:1903.08008), by ArviZ.
+
+        Args:
+            interval: float, the probability of the interval. Defaults to 0.9.
+        """
+        return summary(self, interval)
+
+    def to_model(self, draw: int | Mapping[str, Any] | None = None) -> Any:
+        """A plain Keras model at one draw, which needs no keras_priors to load.
+
+        Args:
+            draw: integer, which of the stored draws (of a posterior that makes them on demand, the
+                seed of one); or a mapping from path to array. Defaults to None: the mean.
+        """
+        targets: Sequence[Any] = self._targets
+        if draw is None or isinstance(draw, Mapping):
+            values = self.positions.checked(self.mean() if draw is None else draw)
+            targets = targets[: len(values)]
+        else:
+            values = [value[0] for value in self._values(self._named_handle(draw))]
+        plain = to_plain("to_model", self.model, lambda q: q.mean())
+        copies = {
+            id(old): new for old, new in zip(self.model.variables, plain.variables, strict=True)
+        }
+        for target, value in zip(targets, values, strict=True):
+            copies[id(target)].assign(value)
+        return plain
+
+    def save(self, path: Any) -> None:
+        """Write it, its model and its likelihood to one file, without pickle.
+
+        Args:
+            path: str or `pathlib.Path`, ends in ".posterior". The data of `fit` are not saved.
+        """
+        save(self, path)
+
+    @staticmethod
+    def load(path: Any) -> Posterior:
+        """Read what `save` wrote, in Keras' safe mode, under any backend.
+
+        Args:
+            path: str or `pathlib.Path`.
+        """
+        found: Posterior = load(path)
+        return found
+
+    def _named_handle(self, draw: int) -> Any:
+        return self._handles(1, draw)
+
+    def _num_samples(self, num_samples: int | None, default: int) -> int:
+        most = self._most_samples
+        if num_samples is None:
+            return default if most is None else min(default, most)
+        num_samples = whole_number(type(self).__name__, "num_samples", num_samples)
+        if most is not None and num_samples > most:
+            raise ValueError(
+                f"`num_samples` must be at most the number of stored draws. Received: num_samples="
+                f"{num_samples}, with {most} draws. Draw more in `fit`, or leave it out."
+            )
+        return num_samples
+
+    def _chains(self, num_samples: int | None, seed: Any) -> dict[str, Any]:
+        """Draws by path with axes (chain, draw, ...)."""
+        return {path: value[None] for path, value in self.draws(num_samples, seed).items()}
+
+    def _sample_stats(self, num_samples: int | None) -> dict[str, Any]:
+        """Statistics of the sampler by name, (chain, draw)."""
+        return {}
+
+    def __repr__(self) -> str:
+        scalars = sum(int(np.prod(shape)) for shape in self.positions.shapes)
+        return f"<{type(self).__name__} of {self.model.name}: {scalars} weights>"

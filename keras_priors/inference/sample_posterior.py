@@ -1,0 +1,145 @@
+"""A posterior known by stored draws."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_priors.inference._observations import Observations
+from keras_priors.inference.posterior import Posterior
+
+
+class SamplePosterior(Posterior):
+    """Draws in chains, as MCMC and ensembles give them.
+
+    Args:
+        model: the model.
+        likelihood: its likelihood, or a structure of them.
+        values: for each weight, in the order of `keras_priors.get_priors`, an array
+            (chains, draws, ...).
+        sample_stats: mapping from name to array (chains, draws), in ArviZ' names (`diverging`,
+            `acceptance_rate`, `tree_depth`, `step_size`, `lp`, ...). Defaults to None.
+        states: mapping from the index of a variable in `model.variables` to an array (chains,
+            draws, ...), where draws have statistics of their own. Defaults to None.
+        continuation: mapping from name to array, from which the method can go on. Defaults to None.
+        observations: the data, for ArviZ' log likelihood. Defaults to None.
+
+    Raises:
+        ValueError: arrays whose shapes are not those of the weights.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        likelihood: Any,
+        values: Sequence[Any],
+        *,
+        sample_stats: Mapping[str, Any] | None = None,
+        states: Mapping[int, Any] | None = None,
+        continuation: Mapping[str, Any] | None = None,
+        observations: Observations | None = None,
+    ) -> None:
+        super().__init__(model, likelihood, observations)
+        self._stored = [np.asarray(v) for v in values]
+        self.sample_stats = {name: np.asarray(v) for name, v in (sample_stats or {}).items()}
+        self.continuation = {name: np.asarray(v) for name, v in (continuation or {}).items()}
+        self._states = {index: np.asarray(v) for index, v in (states or {}).items()}
+        number = self._stored[0].shape[:2] if self._stored else ()
+        for path, shape, value in zip(self.paths, self.positions.shapes, self._stored, strict=True):
+            if value.shape != (*number, *shape) or 0 in number:
+                raise ValueError(
+                    f"Stored draws of {path} must have the shape (chains, draws, *{shape}), with "
+                    f"the same chains and draws as all others. Received: shape {value.shape}."
+                )
+
+    @property
+    def num_chains(self) -> int:
+        """The number of chains."""
+        return int(self._stored[0].shape[0])
+
+    @property
+    def num_draws(self) -> int:
+        """The number of draws in each chain."""
+        return int(self._stored[0].shape[1])
+
+    def mean(self) -> dict[str, Any]:
+        """Mean over all draws of each weight, by path."""
+        return self._moment(np.mean)
+
+    def stddev(self) -> dict[str, Any]:
+        """Standard deviation over all draws of each element, by path; 0 for one draw."""
+        return self._moment(lambda v, axis, dtype: np.std(v, axis, dtype, ddof=min(1, len(v) - 1)))
+
+    def _moment(self, of: Any) -> dict[str, Any]:
+        return {
+            path: of(_joined(v), axis=0, dtype="float64").astype("float32")
+            for path, v in zip(self.paths, self._stored, strict=True)
+        }
+
+    @property
+    def default_num_samples(self) -> int:  # type: ignore[override]
+        """All that there are."""
+        return self.num_chains * self.num_draws
+
+    @property
+    def _most_samples(self) -> int:
+        return self.num_chains * self.num_draws
+
+    @property
+    def _targets(self) -> Sequence[Any]:
+        variables = self.model.variables
+        return [*self.positions.variables, *(variables[index] for index in self._states)]
+
+    def _handles(self, num_samples: int, seed: Any) -> Any:
+        # In the midst of equal parts of the chains, laid end to end.
+        edges = np.arange(num_samples) * (self._most_samples / num_samples)
+        return np.floor(edges + 0.5 * (self._most_samples / num_samples - 1)).astype("int64")
+
+    def _named_handle(self, draw: int) -> Any:
+        if not -self._most_samples <= draw < self._most_samples:
+            raise ValueError(f"There are {self._most_samples} draws. Received: draw={draw}.")
+        return np.array([draw % self._most_samples])
+
+    def _values(self, handles: Any) -> Sequence[Any]:
+        return [_joined(v)[handles] for v in (*self._stored, *self._states.values())]
+
+    def _chains(self, num_samples: int | None, seed: Any) -> dict[str, Any]:
+        kept = self._kept(num_samples)
+        return {path: v[:, kept] for path, v in zip(self.paths, self._stored, strict=True)}
+
+    def _sample_stats(self, num_samples: int | None) -> dict[str, Any]:
+        return {name: v[:, self._kept(num_samples)] for name, v in self.sample_stats.items()}
+
+    def _kept(self, num_samples: int | None) -> Any:
+        return slice(None) if num_samples is None else slice(0, num_samples)
+
+    def _state(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        arrays = {f"draws/{k}": v for k, v in enumerate(self._stored)}
+        arrays |= {f"stats/{name}": v for name, v in self.sample_stats.items()}
+        arrays |= {f"states/{index}": v for index, v in self._states.items()}
+        arrays |= {f"continuation/{name}": v for name, v in self.continuation.items()}
+        return {}, arrays
+
+    @classmethod
+    def _from_state(
+        cls, model: Any, likelihood: Any, config: dict[str, Any], arrays: Mapping[str, Any]
+    ) -> SamplePosterior:
+        def group(name: str) -> dict[str, Any]:
+            lead = f"{name}/"
+            return {k.removeprefix(lead): v for k, v in arrays.items() if k.startswith(lead)}
+
+        return cls(
+            model,
+            likelihood,
+            [v for _, v in sorted(group("draws").items(), key=lambda item: int(item[0]))],
+            sample_stats=group("stats"),
+            states={int(index): v for index, v in group("states").items()},
+            continuation=group("continuation"),
+        )
+
+
+def _joined(value: Any) -> Any:
+    """(chains, draws, ...) as (chains * draws, ...)."""
+    return value.reshape(-1, *value.shape[2:])

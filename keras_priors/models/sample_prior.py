@@ -1,0 +1,71 @@
+"""Draws of a model's weights from their priors."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_priors import backend
+from keras_priors._parameters import whole_number
+from keras_priors.models._check_model import check_built
+from keras_priors.models._weights import Weight, find_weights
+
+
+def sample_prior(model: keras.Model, num_samples: int = 100, seed: Any = None) -> dict[str, Any]:
+    """Draw every trained weight of a model from its prior.
+
+    Args:
+        model: built `keras.Model`, all of whose trained weights have a prior. Of a variational
+            layer it is the prior of its KL.
+        num_samples: integer, number S of draws. Defaults to 100.
+        seed: integer, `keras.random.SeedGenerator` or None for a fresh one.
+
+    Returns:
+        A mapping from the path of each weight, as in `keras_priors.get_priors`, to a NumPy array
+        (S, ...).
+
+    Raises:
+        TypeError: `model` is not a model.
+        ValueError: it is not built, or a weight has no prior: a flat one cannot be drawn from.
+
+    Example:
+        >>> import keras
+        >>> import keras_priors as kp
+        >>> prior = kp.NormalPrior(0, 2)
+        >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(
+        ...     2, use_bias=False, kernel_regularizer=prior, name="dense")])
+        >>> kp.sample_prior(model, 5, seed=0)["dense/kernel"].shape
+        (5, 3, 2)
+    """
+    check_built("sample_prior", model)
+    num_samples = whole_number("sample_prior", "num_samples", num_samples)
+    weights = _with_priors(model)
+    seeds = backend.spawn_seeds(seed, num_samples * len(weights))
+    seeds = seeds.reshape(num_samples, len(weights), 2)
+    return {
+        weight.path: _draws(weight, ops.convert_to_tensor(seeds[:, k], dtype="uint32"))
+        for k, weight in enumerate(weights)
+    }
+
+
+def _with_priors(model: keras.Model) -> list[Weight]:
+    weights = [w for w in find_weights(model) if w.variable.trainable]
+    flat = [w.path for w in weights if w.prior is None]
+    if flat:
+        raise ValueError(
+            "A weight without a prior has a flat one, which cannot be drawn from. Received: "
+            f"{model.name} with {', '.join(flat)}. Give them a prior, as in "
+            f'keras_priors.set_priors(model, {{"{flat[0]}": keras_priors.NormalPrior(0, 1)}}), or '
+            "freeze them."
+        )
+    return weights
+
+
+def _draws(weight: Weight, seeds: Any) -> Any:
+    prior: Any = weight.prior
+
+    def one(seed: Any) -> Any:
+        return prior.sample(weight.shape, seed)
+
+    drawn = backend.compile_function(lambda each: backend.map_draws(one, each))(seeds)
+    return ops.convert_to_numpy(drawn)
