@@ -1,5 +1,6 @@
 """Checks of the numbers that a prior, posterior or likelihood is given, and their configs."""
 
+import base64
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,10 @@ from keras import ops
 
 Number = float | np.ndarray
 """A parameter as it is kept: a Python float, or a float64 array."""
+
+# Longer arrays are written as text of their bytes: of 10 million weights, 0.5 s and 51 MiB in
+# place of 14 s and 212 MiB of numbers in JSON.
+_MOST_NUMBERS = 64
 
 
 def real(owner: str, name: str, value: Any) -> Number:
@@ -16,6 +21,7 @@ def real(owner: str, name: str, value: Any) -> Number:
             f"`{name}` of {owner} must be a number or an array of numbers. "
             f"Received: {name}={value!r} of type {type(value).__name__}."
         )
+    value = _decoded(value)
     try:
         array = ops.convert_to_numpy(value) if ops.is_tensor(value) else np.asarray(value)
         # Kinds: booleans, complex numbers, objects, texts. NumPy would turn ["1"] into a number.
@@ -51,6 +57,7 @@ def bound(owner: str, name: str, value: Any, missing: float) -> Number:
     """`value` as a float or an array of numbers that may be infinite; `missing` where None."""
     if value is None:
         return missing
+    value = _decoded(value)
     array = np.asarray(value)
     if array.dtype.kind not in "fiu":
         return real(owner, name, value)  # raises
@@ -98,5 +105,26 @@ def whole_number(owner: str, name: str, value: Any) -> int:
 
 
 def to_config(value: Any) -> Any:
-    """`value` in a form that JSON keeps exactly."""
-    return value.tolist() if isinstance(value, np.ndarray) else value
+    """`value` in a form that JSON keeps exactly, and that the checks above read back."""
+    if not isinstance(value, np.ndarray):
+        return value
+    if value.size <= _MOST_NUMBERS:
+        return value.tolist()
+    with np.errstate(over="ignore"):
+        small = value.astype("float32")
+    exact = small if np.array_equal(small, value) else value.astype("float64")
+    little = np.ascontiguousarray(exact, exact.dtype.newbyteorder("<"))
+    text = base64.b64encode(little.tobytes()).decode("ascii")
+    return {"base64": text, "dtype": exact.dtype.name, "shape": list(value.shape)}
+
+
+def _decoded(value: Any) -> Any:
+    if not (isinstance(value, dict) and value.keys() == {"base64", "dtype", "shape"}):
+        return value
+    if value["dtype"] not in ("float32", "float64"):
+        raise ValueError(
+            "An array in a configuration has the dtype float32 or float64. "
+            f"Received: {value['dtype']!r}. The configuration is damaged; take it from the model."
+        )
+    dtype = np.dtype(value["dtype"]).newbyteorder("<")
+    return np.frombuffer(base64.b64decode(value["base64"]), dtype).reshape(value["shape"])

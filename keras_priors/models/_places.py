@@ -101,8 +101,10 @@ def aligned(model: keras.Model, weights: Sequence[Weight], twin: Any) -> list[We
         raise ValueError(
             "`set_priors` sets a prior only where `model.save` keeps it, and what Keras makes of "
             f"the config of {model.name} ({type(model).__name__}) has other layers or weights than "
-            f"the model: {len(others)} weights, not {len(weights)}. Make all layers in "
-            "`__init__`, from arguments that `get_config` returns, build them in `build`, and "
+            f"the model: {len(others)} weights, not {len(weights)}, of shapes "
+            f"{[w.shape for w in others][:8]} and {[w.shape for w in weights][:8]}. Make all "
+            "layers in `__init__`, from arguments that `get_config` returns (Keras' own, of a "
+            "subclassed model, returns the defaults), build them in `build`, and "
             "share none between two nested models: Keras makes two of it, and cannot load that. To "
             "train with a prior that is not saved, write `variable.regularizer = prior` yourself."
         )

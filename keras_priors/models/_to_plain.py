@@ -9,6 +9,7 @@ from keras_priors.layers.variational import Variational
 from keras_priors.layers.variational_layer import VariationalLayer
 from keras_priors.models._check_model import check_built
 from keras_priors.models._clone import clone, copy_variables, is_cloneable, own
+from keras_priors.models._copy_of import copy_of
 from keras_priors.models._plain_config import plain_config
 from keras_priors.models._twins import plain_class, posteriors_by_weight
 from keras_priors.models.variational_model import VariationalModel
@@ -81,9 +82,4 @@ def _copy_layer(layer: Any) -> Any:
     """A built copy without priors."""
     config = plain_config(keras.saving.serialize_keras_object(layer))
     config.pop("compile_config", None)
-    copy = keras.saving.deserialize_keras_object(
-        config, custom_objects={type(layer).__name__: type(layer)}, safe_mode=False
-    )
-    if not copy.built:
-        copy.build_from_config(layer.get_build_config())
-    return copy
+    return copy_of("to_deterministic", layer, config)

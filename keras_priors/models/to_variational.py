@@ -12,6 +12,7 @@ from keras_priors.layers.variational import Variational
 from keras_priors.layers.variational_layer import VariationalLayer
 from keras_priors.models._check_model import check_built
 from keras_priors.models._clone import clone, copy_variables, is_cloneable, own
+from keras_priors.models._copy_of import copy_of
 from keras_priors.models._twins import posteriors_by_weight, twins
 from keras_priors.models.variational_model import VariationalModel
 from keras_priors.posteriors.get import get as get_posterior
@@ -63,8 +64,9 @@ def to_variational(
 
     Raises:
         TypeError: `model` is not a Keras model.
-        ValueError: it is not built, has no layer to convert, a pattern matches nothing, or a
-            weight has a regularizer that is not a prior and gets no prior here.
+        ValueError: it is not built, has no layer to convert, a pattern matches nothing, Keras
+            cannot copy a subclassed model from its `get_config`, or a weight has a regularizer
+            that is not a prior and gets no prior here.
 
     Example:
         >>> import keras, numpy as np
@@ -186,14 +188,7 @@ class _Conversion:
 
     def wrap(self, layer: Any, weights: Any = "*") -> Variational:
         """The wrapper around a copy of this layer."""
-        # With its build config: a copy must have its weights before they are given values.
-        inner = keras.saving.deserialize_keras_object(
-            keras.saving.serialize_keras_object(layer),
-            custom_objects={type(layer).__name__: type(layer)},
-            safe_mode=False,
-        )
-        if not inner.built:
-            inner.build_from_config(layer.get_build_config())
+        inner = copy_of("to_variational", layer)
         mapping = {
             inner_v.path: self._prior_for(v)
             for v, inner_v in zip(layer.variables, inner.variables, strict=True)

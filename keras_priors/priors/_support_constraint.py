@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_priors._parameters import to_config
+from keras_priors._parameters import bound, to_config
 from keras_priors._registration import register
 
 
@@ -20,10 +20,8 @@ class SupportConstraint(keras.constraints.Constraint):
 
     def __init__(self, low: Any = None, high: Any = None) -> None:
         # None stands for "no bound": JSON has no infinity.
-        low = -np.inf if low is None else low
-        high = np.inf if high is None else high
-        self.low = np.asarray(low, "float64")
-        self.high = np.asarray(high, "float64")
+        self.low = np.asarray(bound("SupportConstraint", "low", low, -np.inf), "float64")
+        self.high = np.asarray(bound("SupportConstraint", "high", high, np.inf), "float64")
 
     def __call__(self, w: Any) -> Any:
         width = np.where(np.isfinite(self.high - self.low), self.high - self.low, 1.0)

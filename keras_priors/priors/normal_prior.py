@@ -94,7 +94,7 @@ class NormalPrior(Prior):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "NormalPrior":
         """The prior that `get_config` described."""
-        if isinstance(config.get("scale"), dict):
+        if "class_name" in (config["scale"] if isinstance(config.get("scale"), dict) else {}):
             config = {**config, "scale": keras.saving.deserialize_keras_object(config["scale"])}
         return cls(**config)
 

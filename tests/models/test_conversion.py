@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import zipfile
 
 import keras
 import numpy as np
@@ -244,6 +245,21 @@ class TestChoices:
         for penalty in lstm._kl_penalties:
             value = to_numpy(penalty.posterior.mean())
             np.testing.assert_allclose(penalty.prior.loc, value, rtol=1e-6)
+
+    def test_pretrained_prior_is_saved_as_bytes(self, tmp_path):
+        lstm = keras.layers.LSTM(8, name="lstm")
+        model = keras.Sequential([keras.Input((3, 20)), lstm, keras.layers.Dense(20, name="out")])
+        new = kp.to_variational(model, prior=kp.pretrained_prior(model, scale=0.1))
+        new.save(tmp_path / "m.keras")
+        with zipfile.ZipFile(tmp_path / "m.keras") as file:
+            size = file.getinfo("config.json").file_size
+        assert size < 6 * model.count_params() + 9000
+        loaded = keras.models.load_model(tmp_path / "m.keras", safe_mode=True)
+        for m in (new, loaded, keras.models.clone_model(new)):
+            for layer in variational_layers(m):
+                plain = model.get_layer(layer.name).trainable_variables
+                for v, penalty in zip(plain, layer._kl_penalties, strict=True):
+                    assert np.array_equal(penalty.prior.loc, to_numpy(v))
 
     def test_fresh_start(self):
         model = self.model()

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from keras_priors import _parameters
 from keras_priors import priors as p
 from tests.priors._models import X, every_prior, penalties, wide_model
 
@@ -30,6 +31,39 @@ def test_the_config_gives_the_same_prior_back(prior):
     serialized = keras.regularizers.serialize(prior)
     assert float(keras.regularizers.deserialize(serialized)(W)) == float(prior(W))
     assert type(prior).__name__ in repr(prior)
+
+
+@pytest.mark.parametrize("prior", every_prior(), ids=lambda prior: type(prior).__name__)
+def test_long_arrays_are_kept_as_bytes(prior, monkeypatch):
+    expected = float(prior.log_prob(W))
+    monkeypatch.setattr(_parameters, "_MOST_NUMBERS", 0)
+    config = json.loads(json.dumps(prior.get_config(), allow_nan=False))
+    again = type(prior).from_config(config)
+    assert float(again.log_prob(W)) == expected
+    constraint = again.constraint()
+    if constraint is not None:
+        other = type(constraint).from_config(constraint.get_config())
+        assert np.array_equal(ops.convert_to_numpy(other(W)), ops.convert_to_numpy(constraint(W)))
+
+
+@pytest.mark.parametrize(
+    ("loc", "dtype"),
+    [
+        (0.1, "float64"),
+        (np.float32(0.1), "float32"),
+        (2.0**-60, "float32"),
+        (-1e300, "float64"),
+    ],
+)
+def test_bytes_of_long_arrays_are_exact(loc, dtype):
+    prior = p.NormalPrior(np.full((9, 20), loc), np.linspace(1.0, 2.0, 180).reshape(9, 20))
+    config = json.loads(json.dumps(prior.get_config()))
+    again = p.NormalPrior.from_config(config)
+    assert np.array_equal(again.loc, prior.loc)
+    assert np.array_equal(again.scale, prior.scale)
+    assert config["loc"]["dtype"] == dtype
+    with pytest.raises(ValueError, match=r"float32 or float64\. Received: 'object'"):
+        p.NormalPrior.from_config({**config, "loc": {**config["loc"], "dtype": "object"}})
 
 
 def test_clone_model_keeps_every_prior():
