@@ -1,5 +1,6 @@
-"""Keras layers whose weights are posteriors."""
+"""Keras layers whose weights are posteriors, and an unknown noise."""
 
+from keras_priors.layers.noise_scale import NoiseScale
 from keras_priors.layers.variational import Variational
 from keras_priors.layers.variational_conv1d import VariationalConv1D
 from keras_priors.layers.variational_conv1d_transpose import VariationalConv1DTranspose
@@ -17,6 +18,7 @@ from keras_priors.layers.variational_separable_conv1d import VariationalSeparabl
 from keras_priors.layers.variational_separable_conv2d import VariationalSeparableConv2D
 
 __all__ = [
+    "NoiseScale",
     "Variational",
     "VariationalConv1D",
     "VariationalConv1DTranspose",
