@@ -1,88 +1,114 @@
 """The hot path of a mean-field normal on PyTorch, with the fewest passes over memory.
 
-Each operation is a pass, and autograd would keep and reread most of the intermediate results:
-value and gradient are written out and computed together.
+Each operation is a pass; autograd would keep and reread most of the intermediate results. A
+softplus costs ten passes: a training step takes it once, and its KL finds that of its draw.
 """
 
+import math
 from typing import Any
 
+import numpy as np
 import torch
 from torch.nn.functional import softplus
+from torch.utils.weak import WeakTensorKeyDictionary
+
+# Below, log softplus(x) = x and its slope is 1, also where softplus underflows.
+_TAIL = -75.0
+_SMALLEST = math.exp(_TAIL)
+
+_scales = WeakTensorKeyDictionary()
 
 
 def mean_field_scale(rho: Any) -> torch.Tensor:
     """softplus(rho)."""
-    return softplus(_tensor(rho))
+    rho = _tensor(rho)
+    scale = softplus(rho)
+    if scale.requires_grad and _is_kept(rho):
+        # With the version that every change in place counts up. `mean_field_kl` takes it away.
+        _scales[rho] = rho._version, scale.detach()
+    return scale
 
 
 def mean_field_perturbation(rho: Any, noise: torch.Tensor) -> torch.Tensor:
     """softplus(rho) * noise."""
-    result: torch.Tensor = _Perturbation.apply(_tensor(rho), noise)
-    return result
+    return mean_field_scale(rho) * noise
 
 
 def mean_field_kl(loc: Any, rho: Any, prior_loc: Any, prior_scale: Any) -> torch.Tensor:
     """Sum of KL(N(loc, softplus(rho)^2) ‖ N(prior_loc, prior_scale^2)) in nats."""
     loc, rho = _tensor(loc), _tensor(rho)
-    prior_loc = torch.as_tensor(prior_loc, dtype=loc.dtype, device=loc.device)
-    prior_scale = torch.as_tensor(prior_scale, dtype=loc.dtype, device=loc.device)
-    result: torch.Tensor = _KL.apply(loc, rho, prior_loc, prior_scale)[0]
-    return result
-
-
-class _Perturbation(torch.autograd.Function):
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(rho: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        return softplus(rho) * noise
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        ctx.save_for_backward(*inputs)
-
-    @staticmethod
-    def backward(ctx: Any, upstream: torch.Tensor) -> Any:
-        rho, noise = ctx.saved_tensors
-        by_noise = upstream * softplus(rho) if ctx.needs_input_grad[1] else None
-        return torch.sigmoid(rho) * noise * upstream, by_noise
+    prior_scale = np.asarray(prior_scale, "float64")
+    log_scales = np.log(prior_scale).sum() * (math.prod(loc.shape) / prior_scale.size)
+    precision = 1.0 / prior_scale**2
+    weights: Any = float(precision) if precision.ndim == 0 else _like(precision, loc)
+    centred = loc if np.ndim(prior_loc) == 0 and prior_loc == 0.0 else loc - _like(prior_loc, loc)
+    divergence: torch.Tensor = _KL.apply(centred, rho, _kept_scale(rho), weights)[0]
+    return divergence + float(log_scales - 0.5 * math.prod(loc.shape))
 
 
 class _KL(torch.autograd.Function):
+    """Sum of (weights (scale^2 + centred^2)) / 2 - log scale, for scale = softplus(rho)."""
+
     generate_vmap_rule = True
 
     @staticmethod
     def forward(
-        loc: torch.Tensor, rho: torch.Tensor, prior_loc: torch.Tensor, prior_scale: torch.Tensor
+        centred: torch.Tensor, rho: torch.Tensor, scale: torch.Tensor | None, weights: Any
     ) -> Any:
-        precision = prior_scale.square().reciprocal()
-        # Below -80, where exp underflows, log softplus(x) = x, and its slope is 1 as at -80.
-        clamped = rho.clamp_min(-80.0)
-        scale, slope = softplus(clamped), torch.sigmoid(clamped)
-        log_scale = torch.log(scale).sum() + (rho.sum() - clamped.sum())
-        scaled = scale * precision
-        centred = loc - prior_loc
-        by_loc = centred * precision
-        # Dot products: no square is written out.
-        squares = torch.dot(scale.flatten(), scaled.flatten())
-        squares = squares + torch.dot(centred.flatten(), by_loc.flatten())
-        repeats = loc.numel() // prior_scale.numel()
-        constant = repeats * torch.log(prior_scale).sum() - 0.5 * loc.numel()
-        return 0.5 * squares - log_scale + constant, by_loc, scaled * slope - slope / scale
+        clamped = rho.clamp_min(_TAIL)
+        scale = softplus(clamped) if scale is None else scale.clamp_min(_SMALLEST)
+        # Where nothing was clamped, the two sums are the same and go out exactly.
+        log_scale = scale.log().sum() + (rho.sum() - clamped.sum())
+        squares = _weighted_squares(scale, weights) + _weighted_squares(centred, weights)
+        return 0.5 * squares - log_scale, scale, clamped
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        _, by_loc, by_rho = output
-        ctx.mark_non_differentiable(by_loc, by_rho)
+        centred, _, _, ctx.weights = inputs
+        _, scale, clamped = output
+        ctx.mark_non_differentiable(scale, clamped)
         ctx.set_materialize_grads(False)  # else zeros are written for these two
-        ctx.save_for_backward(by_loc, by_rho)
+        ctx.save_for_backward(centred, inputs[1], scale, clamped)
 
     @staticmethod
     def backward(ctx: Any, upstream: torch.Tensor | None, *_: Any) -> Any:
-        by_loc, by_rho = ctx.saved_tensors
         if upstream is None:
             return None, None, None, None
-        return upstream * by_loc, upstream * by_rho, None, None
+        centred, rho, scale, clamped = ctx.saved_tensors
+        weights = upstream * ctx.weights
+        if torch.is_grad_enabled():  # these operations are to be differentiated again
+            clamped = rho.clamp_min(_TAIL)
+            scale = softplus(clamped)
+            slope = weights * scale - upstream / scale
+            return weights * centred, slope * torch.sigmoid(clamped), None, None
+        slope = torch.div(-upstream, scale).addcmul_(scale, weights)
+        by_rho = torch.ops.aten.softplus_backward(slope, clamped, 1.0, 20.0)
+        return weights * centred, by_rho, None, None
+
+
+def _weighted_squares(x: torch.Tensor, weights: Any) -> torch.Tensor:
+    # Dot products: no square is written out.
+    flat = x.flatten()
+    if isinstance(weights, float):
+        return torch.dot(flat, flat) * weights
+    return torch.dot(flat, (x * weights).flatten())
+
+
+def _is_kept(rho: torch.Tensor) -> bool:
+    # The value of a variable itself: no tensor of a transformation, nothing that is compiled.
+    return type(rho) is torch.nn.Parameter and not torch.compiler.is_compiling()
+
+
+def _kept_scale(rho: torch.Tensor) -> torch.Tensor | None:
+    """softplus(rho) from this step's draw, if there was one."""
+    if not _is_kept(rho):
+        return None
+    version, scale = _scales.pop(rho, (None, None))
+    return scale if version == rho._version else None
+
+
+def _like(value: Any, loc: torch.Tensor) -> torch.Tensor:
+    return torch.as_tensor(value, dtype=loc.dtype, device=loc.device)
 
 
 def _tensor(value: Any) -> torch.Tensor:

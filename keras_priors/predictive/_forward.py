@@ -26,14 +26,31 @@ class Forward:
         self.signature = _signature(model)
         self.traces = 0
         self._model = weakref.ref(model)
-        self._function = backend.compile_function(self._outputs)
+        eager = keras.config.backend() == "torch"
+        self._function = backend.compile_function(self._eager if eager else self._outputs)
 
     def __call__(self, seeds: Any, x: Any) -> Any:
         """Outputs (draws, rows, ...) for seeds of shape (draws, 2) and a structure of tensors."""
+        if keras.config.backend() == "torch":
+            return self._function(seeds, x)
         model: Any = self._model()
         trainable = [ops.convert_to_tensor(v) for v in model.trainable_variables]
         fixed = [ops.convert_to_tensor(v) for v in model.non_trainable_variables]
         return self._function(trainable, fixed, seeds, x)
+
+    def _eager(self, seeds: Any, x: Any) -> Any:
+        """The same where nothing is traced: no scope for the weights, and one draw at a time."""
+        self.traces = 1
+        model: Any = self._model()
+        posteriors = random_posteriors(model)
+
+        def one_draw(seed: Any) -> Any:
+            with WeightDraws(seed) as draws:
+                for posterior in posteriors:  # in this order, whatever the order of the layers
+                    draws.draw(posterior)
+                return keras.tree.map_structure(_single, model(x, training=False))
+
+        return backend.map_draws(one_draw, seeds if posteriors else seeds[:1])
 
     def _outputs(self, trainable: list[Any], fixed: list[Any], seeds: Any, x: Any) -> Any:
         self.traces += 1

@@ -72,8 +72,13 @@ class Prior(keras.regularizers.Regularizer):
         """Penalty -log p(w) / num_data, a scalar in `keras.config.floatx()`."""
         if self.num_data is None:
             warn_unset(self)
-        penalty = -self.log_prob(w) / (self.num_data or 1)
-        return ops.cast(penalty, keras.config.floatx())
+        penalty = self._penalty(w, self.num_data or 1)
+        floatx = keras.config.floatx()
+        same = keras.backend.standardize_dtype(penalty.dtype) == floatx
+        return penalty if same else ops.cast(penalty, floatx)
+
+    def _penalty(self, w: Any, num_data: int) -> Any:
+        return -self.log_prob(w) / num_data
 
     def log_prob(self, w: Any) -> Any:
         """Log density of the whole tensor in nats: a scalar; -inf outside the support."""
@@ -133,7 +138,10 @@ class Prior(keras.regularizers.Regularizer):
     def check_shape(self, shape: tuple[int, ...]) -> None:
         """Raise ValueError where the parameters do not fit a weight of `shape`."""
         for name in self._parameters:
-            parameter_shape = np.shape(getattr(self, name))
+            value = getattr(self, name)
+            if isinstance(value, float):
+                continue
+            parameter_shape = np.shape(value)
             try:
                 fits = np.broadcast_shapes(parameter_shape, shape) == shape
             except ValueError:
@@ -177,7 +185,7 @@ class Prior(keras.regularizers.Regularizer):
         # to float32: a sum over a tensor overflows float16.
         w = ops.convert_to_tensor(w)
         dtype = keras.backend.standardize_dtype(w.dtype)
-        return ops.cast(w, "float64" if dtype == "float64" else "float32")
+        return w if dtype in ("float32", "float64") else ops.cast(w, "float32")
 
     def _like(self, value: Any, w: Any) -> Any:
         """A parameter as an operand for the weight: a float stays one and costs no tensor."""

@@ -1,10 +1,12 @@
 """KL(q‖p) against SciPy: in closed form, or by integrals over the marginals of q."""
 
+import keras
 import numpy as np
 import pytest
 import scipy.integrate
 import scipy.stats
 
+import keras_priors as kp
 from keras_priors import priors
 from tests.posteriors._calculus import as_numpy, over_seeds, standard_errors
 from tests.posteriors._families import (
@@ -177,3 +179,20 @@ def test_kl_is_zero_only_where_nothing_was_learned(family):
             value = np.full(shape, one) if part == "rho" else one * np.eye(shape[0])
             variable.assign(value.astype("float32"))
     np.testing.assert_allclose(float(as_numpy(posterior.kl(priors.NormalPrior()))), 0.0, atol=2e-6)
+
+
+def test_a_divergence_after_a_draw_is_that_of_the_weights_as_they_are():
+    # On PyTorch the divergence takes the scale over from the draw of the same step.
+    layer = kp.VariationalDense(3, num_data=10, seed=0)
+    layer.build((None, 2))
+    x, rho = np.ones((4, 2), "float32"), layer.kernel_posterior.rho
+    expected = []
+    for value in (-1.0, 0.5):
+        rho.assign(np.full((2, 3), value))
+        expected.append(float(keras.ops.convert_to_numpy(layer.kl())))
+    for drawn in (-1.0, 0.5):
+        rho.assign(np.full((2, 3), drawn))
+        layer(x, training=True)
+        rho.assign(np.full((2, 3), 0.5))
+        actual = keras.ops.convert_to_numpy(layer.kl())
+        np.testing.assert_allclose(actual, expected[1], rtol=1e-6)
