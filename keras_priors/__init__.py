@@ -2,6 +2,7 @@
 
 from keras_priors import callbacks, inference, layers, likelihoods, metrics, posteriors, priors
 from keras_priors._version import __version__
+from keras_priors.inference import compare
 from keras_priors.layers import (
     VariationalConv1D,
     VariationalConv1DTranspose,
@@ -101,6 +102,7 @@ __all__ = [
     "VariationalSeparableConv2D",
     "__version__",
     "callbacks",
+    "compare",
     "get_priors",
     "inference",
     "layers",

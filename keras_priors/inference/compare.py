@@ -1,0 +1,142 @@
+"""One table for several posteriors."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_priors import likelihoods
+from keras_priors.inference._leave_one_out import leave_one_out
+from keras_priors.inference._table import Table
+from keras_priors.inference.posterior import Posterior
+from keras_priors.metrics.brier_score import brier_score
+from keras_priors.metrics.expected_calibration_error import expected_calibration_error
+from keras_priors.predictive.predict import predict
+from keras_priors.predictive.predictive import Predictive
+
+_COVERAGE = 0.9
+
+
+def compare(
+    candidates: Mapping[str, Any],
+    x: Any,
+    y: Any,
+    num_samples: int | None = None,
+    seed: Any = 0,
+) -> Table:
+    """How well posteriors predict (x, y), which they should not have seen.
+
+    Columns, as far as they are defined for the likelihood and the posterior:
+
+    - `nll`: -mean log mean_s p(y_i | f_s), nats per observation; lower is better;
+    - `accuracy`, `brier`, `ece` for classes: share of right labels, `metrics.brier_score` and
+      `metrics.expected_calibration_error`;
+    - `rmse`, `coverage` for numbers: root mean squared error of the mean, and how often the
+      central 90% interval holds y (0.9 is best);
+    - `elpd_loo`: expected log predictive density of the training data by Pareto-smoothed
+      importance sampling, nats per observation, for chains of 100 draws or more whose data are at
+      hand, where ArviZ is installed;
+    - `fit_s`, `predict_s`: seconds of `fit`, and of the prediction here, compilation included.
+
+    Args:
+        candidates: mapping from a name to a posterior, a `keras.Model` (compiled with a likelihood;
+            `keras_priors.predict` is used), or a `Predictive` at x.
+        x: inputs.
+        y: targets.
+        num_samples: integer, draws. Defaults to None: 100, or all if they are fewer.
+        seed: integer or None. Defaults to 0.
+
+    Returns:
+        A table: a mapping from name to a dict of numbers, that prints itself; `to_pandas()` gives
+        a data frame.
+
+    Raises:
+        TypeError: a candidate is none of these, or `candidates` no mapping.
+        ValueError: no candidate, a model with several outputs, or one without a likelihood.
+
+    Example:
+        >>> import numpy as np
+        >>> import keras_priors as kp
+        >>> noise = kp.likelihoods.Normal(1.0)
+        >>> table = kp.compare({
+        ...     "near": kp.Predictive(np.zeros((1, 4, 1)), noise),
+        ...     "far": kp.Predictive(np.full((1, 4, 1), 3.0), noise),
+        ... }, np.zeros((4, 1)), np.zeros((4, 1)))
+        >>> print(table)
+                    nll     rmse  coverage  predict_s
+        near     0.9189        0         1          0
+        far       5.419        3         0          0
+        >>> table["far"]["rmse"]
+        3.0
+
+    References:
+        - Vehtari, Gelman and Gabry, 2017, Practical Bayesian model evaluation using
+          leave-one-out cross-validation and WAIC, section 2, arXiv:1507.04544.
+    """
+    if not isinstance(candidates, Mapping):
+        raise TypeError(
+            "`candidates` must be a mapping from a name to a posterior, a model or a Predictive. "
+            f"Received: {type(candidates).__name__}. Write "
+            '{"map": posterior, "laplace": other}.'
+        )
+    if not candidates:
+        raise ValueError("`candidates` must hold at least one posterior. Received: none.")
+    y = keras.ops.convert_to_numpy(y) if keras.ops.is_tensor(y) else np.asarray(y)
+    rows = {}
+    for name, candidate in candidates.items():
+        begin = time.perf_counter()
+        predictive = _predictive(name, candidate, x, num_samples, seed)
+        row = _scores(predictive, y)
+        if isinstance(candidate, Posterior):
+            row["elpd_loo"] = leave_one_out(candidate)
+            row["fit_s"] = candidate.seconds
+        given = isinstance(candidate, Predictive)
+        row["predict_s"] = 0.0 if given else time.perf_counter() - begin
+        rows[name] = {key: value for key, value in row.items() if value is not None}
+    return Table(rows)
+
+
+def _predictive(name: str, candidate: Any, x: Any, num_samples: int | None, seed: Any) -> Any:
+    if isinstance(candidate, Posterior):
+        most = candidate._most_samples
+        number = num_samples if most is None or num_samples is None else min(num_samples, most)
+        predictive = candidate.predict(x, number, seed=seed, verbose=0)
+    elif isinstance(candidate, keras.Model):
+        predictive = predict(candidate, x, num_samples or 100, seed=seed, verbose=0)
+    elif isinstance(candidate, Predictive):
+        predictive = candidate
+    else:
+        raise TypeError(
+            "A candidate must be a posterior, a keras.Model or a Predictive. Received: "
+            f"{name!r} of type {type(candidate).__name__}. Give what `Method(...).fit` returned."
+        )
+    if not isinstance(predictive, Predictive):
+        raise ValueError(
+            f"`compare` is for models with one output. Received: {name!r} with several. Compare "
+            "their Predictives, output by output."
+        )
+    return predictive
+
+
+def _scores(predictive: Predictive, y: Any) -> dict[str, Any]:
+    row: dict[str, Any] = {"nll": -float(np.mean(predictive.log_prob(y)))}
+    if isinstance(predictive.likelihood, (likelihoods.Categorical, likelihoods.Bernoulli)):
+        p = predictive.probabilities
+        classes = isinstance(predictive.likelihood, likelihoods.Categorical)
+        labels = y.argmax(axis=-1) if classes and y.shape == p.shape else y
+        labels = labels.reshape(-1).astype("int64")
+        p = p.reshape(-1, p.shape[-1]) if classes else p.reshape(-1)
+        right = p.argmax(axis=-1) == labels if classes else (p > 0.5) == labels
+        row["accuracy"] = float(np.mean(right))
+        row["brier"] = brier_score(labels, p)
+        row["ece"] = expected_calibration_error(labels, p)
+        return row
+    y = y.reshape(predictive.mean.shape)
+    row["rmse"] = float(np.sqrt(np.mean(np.square(predictive.mean - y))))
+    low, high = predictive.interval(_COVERAGE)
+    row["coverage"] = float(np.mean((y >= low) & (y <= high)))
+    return row

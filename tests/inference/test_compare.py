@@ -1,0 +1,105 @@
+"""The table of `compare`: its numbers by hand, and what is refused."""
+
+import keras
+import numpy as np
+import pytest
+
+import keras_priors as kp
+
+NORMAL = kp.likelihoods.Normal(2.0)
+
+
+def draws_of(values):
+    return kp.Predictive(np.asarray(values, "float32"), NORMAL)
+
+
+def test_numbers_of_a_regression():
+    y = np.array([[0.0], [1.0], [5.0], [30.0]])
+    table = kp.compare({"zero": draws_of(np.zeros((1, 4, 1)))}, y, y)
+    row = table["zero"]
+    nll = np.mean(0.5 * (y / 2) ** 2 + np.log(2) + 0.5 * np.log(2 * np.pi))
+    assert row["nll"] == pytest.approx(nll, rel=1e-5)
+    assert row["rmse"] == pytest.approx(np.sqrt(np.mean(y**2)), rel=1e-6)
+    assert row["coverage"] == 0.5  # the interval ends at 3.3
+    assert "accuracy" not in row and "fit_s" not in row
+
+
+@pytest.mark.parametrize("one_hot", [False, True])
+def test_numbers_of_classes(one_hot):
+    p = np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.3, 0.3, 0.4]], "float32")
+    y = np.array([0, 1, 1])
+    target = np.eye(3)[y] if one_hot else y
+    candidate = kp.Predictive(p[None], kp.likelihoods.Categorical(from_logits=False))
+    row = kp.compare({"p": candidate}, p, target)["p"]
+    assert row["nll"] == pytest.approx(-np.mean(np.log(p[np.arange(3), y])), rel=1e-5)
+    assert row["accuracy"] == pytest.approx(2 / 3)
+    assert row["brier"] == pytest.approx(kp.metrics.brier_score(y, p))
+    assert row["ece"] == pytest.approx(kp.metrics.expected_calibration_error(y, p))
+
+
+@pytest.mark.parametrize("shape", [(4,), (4, 1)])
+def test_numbers_of_two_classes(shape):
+    p = np.array([0.9, 0.2, 0.6, 0.4], "float32").reshape(shape)
+    y = np.array([1, 0, 0, 1]).reshape(shape)
+    candidate = kp.Predictive(p[None], kp.likelihoods.Bernoulli(from_logits=False))
+    row = kp.compare({"p": candidate}, p, y)["p"]
+    assert row["accuracy"] == 0.5
+    assert row["brier"] == pytest.approx(kp.metrics.brier_score(y.ravel(), p.ravel()))
+
+
+@pytest.fixture(scope="module")
+def regression():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((60, 2)).astype("float32")
+    y = (x @ [[1.0], [-1.0]] + rng.standard_normal((60, 1))).astype("float32")
+    prior = kp.NormalPrior(0, 1)
+    layer = keras.layers.Dense(1, use_bias=False, kernel_regularizer=prior)
+    model = keras.Sequential([keras.Input((2,)), layer])
+    likelihood = kp.likelihoods.Normal(1.0)
+    model.compile("sgd", loss=likelihood)
+    precision = x.T @ x + np.eye(2)
+    mean = np.linalg.solve(precision, x.T @ y)[:, 0]
+    exact = rng.multivariate_normal(mean, np.linalg.inv(precision), (4, 500))
+    log_posterior = kp.inference.LogPosterior(model, x, y)
+    chains = kp.inference.SamplePosterior(
+        model,
+        likelihood,
+        [exact[..., None].astype("float32")],
+        observations=log_posterior.observations,
+    )
+    return model, chains, x, y, precision
+
+
+def test_leave_one_out_is_that_of_the_linear_model(regression):
+    _, chains, x, y, precision = regression
+    found = kp.compare({"exact": chains}, x, y)["exact"]["elpd_loo"]
+    # In closed form: each density without its own row.
+    densities = []
+    for i in range(len(x)):
+        rest = precision - np.outer(x[i], x[i])
+        mean = x[i] @ np.linalg.solve(rest, (x.T @ y)[:, 0] - x[i] * y[i])
+        variance = 1 + x[i] @ np.linalg.solve(rest, x[i])
+        densities.append(-0.5 * (y[i, 0] - mean) ** 2 / variance - 0.5 * np.log(2 * np.pi * variance))
+    assert found == pytest.approx(np.mean(densities), abs=0.005)
+
+
+def test_models_posteriors_and_predictives_stand_side_by_side(regression):
+    model, chains, x, y, _ = regression
+    table = kp.compare({"model": model, "chains": chains, "p": chains.predict(x)}, x, y)
+    assert list(table) == ["model", "chains", "p"] and len(table) == 3
+    assert table["chains"]["nll"] == pytest.approx(table["p"]["nll"])
+    frame = table.to_pandas()
+    assert list(frame.index) == list(table) and np.isnan(frame.loc["p", "elpd_loo"])
+    assert repr(table).splitlines()[1].startswith("model ")
+
+
+def test_what_cannot_be_compared_is_refused(regression):
+    model, chains, x, y, _ = regression
+    with pytest.raises(TypeError, match="mapping"):
+        kp.compare([chains], x, y)
+    with pytest.raises(ValueError, match="at least one"):
+        kp.compare({}, x, y)
+    with pytest.raises(TypeError, match="candidate"):
+        kp.compare({"x": x}, x, y)
+    with pytest.raises(ValueError, match="needs the likelihood"):
+        kp.compare({"p": kp.Predictive(np.zeros((1, 60, 1)))}, x, y)
