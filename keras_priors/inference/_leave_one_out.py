@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_priors.inference._arviz import import_arviz
 from keras_priors.inference.sample_posterior import SamplePosterior
 
 # Fewer draws give no tail to smooth.
@@ -34,11 +35,5 @@ def leave_one_out(posterior: Any) -> float | None:
     with warnings.catch_warnings():
         # Of single large weights; the mean over observations bears them.
         warnings.simplefilter("ignore", UserWarning)
-        found = _arviz().loo(data, pointwise=True)
+        found = import_arviz().loo(data, pointwise=True)
     return float(np.mean(found.loo_i))
-
-
-def _arviz() -> Any:
-    import arviz
-
-    return arviz

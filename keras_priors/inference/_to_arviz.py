@@ -7,12 +7,13 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_priors.inference._arviz import import_arviz
 from keras_priors.models.sample_prior import sample_prior
 
 
 def to_arviz(posterior: Any, num_samples: int | None, num_prior_samples: int, seed: Any) -> Any:
     """An `arviz.InferenceData`; see `Posterior.to_arviz`."""
-    az = _arviz()
+    az = import_arviz()
     chains = posterior._chains(num_samples, seed)
     groups: dict[str, Any] = {"posterior": _dotted(chains)}
     stats = posterior._sample_stats(num_samples)
@@ -32,7 +33,7 @@ def to_arviz(posterior: Any, num_samples: int | None, num_prior_samples: int, se
 
 def summary(posterior: Any, interval: float) -> Any:
     """A pandas table; see `Posterior.summary`."""
-    az = _arviz()
+    az = import_arviz()
     chains = posterior._chains(None, 0)
     data = az.from_dict(posterior=_dotted(chains))
     several = next(iter(chains.values())).shape[0] > 1
@@ -42,14 +43,3 @@ def summary(posterior: Any, interval: float) -> Any:
 def _dotted(values: dict[str, Any]) -> dict[str, Any]:
     # A slash is a folder in the files that ArviZ writes.
     return {path.replace("/", "."): value for path, value in values.items()}
-
-
-def _arviz() -> Any:
-    try:
-        import arviz
-    except ImportError as error:
-        raise ImportError(
-            "Diagnostics are those of ArviZ. Received: no module named arviz. Install it: "
-            'pip install "keras-priors[arviz]".'
-        ) from error
-    return arviz

@@ -79,7 +79,9 @@ def test_leave_one_out_is_that_of_the_linear_model(regression):
         rest = precision - np.outer(x[i], x[i])
         mean = x[i] @ np.linalg.solve(rest, (x.T @ y)[:, 0] - x[i] * y[i])
         variance = 1 + x[i] @ np.linalg.solve(rest, x[i])
-        densities.append(-0.5 * (y[i, 0] - mean) ** 2 / variance - 0.5 * np.log(2 * np.pi * variance))
+        densities.append(
+            -0.5 * (y[i, 0] - mean) ** 2 / variance - 0.5 * np.log(2 * np.pi * variance)
+        )
     assert found == pytest.approx(np.mean(densities), abs=0.005)
 
 
@@ -94,7 +96,7 @@ def test_models_posteriors_and_predictives_stand_side_by_side(regression):
 
 
 def test_what_cannot_be_compared_is_refused(regression):
-    model, chains, x, y, _ = regression
+    _, chains, x, y, _ = regression
     with pytest.raises(TypeError, match="mapping"):
         kp.compare([chains], x, y)
     with pytest.raises(ValueError, match="at least one"):
