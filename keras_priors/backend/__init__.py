@@ -13,6 +13,7 @@ if keras.config.backend() == "tensorflow":
         value_and_gradient,
         vectorize,
     )
+    from keras_priors.backend._loops_tensorflow import fold, scan
     from keras_priors.backend._mean_field_tensorflow import (
         mean_field_kl,
         mean_field_perturbation,
@@ -56,6 +57,7 @@ elif keras.config.backend() == "jax":
         sample,
         variance,
     )
+    from keras_priors.backend._loops_jax import fold, scan
     from keras_priors.backend._mean_field_jax import (
         mean_field_kl,
         mean_field_perturbation,
@@ -69,6 +71,7 @@ elif keras.config.backend() == "torch":
         value_and_gradient,
         vectorize,
     )
+    from keras_priors.backend._loops_torch import fold, scan
     from keras_priors.backend._mean_field_torch import (
         mean_field_kl,
         mean_field_perturbation,
@@ -105,6 +108,7 @@ __all__ = [
     "distribution",
     "distribution_class",
     "distribution_parameters",
+    "fold",
     "fold_in",
     "is_distribution",
     "kl_divergence",
@@ -116,6 +120,7 @@ __all__ = [
     "minimize",
     "random_signs",
     "sample",
+    "scan",
     "spawn_seeds",
     "standard_normal",
     "standard_normals",
