@@ -1,5 +1,6 @@
 """From a model, its priors and data to its posterior: one method a file, all of one shape."""
 
+from keras_priors.inference.compare import compare
 from keras_priors.inference.log_posterior import LogPosterior
 from keras_priors.inference.map import MAP
 from keras_priors.inference.method import Method
@@ -18,4 +19,5 @@ __all__ = [
     "PointPosterior",
     "Posterior",
     "SamplePosterior",
+    "compare",
 ]
