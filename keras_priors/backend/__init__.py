@@ -14,6 +14,7 @@ if keras.config.backend() == "tensorflow":
         vectorize,
     )
     from keras_priors.backend._loops_tensorflow import fold, scan
+    from keras_priors.backend._mcmc_tensorflow import check_mcmc, hamiltonian
     from keras_priors.backend._mean_field_tensorflow import (
         mean_field_kl,
         mean_field_perturbation,
@@ -58,6 +59,7 @@ elif keras.config.backend() == "jax":
         variance,
     )
     from keras_priors.backend._loops_jax import fold, scan
+    from keras_priors.backend._mcmc_jax import check_mcmc, hamiltonian
     from keras_priors.backend._mean_field_jax import (
         mean_field_kl,
         mean_field_perturbation,
@@ -72,6 +74,7 @@ elif keras.config.backend() == "torch":
         vectorize,
     )
     from keras_priors.backend._loops_torch import fold, scan
+    from keras_priors.backend._mcmc_torch import check_mcmc, hamiltonian
     from keras_priors.backend._mean_field_torch import (
         mean_field_kl,
         mean_field_perturbation,
@@ -104,12 +107,14 @@ from keras_priors.backend._seeds import as_seed, fold_in, spawn_seeds
 __all__ = [
     "as_seed",
     "bijector",
+    "check_mcmc",
     "compile_function",
     "distribution",
     "distribution_class",
     "distribution_parameters",
     "fold",
     "fold_in",
+    "hamiltonian",
     "is_distribution",
     "kl_divergence",
     "map_draws",

@@ -14,24 +14,26 @@ class Progress:
     Args:
         target: integer or None, the number of calls where it is known.
         verbose: "auto" shows the bar once two seconds have passed, 1 from the start, 0 never.
+        unit: what is counted. Defaults to "call".
     """
 
-    def __init__(self, target: int | None, verbose: Any) -> None:
+    def __init__(self, target: int | None, verbose: Any, unit: str = "call") -> None:
         self._target = target
+        self._unit = unit
         self._verbose = verbose
         self._begin = time.perf_counter()
         self._done = 0
         self._bar: Any = None
 
-    def step(self) -> None:
-        """One more call is done."""
-        self._done += 1
+    def step(self, count: int = 1) -> None:
+        """One more call is done, or several."""
+        self._done += count
         if self._verbose == 0:
             return
         if self._bar is None:
             late = time.perf_counter() - self._begin > _PATIENCE and self._done != self._target
             if self._verbose == 1 or late:
-                self._bar = keras.utils.Progbar(self._target, unit_name="call")
+                self._bar = keras.utils.Progbar(self._target, unit_name=self._unit)
         if self._bar is not None:
             self._bar.update(self._done)
 
