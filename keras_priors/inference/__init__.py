@@ -1,16 +1,24 @@
 """From a model, its priors and data to its posterior: one method a file, all of one shape."""
 
 from keras_priors.inference.compare import compare
+from keras_priors.inference.deep_ensemble import DeepEnsemble
 from keras_priors.inference.hmc import HMC
 from keras_priors.inference.log_posterior import LogPosterior
 from keras_priors.inference.map import MAP
+from keras_priors.inference.mc_dropout import MCDropout
+from keras_priors.inference.mc_dropout_posterior import MCDropoutPosterior
 from keras_priors.inference.method import Method
 from keras_priors.inference.nuts import NUTS
 from keras_priors.inference.point_posterior import PointPosterior
 from keras_priors.inference.posterior import Posterior
+from keras_priors.inference.randomized_map import RandomizedMAP
 from keras_priors.inference.sample_posterior import SamplePosterior
 from keras_priors.inference.sghmc import SGHMC
+from keras_priors.inference.sghmc_optimizer import SGHMCOptimizer
 from keras_priors.inference.sgld import SGLD
+from keras_priors.inference.sgld_optimizer import SGLDOptimizer
+from keras_priors.inference.swag import SWAG
+from keras_priors.inference.swag_posterior import SWAGPosterior
 
 __all__ = [
     "HMC",
@@ -18,10 +26,18 @@ __all__ = [
     "NUTS",
     "SGHMC",
     "SGLD",
+    "SWAG",
+    "DeepEnsemble",
     "LogPosterior",
+    "MCDropout",
+    "MCDropoutPosterior",
     "Method",
     "PointPosterior",
     "Posterior",
+    "RandomizedMAP",
+    "SGHMCOptimizer",
+    "SGLDOptimizer",
+    "SWAGPosterior",
     "SamplePosterior",
     "compare",
 ]
