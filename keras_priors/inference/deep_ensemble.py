@@ -57,7 +57,8 @@ class DeepEnsemble(Method):
         ...     1, use_bias=False, kernel_regularizer=kp.NormalPrior(0, 1), name="line")])
         >>> ensemble = kp.inference.DeepEnsemble(3, epochs=2, batch_size=4)
         >>> posterior = ensemble.fit(
-        ...     model, np.ones((8, 1)), np.ones((8, 1)), kp.likelihoods.Normal(1.0), seed=0)
+        ...     model, np.ones((8, 1)), np.ones((8, 1)), kp.likelihoods.Normal(1.0), seed=0,
+        ...     verbose=0)
         >>> posterior.draws()["line/kernel"].shape
         (3, 1, 1)
 

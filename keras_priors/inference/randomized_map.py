@@ -54,7 +54,8 @@ class RandomizedMAP(Method):
         >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(
         ...     1, use_bias=False, kernel_regularizer=kp.NormalPrior(0, 1), name="line")])
         >>> posterior = kp.inference.RandomizedMAP(4).fit(
-        ...     model, np.ones((8, 1)), np.ones((8, 1)), kp.likelihoods.Normal(1.0), seed=0)
+        ...     model, np.ones((8, 1)), np.ones((8, 1)), kp.likelihoods.Normal(1.0), seed=0,
+        ...     verbose=0)
         >>> posterior.draws()["line/kernel"].shape
         (4, 1, 1)
 

@@ -46,7 +46,8 @@ class SGHMC(StochasticGradientMethod):
         ...     1, use_bias=False, kernel_regularizer=kp.NormalPrior(0, 1), name="line")])
         >>> sghmc = kp.inference.SGHMC(0.01, num_burnin=100, num_samples=50, thinning=2)
         >>> posterior = sghmc.fit(
-        ...     model, np.ones((8, 1)), np.ones((8, 1)), kp.likelihoods.Normal(1.0), seed=0)
+        ...     model, np.ones((8, 1)), np.ones((8, 1)), kp.likelihoods.Normal(1.0), seed=0,
+        ...     verbose=0)
         >>> posterior.draws()["line/kernel"].shape
         (50, 1, 1)
 

@@ -53,7 +53,8 @@ class SGLD(StochasticGradientMethod):
         ...     1, use_bias=False, kernel_regularizer=kp.NormalPrior(0, 1), name="line")])
         >>> sgld = kp.inference.SGLD(0.05, num_burnin=100, num_samples=50, thinning=2)
         >>> posterior = sgld.fit(
-        ...     model, np.ones((8, 1)), np.ones((8, 1)), kp.likelihoods.Normal(1.0), seed=0)
+        ...     model, np.ones((8, 1)), np.ones((8, 1)), kp.likelihoods.Normal(1.0), seed=0,
+        ...     verbose=0)
         >>> posterior.draws()["line/kernel"].shape
         (50, 1, 1)
 

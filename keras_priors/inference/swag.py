@@ -60,7 +60,8 @@ class SWAG(Method):
         ...     1, use_bias=False, kernel_regularizer=kp.NormalPrior(0, 1), name="line")])
         >>> swag = kp.inference.SWAG(0.1, batch_size=4, num_snapshots=8, rank=2)
         >>> posterior = swag.fit(
-        ...     model, np.ones((8, 1)), np.ones((8, 1)), kp.likelihoods.Normal(1.0), seed=0)
+        ...     model, np.ones((8, 1)), np.ones((8, 1)), kp.likelihoods.Normal(1.0), seed=0,
+        ...     verbose=0)
         >>> posterior.draws(5, seed=0)["line/kernel"].shape
         (5, 1, 1)
 
