@@ -8,6 +8,9 @@ import keras
 
 if keras.config.backend() == "tensorflow":
     from keras_priors.backend._calculus_tensorflow import (
+        hessian,
+        jacobian,
+        jacobian_vector_product,
         minimize,
         sum_over,
         value_and_gradient,
@@ -40,6 +43,9 @@ if keras.config.backend() == "tensorflow":
     )
 elif keras.config.backend() == "jax":
     from keras_priors.backend._calculus_jax import (
+        hessian,
+        jacobian,
+        jacobian_vector_product,
         minimize,
         sum_over,
         value_and_gradient,
@@ -68,6 +74,9 @@ elif keras.config.backend() == "jax":
     from keras_priors.backend._noise_jax import random_signs, standard_normal, standard_normals
 elif keras.config.backend() == "torch":
     from keras_priors.backend._calculus_torch import (
+        hessian,
+        jacobian,
+        jacobian_vector_product,
         minimize,
         sum_over,
         value_and_gradient,
@@ -115,7 +124,10 @@ __all__ = [
     "fold",
     "fold_in",
     "hamiltonian",
+    "hessian",
     "is_distribution",
+    "jacobian",
+    "jacobian_vector_product",
     "kl_divergence",
     "map_draws",
     "mean",

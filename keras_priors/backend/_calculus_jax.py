@@ -12,6 +12,25 @@ def value_and_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
     return jax.value_and_grad(function)  # type: ignore[no-any-return]
 
 
+def jacobian(function: Callable[..., Any]) -> Callable[..., Any]:
+    """From f(x, *others), a vector (K,), to df/dx (K, D) for x (D,)."""
+    return jax.jacrev(function)  # type: ignore[no-any-return]
+
+
+def hessian(function: Callable[..., Any]) -> Callable[..., Any]:
+    """From f(x, *others), a scalar, to d2f/dx2 (D, D) for x (D,)."""
+    return jax.hessian(function)  # type: ignore[no-any-return]
+
+
+def jacobian_vector_product(function: Callable[..., Any]) -> Callable[..., Any]:
+    """From f(x, *others) to df/dx v, a function of (x, v, *others)."""
+
+    def product(x: Any, v: Any, *others: Any) -> Any:
+        return jax.jvp(lambda x: function(x, *others), (x,), (v,))[1]
+
+    return product
+
+
 def vectorize(function: Callable[..., Any]) -> Callable[..., Any]:
     """`function` over the leading axis of its first argument; the others are shared."""
 

@@ -18,6 +18,43 @@ def value_and_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
     return both
 
 
+def jacobian(function: Callable[..., Any]) -> Callable[..., Any]:
+    """From f(x, *others), a vector (K,), to df/dx (K, D) for x (D,)."""
+
+    def matrix(x: Any, *others: Any) -> Any:
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(x)
+            values = tf.unstack(function(x, *others))
+        rows = [tape.gradient(value, x, unconnected_gradients="zero") for value in values]
+        return tf.stack(rows)
+
+    return matrix
+
+
+def hessian(function: Callable[..., Any]) -> Callable[..., Any]:
+    """From f(x, *others), a scalar, to d2f/dx2 (D, D) for x (D,)."""
+    gradient = value_and_gradient(function)
+
+    def matrix(x: Any, *others: Any) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            slope = gradient(x, *others)[1]
+        return tape.jacobian(slope, x, unconnected_gradients="zero")
+
+    return matrix
+
+
+def jacobian_vector_product(function: Callable[..., Any]) -> Callable[..., Any]:
+    """From f(x, *others) to df/dx v, a function of (x, v, *others)."""
+
+    def product(x: Any, v: Any, *others: Any) -> Any:
+        with tf.autodiff.ForwardAccumulator(x, v) as accumulator:
+            values = function(x, *others)
+        return accumulator.jvp(values, unconnected_gradients="zero")
+
+    return product
+
+
 def vectorize(function: Callable[..., Any]) -> Callable[..., Any]:
     """`function` over the leading axis of its first argument; the others are shared."""
 

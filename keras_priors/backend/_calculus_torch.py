@@ -1,5 +1,7 @@
 """PyTorch: derivatives, vectorization, sums over blocks and minimization of pure functions."""
 
+import importlib
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -18,11 +20,45 @@ def value_and_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
     return value_first
 
 
+def jacobian(function: Callable[..., Any]) -> Callable[..., Any]:
+    """From f(x, *others), a vector (K,), to df/dx (K, D) for x (D,)."""
+    return torch.func.jacrev(function)  # type: ignore[no-any-return]
+
+
+def hessian(function: Callable[..., Any]) -> Callable[..., Any]:
+    """From f(x, *others), a scalar, to d2f/dx2 (D, D) for x (D,)."""
+    # Backward over backward: forward mode lacks rules of some operations.
+    return torch.func.jacrev(torch.func.jacrev(function))  # type: ignore[no-any-return]
+
+
+def jacobian_vector_product(function: Callable[..., Any]) -> Callable[..., Any]:
+    """From f(x, *others) to df/dx v, a function of (x, v, *others)."""
+    with warnings.catch_warnings():
+        # PyTorch compiles its rules of forward mode at first use by what it calls deprecated.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        importlib.import_module("torch._decomp.decompositions_for_jvp")
+
+    def product(x: Any, v: Any, *others: Any) -> Any:
+        return torch.func.jvp(lambda x: function(x, *others), (x,), (v,))[1]
+
+    return product
+
+
 def vectorize(function: Callable[..., Any]) -> Callable[..., Any]:
     """`function` over the leading axis of its first argument; the others are shared."""
 
     def over_first(first: Any, *others: Any) -> Any:
-        return torch.func.vmap(lambda each: function(each, *others))(first)
+        try:
+            return torch.func.vmap(lambda each: function(each, *others))(first)
+        except RuntimeError as error:
+            # Keras lays convolutions out in a memory format that `vmap` does not know: one by one.
+            if "inside vmap" not in str(error):
+                raise
+        parts = [
+            function(keras.tree.map_structure(lambda leaf, k=k: leaf[k], first), *others)
+            for k in range(len(keras.tree.flatten(first)[0]))
+        ]
+        return keras.tree.map_structure(lambda *leaves: torch.stack(leaves), *parts)
 
     return over_first
 

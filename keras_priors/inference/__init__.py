@@ -3,6 +3,8 @@
 from keras_priors.inference.compare import compare
 from keras_priors.inference.deep_ensemble import DeepEnsemble
 from keras_priors.inference.hmc import HMC
+from keras_priors.inference.laplace import Laplace
+from keras_priors.inference.laplace_posterior import LaplacePosterior
 from keras_priors.inference.log_posterior import LogPosterior
 from keras_priors.inference.map import MAP
 from keras_priors.inference.mc_dropout import MCDropout
@@ -28,6 +30,8 @@ __all__ = [
     "SGLD",
     "SWAG",
     "DeepEnsemble",
+    "Laplace",
+    "LaplacePosterior",
     "LogPosterior",
     "MCDropout",
     "MCDropoutPosterior",

@@ -37,6 +37,10 @@ class Positions:
         """Whether any weight has bounds."""
         return any(b is not None for b in self._bijectors)
 
+    def is_bounded(self, index: int) -> bool:
+        """Whether the weight of this index has bounds."""
+        return self._bijectors[index] is not None
+
     def split(self, vector: Any) -> list[Any]:
         """The parts of a vector (D,) in the shapes of the weights."""
         ends = np.cumsum(self.sizes)

@@ -161,7 +161,8 @@ class Posterior:
 
         For a model with several outputs, the structure of its outputs.
         """
-        predictive = self.predict(x, num_samples, seed=seed, verbose=0)
+        # At draws of the weights, also where `predict` of a subclass has other ways.
+        predictive = Posterior.predict(self, x, num_samples, seed=seed, verbose=0)
 
         def each(one: Any, target: Any) -> Any:
             draws = one.draws[..., None] if one.draws.ndim == 2 else one.draws

@@ -1,0 +1,48 @@
+"""Inputs of layers, and a place to perturb what they give before their activation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+_MISSING = object()
+
+
+@contextmanager
+def captured(layers: Sequence[Any], perturbations: Sequence[Any] | None) -> Iterator[list[Any]]:
+    """Within it, calls of these layers are seen: for each layer a list of (inputs, outputs).
+
+    Args:
+        layers: layers with an attribute `activation`. The outputs are those before it.
+        perturbations: for each layer a tensor that is added to these outputs; None for none.
+    """
+    seen: list[Any] = [[] for _ in layers]
+    for k, layer in enumerate(layers):
+        perturbation = None if perturbations is None else perturbations[k]
+        layer.__dict__["call"] = _watched(layer, seen[k], perturbation)
+    try:
+        yield seen
+    finally:
+        for layer in layers:
+            del layer.__dict__["call"]
+
+
+def _watched(layer: Any, seen: list[Any], perturbation: Any) -> Any:
+    def call(inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        activation = layer.activation
+        held = layer.__dict__.get("activation", _MISSING)
+        layer.__dict__["activation"] = None
+        try:
+            outputs = type(layer).call(layer, inputs, *args, **kwargs)
+        finally:
+            if held is _MISSING:
+                del layer.__dict__["activation"]
+            else:
+                layer.__dict__["activation"] = held
+        seen.append((inputs, outputs))
+        if perturbation is not None:
+            outputs = outputs + perturbation
+        return outputs if activation is None else activation(outputs)
+
+    return call
