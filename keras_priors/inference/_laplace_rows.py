@@ -53,6 +53,11 @@ class LaplaceRows:
         """Shape of one row of outputs; known after `measure`."""
 
     @property
+    def places(self) -> list[tuple[int, int]]:
+        """Where in the vector of all weights those that move begin and end."""
+        return [self._parts[k] for k in self.moved]
+
+    @property
     def outputs_per_row(self) -> int:
         """K."""
         return 1 if self.fisher else int(np.prod(self.shape, dtype=int))

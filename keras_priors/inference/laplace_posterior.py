@@ -256,13 +256,25 @@ class LaplacePosterior(Posterior):
         return self._precision.color(generator.standard_normal(self._rows.size))
 
     def _values(self, handles: Any) -> Sequence[Any]:
-        mode = ops.convert_to_tensor(self._mode)
-        draws = []
-        for handle in handles:
+        positions = self.positions
+        draws = np.repeat(np.asarray(self._mode)[None], len(handles), axis=0)
+        for draw, handle in zip(draws, handles, strict=True):
             part = (self._center + self._deviation(handle)).astype("float32")
-            values = self._rows.values_of(ops.convert_to_tensor(part), mode)
-            draws.append([ops.convert_to_numpy(v) for v in values])
-        return [np.stack(each) for each in zip(*draws, strict=True)]
+            start = 0
+            for low, high in self._rows.places:
+                draw[low:high] = part[start : start + high - low]
+                start += high - low
+        if positions.bounded:
+            each = [positions.constrain(ops.convert_to_tensor(draw))[0] for draw in draws]
+            return [
+                np.stack([ops.convert_to_numpy(v) for v in values])
+                for values in zip(*each, strict=True)
+            ]
+        ends = np.cumsum(positions.sizes)
+        return [
+            draws[:, end - size : end].reshape(len(draws), *shape)
+            for end, size, shape in zip(ends, positions.sizes, positions.shapes, strict=True)
+        ]
 
     def _state(self) -> tuple[dict[str, Any], dict[str, Any]]:
         evidence = self._evidence
