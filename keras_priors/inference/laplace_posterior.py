@@ -248,6 +248,15 @@ class LaplacePosterior(Posterior):
         ]
         return mean, [ops.sqrt(v) for v in square]
 
+    @cached_property
+    def _constrain(self) -> Any:
+        positions = self.positions
+
+        def inside(draws: Any) -> Any:
+            return backend.map_draws(lambda z: positions.constrain(z)[0], draws)
+
+        return backend.compile_function(inside)
+
     def _handles(self, num_samples: int, seed: Any) -> Any:
         return backend.spawn_seeds(seed, num_samples)
 
@@ -265,11 +274,8 @@ class LaplacePosterior(Posterior):
                 draw[low:high] = part[start : start + high - low]
                 start += high - low
         if positions.bounded:
-            each = [positions.constrain(ops.convert_to_tensor(draw))[0] for draw in draws]
-            return [
-                np.stack([ops.convert_to_numpy(v) for v in values])
-                for values in zip(*each, strict=True)
-            ]
+            inside: Sequence[Any] = self._constrain(ops.convert_to_tensor(draws))
+            return inside
         ends = np.cumsum(positions.sizes)
         return [
             draws[:, end - size : end].reshape(len(draws), *shape)
