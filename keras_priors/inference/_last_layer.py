@@ -18,6 +18,8 @@ from keras_priors.inference._precision_full import FullPrecision
 from keras_priors.inference._precision_kronecker import KroneckerPrecision
 from keras_priors.inference.log_posterior import LogPosterior
 
+_ROWS = 32
+
 
 class LastLayer:
     """s = a W + b of the last Dense layer, and f = g(s), what comes after it.
@@ -120,7 +122,11 @@ class LastLayer:
 
             return backend.sum_over(of_block, blocks)
 
-        sums = backend.compile_function(total)(z, log_posterior.data)
+        # Nothing goes back through the net: what Keras' own `predict` bears, memory does.
+        observations = log_posterior.observations
+        size = max(log_posterior._block, min(_ROWS, observations.count))
+        data = self.rows.fixed(), observations.blocks(size)
+        sums = backend.compile_function(total)(z, data)
         value, slope, *found = [ops.convert_to_numpy(part) for part in sums]
         known = float(value), slope.reshape(-1)
         if structure == "full":

@@ -155,6 +155,8 @@ class Laplace(Method):
         rows = LaplaceRows(model, positions, likelihood, self.curvature == "fisher", moved)
         rows.measure(log_posterior.observations.batch([0])[0])
         z = positions.unconstrain(positions.current())
+        if self.layers == "last":
+            LastLayer(rows)  # which refuses what it cannot take, before the mode is sought
         direct = self.structure != "low_rank" and self.curvature != "hessian"
         if self.layers == "last" and not self.max_iterations and direct:
             return self._one_pass(rows, log_posterior, z)
@@ -206,6 +208,13 @@ class Laplace(Method):
         prior = float(log_posterior.log_prior_of(values)) + float(log_det)
         return z, total - prior
 
+    def _log_prior(self, rows: LaplaceRows, values: Any, log_det: float) -> float:
+        """log p of z in nats. Points are given, not drawn: their prior has no part in it."""
+        if self.layers == "last":
+            log_det = 0.0  # no bounds
+        priors = [(rows.positions.priors[k], values[k]) for k in rows.moved]
+        return log_det + sum(float(p.log_prob(v)) for p, v in priors if p is not None)
+
     def _say_no_mode(self, steepest: float, log_posterior: LogPosterior, stacklevel: int) -> None:
         warnings.warn(
             "A Laplace approximation is one around a mode, where the gradient is zero. Received: "
@@ -234,7 +243,7 @@ class Laplace(Method):
             structure=self.structure,
             layers=self.layers,
             log_likelihood=log_likelihood,
-            log_prior=float(log_posterior.log_prior_of(values)) + float(log_det),
+            log_prior=self._log_prior(rows, values, float(log_det)),
             residuals=_residuals(rows, log_posterior, log_likelihood),
             normal_priors=NormalPriors(rows, values).entries,
             observations=log_posterior.observations,

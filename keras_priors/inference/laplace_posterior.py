@@ -106,7 +106,8 @@ class LaplacePosterior(Posterior):
 
             log p(y | x, w*) + log p(w*) + D/2 log(2 pi) - 1/2 log det P
 
-        With weights of flat prior it is relative to their density, 1. Another scale or noise costs
+        With layers="last" it is that given all other weights, whose prior has no part in it. With
+        weights of flat prior it is relative to their density, 1. Another scale or noise costs
         algebra alone: mode and curvature stay those of `fit`, which is exact at the mode's own
         prior and first-order beside it.
 

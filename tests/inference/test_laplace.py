@@ -207,6 +207,21 @@ def test_last_layer_equals_all_layers_of_a_net_with_one(structure):
     )
 
 
+def test_the_last_layers_evidence_is_that_of_a_regression_on_its_features():
+    keras.utils.set_random_seed(2)
+    model = keras.Sequential([keras.Input((3,)), dense(4, activation="tanh"), dense(1)])
+    features = keras.ops.convert_to_numpy(model.layers[0](X)).astype("float64")
+    features = np.c_[features, np.ones(30)]
+    precision = features.T @ features / NOISE**2 + np.eye(5) / SCALE**2
+    w = np.linalg.solve(precision, features.T @ Y[:, 0] / NOISE**2)
+    model.layers[1].set_weights([w[:4, None], w[4:]])
+    marginal = NOISE**2 * np.eye(30) + SCALE**2 * features @ features.T
+    expected = stats.multivariate_normal(np.zeros(30), marginal).logpdf(Y[:, 0])
+    posterior = Laplace("full", layers="last").fit(model, X, Y, kp.likelihoods.Normal(NOISE))
+    assert posterior.log_marginal_likelihood() == pytest.approx(expected, abs=1e-3)
+    np.testing.assert_allclose(covariance_of(posterior), np.linalg.inv(precision), rtol=1e-4)
+
+
 @pytest.mark.parametrize("from_logits", [True, False])
 def test_logistic_regression_has_the_fisher_information(from_logits):
     model = line(activation=None if from_logits else "sigmoid")
