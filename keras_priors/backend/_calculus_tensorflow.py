@@ -5,6 +5,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from keras_priors.backend._tensorflow import map_draws
+
 
 def value_and_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
     """From f(x, *others), a scalar, to (f, df/dx); x may be a structure of tensors."""
@@ -13,7 +15,9 @@ def value_and_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
         with tf.GradientTape() as tape:
             tape.watch(x)
             value = function(x, *others)
-        return value, tape.gradient(value, x, unconnected_gradients="zero")
+        gradient = tape.gradient(value, x, unconnected_gradients="zero")
+        # That of an embedding is sparse, and does not add up in a loop.
+        return value, tf.nest.map_structure(tf.convert_to_tensor, gradient)
 
     return both
 
@@ -59,7 +63,16 @@ def vectorize(function: Callable[..., Any]) -> Callable[..., Any]:
     """`function` over the leading axis of its first argument; the others are shared."""
 
     def over_first(first: Any, *others: Any) -> Any:
-        return tf.vectorized_map(lambda each: function(each, *others), first)
+        def one(each: Any) -> Any:
+            return function(each, *others)
+
+        try:
+            return tf.vectorized_map(one, first)
+        except (NotImplementedError, TypeError, ValueError):
+            # Loops within loops, as of a recurrent layer over blocks of rows, are more than
+            # TensorFlow can vectorize: then one after another. What is wrong by itself is wrong
+            # there too.
+            return map_draws(one, first)
 
     return over_first
 

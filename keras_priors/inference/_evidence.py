@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from scipy import optimize
 
 from keras_priors import likelihoods
 from keras_priors.inference._laplace_prior import log_normal
@@ -124,6 +123,8 @@ class Evidence:
             scales, sigma = read(logs)
             value, precision = self.at(scales, sigma)
             return -value, -np.array(self._slopes(precision, groups, scales, sigma))
+
+        from scipy import optimize  # Not at `import keras_priors`: it takes long.
 
         bounds = [(log - 14.0, log + 14.0) for log in start]
         found = optimize.minimize(

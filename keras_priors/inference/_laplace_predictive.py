@@ -8,7 +8,6 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
-from scipy import stats
 
 from keras_priors import backend
 from keras_priors.inference._laplace_rows import LaplaceRows
@@ -106,6 +105,8 @@ def _noise(count: int, width: int, seed: Any) -> Any:
     """Normals (S, K) of mean 0 and covariance 1, exactly where S > K: moments are then exact."""
     generator = np.random.default_rng([int(word) for word in seed])
     if width <= 8:
+        from scipy import stats  # Not at `import keras_priors`: it takes long.
+
         uniform = stats.qmc.Halton(width, seed=generator).random(count)
         noise = stats.norm.ppf(np.clip(uniform, 1e-9, 1 - 1e-9))
     else:

@@ -7,7 +7,6 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
-from scipy import special
 
 from keras_priors import backend, likelihoods
 
@@ -45,6 +44,8 @@ class NaturalOutputs:
         """Outputs of the model, NumPy, from f (..., in the shape of the outputs), NumPy."""
         if not self.linked:
             return natural
+        from scipy import special  # Not at `import keras_priors`: it takes long.
+
         return special.softmax(natural, axis=-1) if self._classes else special.expit(natural)
 
     def counted(self, outputs: Any, weight: Any) -> Any:

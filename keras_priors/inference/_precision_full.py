@@ -8,9 +8,14 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy import linalg
 
 from keras_priors.inference._precision import Precision, not_positive
+
+
+def _linalg() -> Any:
+    from scipy import linalg  # Not at `import keras_priors`: it takes long.
+
+    return linalg
 
 
 class FullPrecision(Precision):
@@ -28,7 +33,7 @@ class FullPrecision(Precision):
         return 2.0 * float(np.sum(np.log(np.diagonal(self._factor))))
 
     def color(self, noise: Any) -> Any:
-        return linalg.solve_triangular(self._factor, noise, trans="T", lower=True)
+        return _linalg().solve_triangular(self._factor, noise, trans="T", lower=True)
 
     def variance(self) -> Any:
         return self._variance
@@ -36,7 +41,7 @@ class FullPrecision(Precision):
     def covariance_of(self, jacobian: Any) -> Any:
         rows, outputs, size = jacobian.shape
         flat = jacobian.reshape(rows * outputs, size).T
-        half = linalg.solve_triangular(self._factor, flat, lower=True)
+        half = _linalg().solve_triangular(self._factor, flat, lower=True)
         half = half.T.reshape(rows, outputs, size)
         return half @ half.transpose(0, 2, 1)
 
@@ -52,7 +57,7 @@ class FullPrecision(Precision):
 
     @cached_property
     def _variance(self) -> Any:
-        inverse, _ = linalg.lapack.dpotri(self._factor, lower=True)
+        inverse, _ = _linalg().lapack.dpotri(self._factor, lower=True)
         return np.diagonal(inverse).copy()
 
     def _cholesky(self) -> Any:
@@ -64,6 +69,7 @@ class FullPrecision(Precision):
             precision += self.prior
         if not np.all(np.isfinite(precision)):
             raise ValueError(not_positive("a precision that is not finite", math.nan))
+        linalg = _linalg()
         try:
             return linalg.cholesky(precision, lower=True, check_finite=False)
         except linalg.LinAlgError as error:
