@@ -105,6 +105,7 @@ class Variational(VariationalLayer):
         self.patterns = (weights,) if isinstance(weights, str) else tuple(weights)
         self.supports_masking = layer.supports_masking
         self._chosen: list[int] | None = None
+        self._takes_training: bool | None = None
 
     @property
     def posteriors(self) -> dict[str, Posterior]:
@@ -135,17 +136,23 @@ class Variational(VariationalLayer):
 
     def call(self, *args: Any, training: bool | None = None, **kwargs: Any) -> Any:
         """The wrapped layer's call, with drawn weights in training."""
-        if "training" in inspect.signature(self.layer.call).parameters:
+        if self._takes_training is None:
+            self._takes_training = "training" in inspect.signature(self.layer.call).parameters
+        if self._takes_training:
             kwargs["training"] = training
         posteriors = [penalty.posterior for penalty in self._kl_penalties]
-        drawn = self._weights(posteriors, training)
+        values = [
+            (posterior.loc, weight)
+            for posterior, weight in zip(
+                posteriors, self._weights(posteriors, training), strict=True
+            )
+        ]
+        drawn = {id(variable) for variable, _ in values}
         # Inside the scope a variable without a value here would be read past an outer scope.
-        values = {id(v): (v, ops.convert_to_tensor(v)) for v in self.layer.variables}
-        for posterior, weight in zip(posteriors, drawn, strict=True):
-            values[id(posterior.loc)] = (posterior.loc, weight)
-        with keras.StatelessScope(list(values.values()), collect_losses=True) as scope:
+        kept = [(v, ops.convert_to_tensor(v)) for v in self.layer.variables if id(v) not in drawn]
+        with keras.StatelessScope(values + kept, collect_losses=True) as scope:
             outputs = self.layer(*args, **kwargs)
-        for variable, value in values.values():
+        for variable, value in kept:
             updated = scope.get_current_value(variable)
             if not variable.trainable and updated is not value:
                 variable.assign(updated)
