@@ -177,6 +177,12 @@ def give_weights(layer, values):
     return layer
 
 
+def equal_weights(case, layer, **arguments):
+    """The Keras layer with the means of the posteriors as weights."""
+    means = {name: as_numpy(q.mean()) for name, q in layer.posteriors.items()}
+    return give_weights(plain(case, **arguments), means)
+
+
 def basis_outputs(case, x, names, shapes):
     """The Keras layer's outputs, bias aside, for all products of unit weights, and the shape."""
     layer = plain(case, **({"use_bias": False} if "use_bias" in CASES[case][1] else {}))

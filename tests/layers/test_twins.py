@@ -2,7 +2,6 @@
 
 import inspect
 import json
-import warnings
 
 import keras
 import numpy as np
@@ -20,6 +19,7 @@ from tests.layers._twins import (
     QUICK,
     arguments_of,
     data,
+    equal_weights,
     families_of,
     give_weights,
     has_activation,
@@ -34,12 +34,6 @@ from tests.posteriors._calculus import as_numpy, value_and_gradient
 
 UNSUPPORTED = ("lora_rank", "lora_alpha", "gptq_unpacked_column_size", "quantization_config")
 TWINS = sorted({twin_class(case) for case in CASES}, key=lambda cls: cls.__name__)
-
-
-def equal_weights(case, layer, **arguments):
-    """The Keras layer with the means of the posteriors as weights."""
-    means = {name: as_numpy(q.mean()) for name, q in layer.posteriors.items()}
-    return give_weights(plain(case, **arguments), means)
 
 
 def test_there_is_a_twin_for_each_layer_that_the_table_names():
@@ -193,24 +187,6 @@ def test_symbolic_shapes_are_those_of_keras(case):
         assert layer(inputs, training=True).dtype == "float32"
 
 
-@pytest.mark.parametrize("estimator", ESTIMATORS)
-@pytest.mark.parametrize(
-    "case", ["dense", "einsum", "einsum ellipsis", "conv1d causal", "embedding"]
-)
-def test_unknown_batch_and_length(case, estimator):
-    shape = CASES[case][2]
-    open_shape = (None, *shape[1:]) if case != "dense" else (None, *shape)
-    inputs = keras.Input(open_shape, dtype=data(case).dtype.name)
-    layer = twin(case, build=False, estimator=estimator)
-    model = keras.Model(inputs, layer(inputs, training=True))
-    for batch, length in ((3, 5), (2, 7), (1, 6)):
-        x = np.repeat(data(case, batch)[:, :1], length, axis=1)
-        x = x if case != "dense" else np.repeat(data(case, batch)[:, None], length, axis=1)
-        y = model.predict(x, verbose=0, batch_size=2)
-        assert y.shape[:2] == (batch, length)
-        assert np.isfinite(y).all()
-
-
 @pytest.mark.parametrize("cls", TWINS, ids=lambda cls: cls.__name__)
 def test_arguments_are_those_of_keras_in_their_order(cls):
     original = next(c for c in cls.__mro__ if c.__module__.startswith("keras.src"))
@@ -355,20 +331,6 @@ def test_an_embedding_masks_zeros_and_takes_a_table():
     np.testing.assert_allclose(as_numpy(model(np.array([[1, 0, 3]], "int32"))), shorter, rtol=1e-5)
     with pytest.raises(ValueError, match="`weights` of VariationalEmbedding"):
         twin("embedding", weights=np.ones((3, 3)), build=False)
-
-
-@pytest.mark.parametrize("case", ["conv1d", "einsum", "dense"])
-def test_masks_do_what_they_do_in_keras(case):
-    def warned(layer):
-        model = [keras.Input((5, 2)), keras.layers.Masking(), layer]
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            keras.Sequential(model)(np.ones((1, 5, 2), "float32"))
-        return any("does not support mask" in str(w.message) for w in caught)
-
-    layer, original = twin(case, build=False), keras_class(case)(**CASES[case][1])
-    assert layer.supports_masking == original.supports_masking
-    assert warned(layer) == warned(original)
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)

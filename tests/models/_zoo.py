@@ -4,25 +4,9 @@ import keras
 import numpy as np
 from keras import layers
 
+from tests.models._written_by_hand import Block, Outer, Subclassed, Transformer
+
 RNG = np.random.default_rng(0)
-
-
-@keras.saving.register_keras_serializable("tests")
-class Subclassed(keras.Model):
-    """A model whose graph Keras does not know, with state besides weights."""
-
-    def __init__(self, units=5, **kwargs):
-        super().__init__(**kwargs)
-        self.units = units
-        self.hidden = layers.Dense(units, activation="relu", name="hidden")
-        self.norm = layers.BatchNormalization(name="norm")
-        self.out = layers.Dense(2, name="out")
-
-    def call(self, x, training=None):
-        return self.out(self.norm(self.hidden(x), training=training))
-
-    def get_config(self):
-        return {**super().get_config(), "units": self.units}
 
 
 def _floats(*shape):
@@ -99,6 +83,37 @@ def subclassed():
     return model, x
 
 
+def subclassed_transformer():
+    model, x = Transformer(name="encoder"), _tokens()
+    model(x)
+    return model, x
+
+
+def subclassed_in_subclassed():
+    model, x = Outer(name="outer"), _floats(6, 4)
+    model(x)
+    return model, x
+
+
+def subclassed_in_functional():
+    x = keras.Input((5, 8))
+    h = layers.GlobalAveragePooling1D()(Block(name="block")(x))
+    return keras.Model(x, Subclassed(name="inner")(h)), _floats(6, 5, 8)
+
+
+def wrappers():
+    x = keras.Input((5, 4))
+    stack = [layers.Dense(3, name="in"), layers.BatchNormalization(name="norm")]
+    h = layers.TimeDistributed(keras.Sequential(stack), name="time")(x)
+    lstm = layers.LSTM(3, return_sequences=True, name="lstm")
+    h = layers.Bidirectional(lstm, merge_mode="sum", name="both")(h)
+    h = layers.RNN([layers.GRUCell(3), layers.SimpleRNNCell(2)], name="cells")(h)
+    return keras.Model(x, layers.Dense(2, name="out")(h)), _floats(6, 5, 4)
+
+
+SUBCLASSED = ("subclassed", "subclassed_transformer", "subclassed_in_subclassed")
+"""Those whose graph Keras does not know, so that they are wrapped as a whole."""
+
 ZOO = {
     function.__name__: function
     for function in (
@@ -110,6 +125,10 @@ ZOO = {
         multi_io,
         nested,
         subclassed,
+        subclassed_transformer,
+        subclassed_in_subclassed,
+        subclassed_in_functional,
+        wrappers,
     )
 }
 

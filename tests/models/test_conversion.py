@@ -10,7 +10,7 @@ import pytest
 
 import keras_priors as kp
 from keras_priors.layers.variational_layer import VariationalLayer
-from tests.models._zoo import ZOO, difference, outputs, scatter
+from tests.models._zoo import SUBCLASSED, ZOO, difference, outputs, scatter
 
 
 def to_numpy(x):
@@ -21,7 +21,7 @@ TIGHT = kp.posteriors.MeanFieldNormal(1e-3)
 
 
 # The others compile many small functions on JAX and TensorFlow.
-QUICK = ("mlp", "text_classifier", "nested", "subclassed")
+QUICK = ("mlp", "text_classifier", "nested", "subclassed", "subclassed_in_subclassed")
 
 
 @pytest.fixture(
@@ -65,7 +65,7 @@ def test_the_original_is_not_touched(case):
 def test_names_are_kept(case):
     name, model, _, new = case
     assert new.name == model.name
-    if name != "subclassed":
+    if name not in SUBCLASSED:
         named, before = (
             [x.name for x in m.layers if not isinstance(x, keras.layers.InputLayer)]
             for m in (new, model)
