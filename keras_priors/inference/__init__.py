@@ -2,13 +2,17 @@
 
 from keras_priors.inference.compare import compare
 from keras_priors.inference.deep_ensemble import DeepEnsemble
+from keras_priors.inference.full_rank import FullRank
 from keras_priors.inference.hmc import HMC
 from keras_priors.inference.laplace import Laplace
 from keras_priors.inference.laplace_posterior import LaplacePosterior
+from keras_priors.inference.layers_posterior import LayersPosterior
 from keras_priors.inference.log_posterior import LogPosterior
+from keras_priors.inference.low_rank import LowRank
 from keras_priors.inference.map import MAP
 from keras_priors.inference.mc_dropout import MCDropout
 from keras_priors.inference.mc_dropout_posterior import MCDropoutPosterior
+from keras_priors.inference.mean_field import MeanField
 from keras_priors.inference.method import Method
 from keras_priors.inference.nuts import NUTS
 from keras_priors.inference.point_posterior import PointPosterior
@@ -21,6 +25,8 @@ from keras_priors.inference.sgld import SGLD
 from keras_priors.inference.sgld_optimizer import SGLDOptimizer
 from keras_priors.inference.swag import SWAG
 from keras_priors.inference.swag_posterior import SWAGPosterior
+from keras_priors.inference.variational_layers import VariationalLayers
+from keras_priors.inference.variational_posterior import VariationalPosterior
 
 __all__ = [
     "HMC",
@@ -30,11 +36,15 @@ __all__ = [
     "SGLD",
     "SWAG",
     "DeepEnsemble",
+    "FullRank",
     "Laplace",
     "LaplacePosterior",
+    "LayersPosterior",
     "LogPosterior",
+    "LowRank",
     "MCDropout",
     "MCDropoutPosterior",
+    "MeanField",
     "Method",
     "PointPosterior",
     "Posterior",
@@ -43,5 +53,7 @@ __all__ = [
     "SGLDOptimizer",
     "SWAGPosterior",
     "SamplePosterior",
+    "VariationalLayers",
+    "VariationalPosterior",
     "compare",
 ]

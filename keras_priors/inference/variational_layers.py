@@ -1,0 +1,80 @@
+"""The posterior that a fitted model with variational layers already holds."""
+
+from typing import Any
+
+import keras
+
+from keras_priors.inference._likelihoods import Likelihoods
+from keras_priors.inference._observations import Observations
+from keras_priors.inference.layers_posterior import LayersPosterior
+from keras_priors.inference.log_posterior import LogPosterior
+from keras_priors.inference.method import Method
+from keras_priors.inference.posterior import Posterior
+from keras_priors.models._check_model import check_built
+from keras_priors.predictive._progress import check_verbose
+
+
+class VariationalLayers(Method):
+    """The posterior of a model with variational layers, as Keras' `fit` has found it.
+
+        q(w) = prod_k q_k(w_k)
+
+    Nothing is trained. Weights of plain layers are points.
+
+    Example:
+        >>> import keras
+        >>> import keras_priors as kp
+        >>> model = keras.Sequential([keras.Input((4,)), kp.VariationalDense(3, name="dense")])
+        >>> posterior = kp.inference.VariationalLayers().fit(
+        ...     model, likelihood=kp.likelihoods.Categorical())
+        >>> posterior.draws(5, seed=0)["dense/kernel"].shape
+        (5, 4, 3)
+    """
+
+    def fit(
+        self,
+        model: Any,
+        x: Any = None,
+        y: Any = None,
+        likelihood: Any = None,
+        *,
+        sample_weight: Any = None,
+        seed: Any = None,
+        verbose: Any = "auto",
+        resume: Posterior | None = None,
+    ) -> LayersPosterior:
+        """The posterior that the layers of `model` hold.
+
+        Args:
+            model: built `keras.Model` with variational layers.
+            x: inputs, or a data set, kept for the log likelihood in `to_arviz`. Defaults to None.
+            y: targets. Defaults to None.
+            likelihood: as in the other methods. Defaults to None: the loss that the model was
+                compiled with.
+            sample_weight: array (N,) or None.
+            seed: without effect: nothing is drawn.
+            verbose: "auto", 0 or 1; nothing takes long.
+            resume: must be None.
+
+        Raises:
+            TypeError: `model` is not a model.
+            ValueError: it is not built, has no posterior, or there is no likelihood.
+        """
+        check_verbose(verbose)
+        check_built("VariationalLayers", model)
+        if resume is not None:
+            raise ValueError(
+                "VariationalLayers reads what the model holds. Received: "
+                f"resume={resume!r}. Leave it out, and go on training by `model.fit`."
+            )
+        if keras.config.backend() == "jax":
+            model.jax_state_sync()  # within `fit` the weights live elsewhere
+        observations = None if x is None else Observations(x, y, sample_weight)
+        posterior = LayersPosterior(model, Likelihoods(model, likelihood).structure, observations)
+        posterior.seconds = 0.0
+        return posterior
+
+    def _fit(
+        self, log_posterior: LogPosterior, seed: Any, verbose: Any, resume: Any
+    ) -> LayersPosterior:
+        raise NotImplementedError("`fit` does it: there is no log posterior of a plain model.")

@@ -1,0 +1,285 @@
+"""Variational inference against posteriors that are known."""
+
+import keras
+import numpy as np
+import pytest
+
+import keras_priors as kp
+
+N, D, NOISE, SPREAD = 60, 4, 0.5, 1.5
+STEPS = 500
+
+
+def linear_model():
+    return keras.Sequential(
+        [
+            keras.Input((D,)),
+            keras.layers.Dense(
+                1, use_bias=False, kernel_regularizer=kp.NormalPrior(0, SPREAD), name="line"
+            ),
+        ]
+    )
+
+
+@pytest.fixture(scope="module")
+def regression():
+    """x, y, and the exact posterior mean and precision of a conjugate linear regression."""
+    random = np.random.default_rng(1)
+    mix = np.eye(D) + 0.5 * random.normal(size=(D, D))
+    x = (random.normal(size=(N, D)) @ mix).astype("float32")
+    y = (x @ random.normal(size=(D, 1)) + NOISE * random.normal(size=(N, 1))).astype("float32")
+    precision = (x.T @ x).astype("float64") / NOISE**2 + np.eye(D) / SPREAD**2
+    mean = np.linalg.solve(precision, x.T @ y / NOISE**2)[:, 0]
+    return x, y, mean, precision
+
+
+def log_evidence(x, y):
+    from scipy import stats
+
+    covariance = NOISE**2 * np.eye(N) + SPREAD**2 * x.astype("float64") @ x.T
+    return stats.multivariate_normal(np.zeros(N), covariance).logpdf(y[:, 0])
+
+
+def fit(method, regression, **more):
+    x, y, *_ = regression
+    keras.utils.set_random_seed(3)
+    likelihood = kp.likelihoods.Normal(NOISE)
+    return method.fit(linear_model(), x, y, likelihood, seed=0, verbose=0, **more)
+
+
+@pytest.fixture(scope="module")
+def full(regression):
+    return fit(kp.inference.FullRank(STEPS, 0.05, num_samples=4), regression)
+
+
+@pytest.fixture(scope="module")
+def mean_field(regression):
+    return fit(kp.inference.MeanField(STEPS, 0.05, num_samples=32), regression)
+
+
+def covariance_of(posterior):
+    return np.asarray(keras.ops.convert_to_numpy(posterior.family.covariance()), "float64")
+
+
+def test_full_rank_finds_the_exact_posterior(full, regression):
+    _, _, mean, precision = regression
+    exact = np.linalg.inv(precision)
+    found = covariance_of(full)
+    assert np.linalg.norm(found - exact) < 0.05 * np.linalg.norm(exact)
+    np.testing.assert_allclose(np.diag(found), np.diag(exact), rtol=0.05)
+    sd = np.sqrt(np.diag(exact))
+    np.testing.assert_array_less(np.abs(full.mean()["line/kernel"][:, 0] - mean), 0.05 * sd)
+    np.testing.assert_allclose(full.stddev()["line/kernel"][:, 0], sd, rtol=0.03)
+
+
+def test_the_elbo_of_the_exact_posterior_is_the_evidence(full, regression):
+    x, y, *_ = regression
+    assert full.elbo.shape == (STEPS,)
+    assert full.elbo[0] < log_evidence(x, y) - 1
+    np.testing.assert_allclose(full.elbo[-1], log_evidence(x, y), atol=0.01)
+
+
+def test_mean_field_finds_its_known_optimum(mean_field, regression):
+    x, y, mean, precision = regression
+    sd = np.sqrt(1 / np.diag(precision))
+    np.testing.assert_array_less(np.abs(mean_field.mean()["line/kernel"][:, 0] - mean), 0.05 * sd)
+    np.testing.assert_allclose(mean_field.stddev()["line/kernel"][:, 0] ** 2, sd**2, rtol=0.03)
+    # KL(q‖p) at the optimum: (sum log precision_ii - log|precision|) / 2.
+    gap = 0.5 * (np.log(np.diag(precision)).sum() - np.linalg.slogdet(precision)[1])
+    elbo = mean_field.elbo[-200:]
+    error = elbo.std() / np.sqrt(200)
+    assert abs(elbo.mean() - (log_evidence(x, y) - gap)) < 4 * error + 0.01
+
+
+def test_low_rank_lies_between(full, mean_field, regression):
+    low = fit(kp.inference.LowRank(1, STEPS, 0.05), regression)
+    bounds = [p.elbo[-200:].mean() for p in (mean_field, low, full)]
+    assert bounds[0] + 0.05 < bounds[1] < bounds[2] + 0.01
+    whole = fit(kp.inference.LowRank(D, STEPS, 0.05), regression)
+    exact = np.linalg.inv(regression[3])
+    np.testing.assert_allclose(whole.stddev()["line/kernel"][:, 0] ** 2, np.diag(exact), rtol=0.05)
+
+
+def test_draws_have_the_moments_and_the_density_is_that_of_scipy(full):
+    from scipy import stats
+
+    draws = full.draws(2000, seed=0)["line/kernel"]
+    assert draws.shape == (2000, D, 1)
+    mean, sd = full.mean()["line/kernel"], full.stddev()["line/kernel"]
+    np.testing.assert_array_less(np.abs(draws.mean(0) - mean) / sd, 4 / np.sqrt(2000))
+    np.testing.assert_allclose(draws.std(0), sd, rtol=4 / np.sqrt(4000))
+    np.testing.assert_array_equal(full.draws(3, seed=0)["line/kernel"], draws[:3])
+    expected = stats.multivariate_normal(mean[:, 0], covariance_of(full)).logpdf(draws[0, :, 0])
+    np.testing.assert_allclose(full.log_prob({"line/kernel": draws[0]}), expected, rtol=1e-3)
+
+
+def test_predictions_are_those_of_the_draws(full, regression):
+    x = regression[0][:5]
+    draws = full.draws(7, seed=2)["line/kernel"]
+    expected = x @ draws
+    np.testing.assert_allclose(full.predict(x, 7, seed=2).draws, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_batches_find_the_posterior_too(regression):
+    _, _, mean, precision = regression
+    found = fit(kp.inference.FullRank(STEPS, 0.05, batch_size=20), regression)
+    sd = np.sqrt(np.diag(np.linalg.inv(precision)))
+    np.testing.assert_array_less(np.abs(found.mean()["line/kernel"][:, 0] - mean), 0.2 * sd)
+    np.testing.assert_allclose(found.stddev()["line/kernel"][:, 0], sd, rtol=0.1)
+
+
+def test_a_bounded_weight_is_inferred_without_bounds():
+    from scipy import integrate
+
+    prior = kp.GammaPrior(2.0, 1.0)
+    x, y = np.ones((3, 1), "float32"), np.full((3, 1), 0.7, "float32")
+    model = keras.Sequential(
+        [
+            keras.Input((1,)),
+            keras.layers.Dense(
+                1,
+                use_bias=False,
+                kernel_regularizer=prior,
+                kernel_initializer=keras.initializers.Constant(1.0),
+                name="line",
+            ),
+        ]
+    )
+    posterior = kp.inference.FullRank(STEPS, 0.05, num_samples=64).fit(
+        model, x, y, kp.likelihoods.Normal(1.0), seed=0, verbose=0
+    )
+
+    # The best normal over z = log w, by brute force: ELBO by quadrature over a grid.
+    nodes, weights = np.polynomial.hermite_e.hermegauss(40)
+    weights = weights / weights.sum()
+
+    def minus_elbo(theta):
+        z = theta[0] + np.exp(theta[1]) * nodes
+        w = np.exp(z)
+        log_joint = np.log(w) - w - 1.5 * (w - 0.7) ** 2 + z
+        return -(weights @ log_joint + theta[1])
+
+    from scipy import optimize
+
+    loc, log_scale = optimize.minimize(minus_elbo, [0.0, -1.0]).x
+    sd = np.exp(log_scale)
+    parameters = posterior.parameters
+    np.testing.assert_allclose(parameters["loc"][0], loc, atol=0.05 * sd)
+    np.testing.assert_allclose(
+        keras.ops.convert_to_numpy(posterior.family.stddev())[0], sd, rtol=0.03
+    )
+    at = parameters["loc"][0], keras.ops.convert_to_numpy(posterior.family.stddev())[0]
+    mean = np.exp(at[0] + at[1] ** 2 / 2)
+    np.testing.assert_allclose(posterior.mean()["line/kernel"].item(), mean, rtol=1e-4)
+    np.testing.assert_allclose(
+        posterior.stddev()["line/kernel"].item(), mean * np.sqrt(np.expm1(at[1] ** 2)), rtol=1e-3
+    )
+    assert np.all(posterior.draws(100, seed=0)["line/kernel"] > 0)
+    mass = integrate.quad(lambda w: np.exp(posterior.log_prob({"line/kernel": [[w]]})), 0.05, 6)[0]
+    np.testing.assert_allclose(mass, 1.0, atol=2e-3)
+
+
+def test_logistic_regression_has_its_mean_beyond_the_map():
+    random = np.random.default_rng(0)
+    x = random.normal(size=(12, 1)).astype("float32")
+    y = (x + 0.1 * random.normal(size=x.shape) > 0).astype("float32")
+    model = keras.Sequential(
+        [
+            keras.Input((1,)),
+            keras.layers.Dense(
+                1, use_bias=False, kernel_regularizer=kp.NormalPrior(0, 3), name="line"
+            ),
+        ]
+    )
+    likelihood = kp.likelihoods.Bernoulli(from_logits=True)
+    best = kp.inference.MAP().fit(model, x, y, likelihood, seed=0).mean()["line/kernel"].item()
+    posterior = kp.inference.MeanField(STEPS, 0.05, num_samples=64).fit(
+        model, x, y, likelihood, seed=0, verbose=0
+    )
+    nodes, weights = np.polynomial.hermite_e.hermegauss(60)
+    weights = weights / weights.sum()
+    sign = (2 * y - 1)[:, 0] * x[:, 0]
+
+    def log_joint(w):
+        return -np.logaddexp(0, -np.outer(w, sign)).sum(1) - w**2 / 18
+
+    def minus_elbo(theta):
+        return -(weights @ log_joint(theta[0] + np.exp(theta[1]) * nodes) + theta[1])
+
+    from scipy import optimize
+
+    loc, log_scale = optimize.minimize(minus_elbo, [best, 0.0]).x
+    sd = np.exp(log_scale)
+    np.testing.assert_allclose(posterior.mean()["line/kernel"].item(), loc, atol=0.05 * sd)
+    np.testing.assert_allclose(posterior.stddev()["line/kernel"].item(), sd, rtol=0.03)
+    grid = np.linspace(-5, 20, 5001)
+    density = np.exp(log_joint(grid))
+    exact = (grid * density).sum() / density.sum()
+    assert best + 0.2 * sd < exact
+    assert abs(posterior.mean()["line/kernel"].item() - exact) < 0.2 * sd
+
+
+def test_the_same_seed_gives_the_same_posterior_and_the_model_stays(regression):
+    x, y, *_ = regression
+    model = linear_model()
+    before = model.get_weights()[0].copy()
+    method = kp.inference.MeanField(20)
+    likelihood = kp.likelihoods.Normal(NOISE)
+    # Of the means the noise is gone: the gradient is linear, and draws come in pairs.
+    scales = [
+        method.fit(model, x, y, likelihood, seed=s, verbose=0).stddev()["line/kernel"]
+        for s in (1, 1, 2)
+    ]
+    np.testing.assert_array_equal(scales[0], scales[1])
+    assert np.any(scales[0] != scales[2])
+    np.testing.assert_array_equal(model.get_weights()[0], before)
+
+
+def test_a_fit_goes_on_from_an_earlier_one(full, regression):
+    more = fit(kp.inference.FullRank(20, 1e-4), regression, resume=full)
+    assert more.elbo.shape == (STEPS + 20,)
+    np.testing.assert_allclose(more.mean()["line/kernel"], full.mean()["line/kernel"], atol=0.01)
+    with pytest.raises(ValueError, match="of the same family"):
+        fit(kp.inference.MeanField(20), regression, resume=full)
+    point = fit(kp.inference.MAP(), regression)
+    with pytest.raises(TypeError, match="that this method gave"):
+        fit(kp.inference.MeanField(20), regression, resume=point)
+
+
+def test_it_is_saved_and_read(full, tmp_path):
+    full.save(tmp_path / "a.posterior")
+    loaded = kp.inference.Posterior.load(tmp_path / "a.posterior")
+    assert isinstance(loaded, kp.inference.VariationalPosterior)
+    np.testing.assert_array_equal(loaded.elbo, full.elbo)
+    np.testing.assert_array_equal(
+        loaded.draws(4, seed=5)["line/kernel"], full.draws(4, seed=5)["line/kernel"]
+    )
+
+
+def test_an_elbo_that_is_not_finite_is_an_error(regression):
+    x, y, *_ = regression
+    bad = np.where(np.arange(N)[:, None] == 3, np.nan, y)
+    with pytest.raises(ValueError, match="The ELBO of MeanField must stay finite"):
+        kp.inference.MeanField(20).fit(
+            linear_model(), x, bad, kp.likelihoods.Normal(NOISE), seed=0, verbose=0
+        )
+
+
+def test_full_rank_says_what_to_use_for_many_weights():
+    model = keras.Sequential(
+        [
+            keras.Input((20000,)),
+            keras.layers.Dense(1, use_bias=False, kernel_regularizer=kp.NormalPrior(0, 1)),
+        ]
+    )
+    with pytest.raises(ValueError, match=r"Use keras_priors\.inference\.LowRank"):
+        kp.inference.FullRank().fit(
+            model, np.ones((2, 20000)), np.ones((2, 1)), kp.likelihoods.Normal(1.0), seed=0
+        )
+
+
+@pytest.mark.parametrize("name", ["num_steps", "learning_rate", "num_samples", "initial_scale"])
+def test_arguments_must_be_positive(name):
+    with pytest.raises(ValueError, match=name):
+        kp.inference.LowRank(**{name: -1})
+    assert f"{name}=" in repr(kp.inference.LowRank())
