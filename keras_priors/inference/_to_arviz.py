@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_priors import backend
 from keras_priors.inference._arviz import import_arviz
 from keras_priors.models.sample_prior import sample_prior
 
@@ -14,6 +15,7 @@ from keras_priors.models.sample_prior import sample_prior
 def to_arviz(posterior: Any, num_samples: int | None, num_prior_samples: int, seed: Any) -> Any:
     """An `arviz.InferenceData`; see `Posterior.to_arviz`."""
     az = import_arviz()
+    seed = backend.as_seed(seed)  # the same draws for the weights and for their log likelihood
     chains = posterior._chains(num_samples, seed)
     groups: dict[str, Any] = {"posterior": _dotted(chains)}
     stats = posterior._sample_stats(num_samples)
@@ -35,7 +37,9 @@ def summary(posterior: Any, interval: float) -> Any:
     """A pandas table; see `Posterior.summary`."""
     az = import_arviz()
     chains = posterior._chains(None, 0)
-    data = az.from_dict(posterior=_dotted(chains))
+    # In float64: of equal numbers the deviation is then 0.
+    wide = {path: value.astype("float64") for path, value in _dotted(chains).items()}
+    data = az.from_dict(posterior=wide)
     several = next(iter(chains.values())).shape[0] > 1
     return az.summary(data, hdi_prob=interval, kind="all" if several else "stats", round_to="none")
 

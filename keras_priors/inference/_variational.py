@@ -96,8 +96,8 @@ class VariationalInference(Method):
         count = -(-self.num_steps // _CALLS)
         calls = -(-self.num_steps // count)
         # A step that only fills up the last call has the rate 0: one program serves all calls.
-        done = np.minimum(np.arange(count * calls) / self.num_steps, 1.0)
-        rates = (0.5 * self.learning_rate * (1.0 + np.cos(np.pi * done))).astype("float32")
+        passed = np.minimum(np.arange(count * calls) / self.num_steps, 1.0)
+        rates = (0.5 * self.learning_rate * (1.0 + np.cos(np.pi * passed))).astype("float32")
         step = self._step_of(log_posterior, family, rows / batch)
         fixed = [ops.convert_to_tensor(v) for v in log_posterior.fixed_variables]
         data = _all_rows(log_posterior)
@@ -114,32 +114,34 @@ class VariationalInference(Method):
         seeds = backend.spawn_seeds(seed, count * calls + _FIRST_STREAM)
         order = _Order(rows, batch, seeds[0])
         progress = Progress(calls, verbose)
-        for call in range(calls):
-            part = slice(call * count, (call + 1) * count)
-            real = min(count, self.num_steps - call * count)
-            elements = (
-                ops.convert_to_tensor(rates[part]),
-                ops.convert_to_tensor(np.arange(part.start + 1, part.stop + 1, dtype="float32")),
-                ops.convert_to_tensor(seeds[_FIRST_STREAM:][part], dtype="uint32"),
-                ops.convert_to_tensor(order.take(count)),
-            )
-            try:
+        done = 0
+        try:
+            for call in range(calls):
+                part = slice(call * count, (call + 1) * count)
+                real = min(count, self.num_steps - done)
+                numbers = np.arange(part.start + 1, part.stop + 1, dtype="float32")
+                elements = (
+                    ops.convert_to_tensor(rates[part]),
+                    ops.convert_to_tensor(numbers),
+                    ops.convert_to_tensor(seeds[_FIRST_STREAM:][part], dtype="uint32"),
+                    ops.convert_to_tensor(order.take(count)),
+                )
                 new, elbo = compiled(state, fixed, data, elements)
                 elbo = ops.convert_to_numpy(elbo)[:real]
-            except KeyboardInterrupt:
-                warnings.warn(
-                    f"{type(self).__name__} was interrupted after {call * count} of "
-                    f"{self.num_steps} steps; this is what it had found. Go on with `resume`.",
-                    UserWarning,
-                    stacklevel=5,
-                )
-                trace.append(np.zeros(0, "float32"))
-                break
-            if not np.all(np.isfinite(elbo)) or not _all_finite(new[0]):
-                self._refuse(log_posterior, call * count + int(np.argmin(np.isfinite(elbo))), elbo)
-            state = new
-            trace.append(elbo)
-            progress.step()
+                if not np.all(np.isfinite(elbo)) or not _all_finite(new[0]):
+                    self._refuse(log_posterior, done + int(np.argmin(np.isfinite(elbo))), elbo)
+                state, done = new, done + real
+                trace.append(elbo)
+                progress.step()
+        except KeyboardInterrupt:
+            if not done:
+                raise
+            warnings.warn(
+                f"{type(self).__name__} was interrupted after {done} of {self.num_steps} steps; "
+                "this is what it had found. Go on by `fit(..., resume=posterior)`.",
+                UserWarning,
+                stacklevel=5,
+            )
         progress.close()
         return list(state[0])
 

@@ -72,7 +72,7 @@ class LayersPosterior(Posterior):
         """Log density in nats of the weights that have a posterior; points have none."""
         position = self._checked(position)
         return sum(
-            float(_posterior(w).log_prob(position[w.path]))
+            float(_numpy(_posterior(w).log_prob(position[w.path])))
             for w in self._drawn_weights
             if _is_random(w)
         )

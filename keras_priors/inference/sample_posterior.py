@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_priors._parameters import whole_number
 from keras_priors.inference._observations import Observations
 from keras_priors.inference.posterior import Posterior
 
@@ -93,9 +94,8 @@ class SamplePosterior(Posterior):
         return [*self.positions.variables, *(variables[index] for index in self._states)]
 
     def _handles(self, num_samples: int, seed: Any) -> Any:
-        # In the midst of equal parts of the chains, laid end to end.
-        edges = np.arange(num_samples) * (self._most_samples / num_samples)
-        return np.floor(edges + 0.5 * (self._most_samples / num_samples - 1)).astype("int64")
+        # Of the chains, laid end to end.
+        return _evenly(num_samples, self._most_samples)
 
     def _named_handle(self, draw: int) -> Any:
         if not -self._most_samples <= draw < self._most_samples:
@@ -113,7 +113,17 @@ class SamplePosterior(Posterior):
         return {name: v[:, self._kept(num_samples)] for name, v in self.sample_stats.items()}
 
     def _kept(self, num_samples: int | None) -> Any:
-        return slice(None) if num_samples is None else slice(0, num_samples)
+        # The same as `_handles` of as many for each chain.
+        if num_samples is None:
+            return slice(None)
+        number = whole_number(type(self).__name__, "num_samples", num_samples)
+        if number > self.num_draws:
+            raise ValueError(
+                f"`num_samples` must be at most the draws of each chain. Received: num_samples="
+                f"{number}, with {self.num_draws} draws in each. Draw more in `fit`, or leave it "
+                "out."
+            )
+        return _evenly(number, self.num_draws)
 
     def _state(self) -> tuple[dict[str, Any], dict[str, Any]]:
         arrays = {f"draws/{k}": v for k, v in enumerate(self._stored)}
@@ -138,6 +148,12 @@ class SamplePosterior(Posterior):
             states={int(index): v for index, v in group("states").items()},
             continuation=group("continuation"),
         )
+
+
+def _evenly(number: int, most: int) -> Any:
+    """Indices in the midst of so many equal parts of range(most)."""
+    # In integers, so that the parts of equal chains are the parts of what is laid end to end.
+    return ((2 * np.arange(number) + 1) * most - number) // (2 * number)
 
 
 def _joined(value: Any) -> Any:

@@ -95,6 +95,10 @@ def test_low_rank_lies_between(full, mean_field, regression):
     low = fit(kp.inference.LowRank(1, STEPS, 0.05), regression)
     bounds = [p.elbo[-200:].mean() for p in (mean_field, low, full)]
     assert bounds[0] + 0.05 < bounds[1] < bounds[2] + 0.01
+
+
+@pytest.mark.slow
+def test_low_rank_of_as_many_columns_as_weights_is_exact(regression):
     whole = fit(kp.inference.LowRank(D, STEPS, 0.05), regression)
     exact = np.linalg.inv(regression[3])
     np.testing.assert_allclose(whole.stddev()["line/kernel"][:, 0] ** 2, np.diag(exact), rtol=0.05)
@@ -129,7 +133,7 @@ def test_batches_find_the_posterior_too(regression):
 
 
 def test_a_bounded_weight_is_inferred_without_bounds():
-    from scipy import integrate
+    from scipy import stats
 
     prior = kp.GammaPrior(2.0, 1.0)
     x, y = np.ones((3, 1), "float32"), np.full((3, 1), 0.7, "float32")
@@ -145,7 +149,7 @@ def test_a_bounded_weight_is_inferred_without_bounds():
             ),
         ]
     )
-    posterior = kp.inference.FullRank(STEPS, 0.05, num_samples=64).fit(
+    posterior = kp.inference.FullRank(250, 0.1, num_samples=64).fit(
         model, x, y, kp.likelihoods.Normal(1.0), seed=0, verbose=0
     )
 
@@ -175,11 +179,14 @@ def test_a_bounded_weight_is_inferred_without_bounds():
         posterior.stddev()["line/kernel"].item(), mean * np.sqrt(np.expm1(at[1] ** 2)), rtol=1e-3
     )
     assert np.all(posterior.draws(100, seed=0)["line/kernel"] > 0)
-    mass = integrate.quad(lambda w: np.exp(posterior.log_prob({"line/kernel": [[w]]})), 0.05, 6)[0]
-    np.testing.assert_allclose(mass, 1.0, atol=2e-3)
+    for w in (0.1, 0.7, 3.0):
+        expected = stats.lognorm(s=at[1], scale=np.exp(at[0])).logpdf(w)
+        found = posterior.log_prob({"line/kernel": [[w]]})
+        np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
 def test_logistic_regression_has_its_mean_beyond_the_map():
+    keras.utils.set_random_seed(3)
     random = np.random.default_rng(0)
     x = random.normal(size=(12, 1)).astype("float32")
     y = (x + 0.1 * random.normal(size=x.shape) > 0).astype("float32")
@@ -193,7 +200,7 @@ def test_logistic_regression_has_its_mean_beyond_the_map():
     )
     likelihood = kp.likelihoods.Bernoulli(from_logits=True)
     best = kp.inference.MAP().fit(model, x, y, likelihood, seed=0).mean()["line/kernel"].item()
-    posterior = kp.inference.MeanField(STEPS, 0.05, num_samples=64).fit(
+    posterior = kp.inference.MeanField(STEPS, 0.1, num_samples=64).fit(
         model, x, y, likelihood, seed=0, verbose=0
     )
     nodes, weights = np.polynomial.hermite_e.hermegauss(60)
@@ -217,6 +224,99 @@ def test_logistic_regression_has_its_mean_beyond_the_map():
     exact = (grid * density).sum() / density.sum()
     assert best + 0.2 * sd < exact
     assert abs(posterior.mean()["line/kernel"].item() - exact) < 0.2 * sd
+
+
+def test_logistic_regression_has_the_mean_of_its_importance_weights():
+    from scipy import stats
+
+    keras.utils.set_random_seed(3)
+    random = np.random.default_rng(4)
+    x = random.normal(size=(40, 2)).astype("float32")
+    y = (random.uniform(size=(40, 1)) < 1 / (1 + np.exp(-x @ [[1.5], [-1.0]]))).astype("float32")
+    model = keras.Sequential(
+        [
+            keras.Input((2,)),
+            keras.layers.Dense(
+                1, use_bias=False, kernel_regularizer=kp.NormalPrior(0, 2), name="line"
+            ),
+        ]
+    )
+    likelihood = kp.likelihoods.Bernoulli(from_logits=True)
+    posterior = kp.inference.FullRank(STEPS, 0.1, num_samples=16).fit(
+        model, x, y, likelihood, seed=0, verbose=0
+    )
+    signed = (2 * y - 1) * x
+
+    def log_joint(w):
+        return -np.logaddexp(0, -w @ signed.T).sum(1) + stats.norm(0, 2).logpdf(w).sum(1)
+
+    # Self-normalized importance sampling with a wide Student t of SciPy's; then that its draws
+    # and its density are of one piece: the same from its own, whose weights must be nearly equal.
+    center = posterior.mean()["line/kernel"][:, 0]
+    wide = stats.multivariate_t(center, 2 * covariance_of(posterior), df=5, seed=0)
+    w = wide.rvs(20000)
+    weight = np.exp(log_joint(w) - wide.logpdf(w) - log_joint(center[None]))
+    weight /= weight.sum()
+    exact = weight @ w
+    sd = np.sqrt(weight @ (w - exact) ** 2)
+    error = np.sqrt((weight[:, None] ** 2 * (w - exact) ** 2).sum(0))
+    assert np.all(error < 0.02 * sd)
+    np.testing.assert_array_less(np.abs(center - exact), 0.05 * sd + 4 * error)
+    np.testing.assert_allclose(posterior.stddev()["line/kernel"][:, 0], sd, rtol=0.1)
+    best = kp.inference.MAP().fit(model, x, y, likelihood).mean()["line/kernel"][:, 0]
+    # A skew of the posterior away from 0 puts the mean beyond the mode.
+    assert np.all(np.abs(center - exact) < np.abs(best - exact))
+    own = posterior.draws(60, seed=1)["line/kernel"][..., 0]
+    density = np.array([posterior.log_prob({"line/kernel": z[:, None]}) for z in own])
+    ratio = np.exp(log_joint(own) - density)
+    assert ratio.sum() ** 2 / (ratio**2).sum() > 0.8 * len(own)
+
+
+def test_it_goes_to_arviz(full, regression):
+    pytest.importorskip("arviz")
+    from scipy import stats
+
+    x, y, *_ = regression
+    opened = full.to_arviz(50, num_prior_samples=20)
+    w = opened.posterior["line.kernel"].values
+    assert w.shape == (1, 50, D, 1) and opened.prior["line.kernel"].shape == (1, 20, D, 1)
+    # Of the very draws that it holds, also without a seed.
+    expected = stats.norm(x @ w[0], NOISE).logpdf(y[None])[..., 0]
+    np.testing.assert_allclose(opened.log_likelihood["y"].values[0], expected, atol=1e-3)
+    np.testing.assert_array_equal(opened.observed_data["y"].values, y)
+    table = full.summary(interval=0.9)
+    assert list(table.columns) == ["mean", "sd", "hdi_5%", "hdi_95%"] and len(table) == D
+    mean, sd = full.mean()["line/kernel"][:, 0], full.stddev()["line/kernel"][:, 0]
+    np.testing.assert_array_less(np.abs(table["mean"] - mean), 4 * sd / np.sqrt(1000))
+    np.testing.assert_allclose(table["sd"], sd, rtol=4 / np.sqrt(2000))
+
+
+def test_an_interrupted_search_gives_what_it_had_found(regression, monkeypatch):
+    from keras_priors.inference import _variational
+
+    calls = []
+
+    def interrupt(progress):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(_variational.Progress, "step", interrupt)
+    method = kp.inference.MeanField(100)
+    with pytest.warns(UserWarning, match="MeanField was interrupted after 6 of 100 steps"):
+        posterior = fit(method, regression)
+    monkeypatch.undo()
+    whole = fit(method, regression)
+    np.testing.assert_array_equal(posterior.elbo, whole.elbo[:6])
+    more = fit(kp.inference.MeanField(4), regression, resume=posterior)
+    assert more.elbo.shape == (10,)
+
+    def at_once(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_variational._Order, "take", at_once)
+    with pytest.raises(KeyboardInterrupt):
+        fit(method, regression)
 
 
 def test_the_same_seed_gives_the_same_posterior_and_the_model_stays(regression):

@@ -71,6 +71,29 @@ def test_it_is_saved_and_read(posterior, tmp_path):
         np.testing.assert_array_equal(loaded.draws(3, seed=1)[path], value)
 
 
+def test_it_goes_to_arviz(model):
+    pytest.importorskip("arviz")
+    from scipy import stats
+
+    y = np.ones((4, 1), "float32")
+    posterior = kp.inference.VariationalLayers().fit(
+        model, INPUT, y, likelihood=kp.likelihoods.Normal(0.5)
+    )
+    opened = posterior.to_arviz(20)
+    d = {path: opened.posterior[path.replace("/", ".")].values[0] for path in posterior.paths}
+    hidden = INPUT @ d["random/kernel"] + d["random/bias"][:, None]
+    expected = stats.norm(hidden @ d["plain/kernel"] + d["plain/bias"][:, None], 0.5).logpdf(y)
+    found = opened.log_likelihood["y"].values[0]
+    np.testing.assert_allclose(found, expected[..., 0], rtol=1e-3, atol=1e-4)
+    np.testing.assert_array_equal(opened.observed_data["y"].values, y)
+    table = posterior.summary()
+    assert len(table) == sum(value.size for value in posterior.mean().values())
+    row = table.loc["random.kernel[1, 0]"]
+    mean, sd = posterior.mean()["random/kernel"][1, 0], posterior.stddev()["random/kernel"][1, 0]
+    assert abs(row["mean"] - mean) < 4 * sd / np.sqrt(1000)
+    assert table.loc["plain.kernel[0, 0]", "sd"] == 0
+
+
 def test_a_model_without_posteriors_is_refused(posterior):
     plain = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
     with pytest.raises(ValueError, match="reads the posteriors"):
