@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-import warnings
 from abc import abstractmethod
 from typing import Any
 
 from keras_priors import backend
+from keras_priors.inference._say_flat import say_flat
 from keras_priors.inference.log_posterior import LogPosterior
 from keras_priors.inference.posterior import Posterior
 from keras_priors.predictive._progress import check_verbose
@@ -70,7 +70,7 @@ class Method:
             )
         begin = time.perf_counter()
         log_posterior = LogPosterior(model, x, y, likelihood, sample_weight=sample_weight)
-        _say_flat(log_posterior)
+        say_flat(model, log_posterior.positions, stacklevel=2)
         seed = backend.as_seed(seed)
         posterior = self._fit(log_posterior, seed, verbose, resume)
         posterior.seconds = time.perf_counter() - begin
@@ -83,16 +83,3 @@ class Method:
     def __repr__(self) -> str:
         parts = [f"{name}={getattr(self, name)!r}" for name in self._parameters]
         return f"{type(self).__name__}({', '.join(parts)})"
-
-
-def _say_flat(log_posterior: LogPosterior) -> None:
-    flat = log_posterior.positions.without_prior()
-    if flat:
-        shown = ", ".join(flat[:5]) + (f" and {len(flat) - 5} more" if len(flat) > 5 else "")
-        warnings.warn(
-            f"A weight without a prior has a flat one: {shown} of {log_posterior.model.name}. If "
-            "that is not meant, give them priors: "
-            f'keras_priors.set_priors(model, {{"{flat[0]}": keras_priors.NormalPrior(0, 1)}}).',
-            UserWarning,
-            stacklevel=3,
-        )
