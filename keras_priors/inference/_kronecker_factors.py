@@ -16,6 +16,7 @@ from keras_priors.inference._laplace_sums import diagonal_sum
 from keras_priors.inference._positions import Positions
 from keras_priors.inference._precision import not_positive
 from keras_priors.inference._precision_kronecker import KroneckerPrecision
+from keras_priors.inference._sum_over_blocks import SumOverBlocks
 from keras_priors.inference.log_posterior import LogPosterior
 
 # Patches, inputs and slopes of a block of rows stay within it.
@@ -57,7 +58,7 @@ def entries_of(positions: Positions) -> tuple[list[Entry], list[int]]:
 
 
 def kronecker(
-    rows: LaplaceRows, log_posterior: LogPosterior, z: Any, prior: Any
+    rows: LaplaceRows, log_posterior: LogPosterior, z: Any, prior: Any, verbose: Any
 ) -> KroneckerPrecision:
     """A (x) G of every layer that has factors, and the diagonal of the other weights.
 
@@ -77,20 +78,18 @@ def kronecker(
             for e, shape in zip(entries, pre, strict=True)
         )
         size = int(np.clip(_BYTES // per_row, 1, 4096))
-        data = (
-            rows.fixed(),
-            observations.blocks(-(-observations.count // -(-observations.count // size))),
-        )
-        left, right, total, least = backend.compile_function(_sums(rows, entries))(z, data)
+        size = -(-observations.count // -(-observations.count // size))
+        sums = SumOverBlocks(_of_block(rows, entries), observations, size, verbose)
+        left, right, total, least = sums(z, rows.fixed())
         if float(least) < -1e-3 * float(total):
             raise ValueError(not_positive("curvature in the outputs that is not", float(least)))
         for e, shape, a, g in zip(entries, pre, left, right, strict=True):
             places = float(total) * int(np.prod(shape[:-1]))
-            blocks.append((e.start, ops.convert_to_numpy(a), ops.convert_to_numpy(g) / places))
+            blocks.append((e.start, a, g / places))
     if others:
         rest = LaplaceRows(rows.model, positions, rows.natural.likelihood, rows.fisher, others)
         rest.measure(x)
-        values = diagonal_sum(rest, log_posterior, z)
+        values = diagonal_sum(rest, log_posterior, z, verbose)
         starts, low = np.cumsum([0, *positions.sizes]), 0
         for k in others:
             size = positions.sizes[k]
@@ -132,7 +131,7 @@ def _shapes(rows: LaplaceRows, entries: list[Entry], x: Any) -> tuple[Any, list[
     return shapes, [entries[k] for k in once], repeated
 
 
-def _sums(rows: LaplaceRows, entries: list[Entry]) -> Any:
+def _of_block(rows: LaplaceRows, entries: list[Entry]) -> Any:
     layers = [e.layer for e in entries]
     natural = rows.natural
 
@@ -169,11 +168,7 @@ def _sums(rows: LaplaceRows, entries: list[Entry]) -> Any:
         right = backend.sum_over(of_column, columns)
         return left, right, ops.sum(weight), ops.minimum(least, 0.0)
 
-    def total(z: Any, data: Any) -> Any:
-        fixed, blocks = data
-        return backend.sum_over(lambda block: of_block(z, fixed, block), blocks)
-
-    return total
+    return of_block
 
 
 def _flat(value: Any) -> Any:

@@ -12,6 +12,7 @@ from keras import ops
 from keras_priors import backend
 from keras_priors.inference._laplace_rows import LaplaceRows
 from keras_priors.predictive._check_inputs import check_inputs
+from keras_priors.predictive._progress import Progress
 from keras_priors.predictive._rows import Rows
 from keras_priors.predictive.predictive import Predictive
 
@@ -19,9 +20,11 @@ from keras_priors.predictive.predictive import Predictive
 _BYTES = 64 * 2**20
 
 
-def glm(posterior: Any, x: Any, num_samples: int, batch_size: int | None, seed: Any) -> Predictive:
+def glm(
+    posterior: Any, x: Any, num_samples: int, batch_size: int | None, seed: Any, verbose: Any
+) -> Predictive:
     """Draws of f ~ Normal(f*, J P^-1 J^T) in each row."""
-    rows, f, covariance, draws = _linearized(posterior, x, num_samples, batch_size, seed)
+    rows, f, covariance, draws = _linearized(posterior, x, num_samples, batch_size, seed, verbose)
     if draws is None:
         values, vectors = np.linalg.eigh(covariance)
         root = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
@@ -32,14 +35,14 @@ def glm(posterior: Any, x: Any, num_samples: int, batch_size: int | None, seed: 
     return Predictive(outputs, posterior.likelihood)
 
 
-def probit(posterior: Any, x: Any, batch_size: int | None) -> Predictive:
+def probit(posterior: Any, x: Any, batch_size: int | None, verbose: Any) -> Predictive:
     """One draw: f / sqrt(1 + pi var / 8), whose probabilities are those of the extended probit."""
     if not posterior._rows.natural.is_classes:
         raise ValueError(
             "The probit approximation is for classes: the likelihoods Categorical and Bernoulli. "
             f'Received: {posterior.likelihood!r}. Use method="glm", which is exact for a Normal.'
         )
-    rows, f, covariance, draws = _linearized(posterior, x, 100, batch_size, 0)
+    rows, f, covariance, draws = _linearized(posterior, x, 100, batch_size, 0, verbose)
     variance = np.diagonal(covariance, axis1=1, axis2=2) if draws is None else draws.var(axis=0)
     f = f / np.sqrt(1.0 + math.pi / 8.0 * variance)
     outputs = rows.natural.backward(f.reshape(1, len(f), *rows.shape)).astype("float32")
@@ -47,7 +50,7 @@ def probit(posterior: Any, x: Any, batch_size: int | None) -> Predictive:
 
 
 def _linearized(
-    posterior: Any, x: Any, num_samples: int, batch_size: int | None, seed: Any
+    posterior: Any, x: Any, num_samples: int, batch_size: int | None, seed: Any, verbose: Any
 ) -> tuple[LaplaceRows, Any, Any, Any]:
     """(rows, f (N, K), covariance (N, K, K) or None, draws (S, N, K) where that is too large)."""
     given = Rows(x)
@@ -63,9 +66,9 @@ def _linearized(
     if by_draws:
         size = batch_size or min(given.count or 4096, 256)
         deviations = [posterior._deviation(h) for h in posterior._handles(num_samples, seed)]
-        compiled = _forward(rows)
-    else:
-        compiled = backend.compile_function(posterior._linear.jacobian_of_outputs)
+    compiled = posterior._forward if by_draws else posterior._jacobian
+    number = None if given.count is None else -(-given.count // size)
+    progress = Progress(number, verbose, unit="chunk of rows")
     outputs, spreads = [], []
     for chunk, valid in given.chunks(size):
         tensors = keras.tree.map_structure(ops.convert_to_tensor, chunk)
@@ -81,14 +84,16 @@ def _linearized(
             jacobian = ops.convert_to_numpy(jacobian)[:valid].astype("float64")
             spreads.append(posterior._precision.covariance_of(jacobian))
         outputs.append(ops.convert_to_numpy(f)[:valid].astype("float64"))
+        progress.step()
+    progress.close()
     f = np.concatenate(outputs)
     if by_draws:
         return rows, f, None, f + np.concatenate(spreads, axis=1)
     return rows, f, np.concatenate(spreads), None
 
 
-def _forward(rows: LaplaceRows) -> Any:
-    """A compiled (part, v, z, fixed, x) to (f, J v)."""
+def forward_of(rows: LaplaceRows) -> Any:
+    """(part, v, z, fixed, x) to (f, J v)."""
 
     def outputs(part: Any, z: Any, fixed: Any, x: Any) -> Any:
         return rows.natural.forward(rows.outputs(rows.values_of(part, z), fixed, x))
@@ -98,7 +103,7 @@ def _forward(rows: LaplaceRows) -> Any:
     def both(part: Any, v: Any, z: Any, fixed: Any, x: Any) -> tuple[Any, Any]:
         return outputs(part, z, fixed, x), forward(part, v, z, fixed, x)
 
-    return backend.compile_function(both)
+    return both
 
 
 def _noise(count: int, width: int, seed: Any) -> Any:

@@ -16,6 +16,7 @@ from keras_priors.inference._precision import Precision
 from keras_priors.inference._precision_diagonal import DiagonalPrecision
 from keras_priors.inference._precision_full import FullPrecision
 from keras_priors.inference._precision_kronecker import KroneckerPrecision
+from keras_priors.inference._sum_over_blocks import SumOverBlocks
 from keras_priors.inference.log_posterior import LogPosterior
 
 _ROWS = 32
@@ -108,26 +109,20 @@ class LastLayer:
         return (a, curvature, weight), known
 
     def precision(
-        self, structure: str, log_posterior: LogPosterior, z: Any, prior: Any
+        self, structure: str, log_posterior: LogPosterior, z: Any, prior: Any, verbose: Any
     ) -> tuple[Precision, float, Any]:
         """(precision, log p(y | f), its slope (D,)), from one pass over the rows."""
         parts = {"full": self._full, "diagonal": self._diagonal, "kronecker": self._kronecker}
 
-        def total(z: Any, data: Any) -> Any:
-            fixed, blocks = data
-
-            def of_block(block: Any) -> Any:
-                given, known = self._of_block(z, fixed, block)
-                return [*known, *parts[structure](*given)]
-
-            return backend.sum_over(of_block, blocks)
+        def of_block(z: Any, fixed: Any, block: Any) -> Any:
+            given, known = self._of_block(z, fixed, block)
+            return [*known, *parts[structure](*given)]
 
         # Nothing goes back through the net: what Keras' own `predict` bears, memory does.
         observations = log_posterior.observations
         size = max(log_posterior._block, min(_ROWS, observations.count))
-        data = self.rows.fixed(), observations.blocks(size)
-        sums = backend.compile_function(total)(z, data)
-        value, slope, *found = [ops.convert_to_numpy(part) for part in sums]
+        sums = SumOverBlocks(of_block, observations, size, verbose)
+        value, slope, *found = sums(z, self.rows.fixed())
         known = float(value), slope.reshape(-1)
         if structure == "full":
             return FullPrecision(self._arranged(found[0]), prior), *known

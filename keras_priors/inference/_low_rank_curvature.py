@@ -10,6 +10,7 @@ from keras import ops
 from keras_priors import backend
 from keras_priors.inference._laplace_rows import LaplaceRows
 from keras_priors.inference._precision_low_rank import LowRankPrecision
+from keras_priors.inference._sum_over_blocks import SumOverBlocks
 from keras_priors.inference.log_posterior import LogPosterior
 
 _OVERSAMPLING = 10
@@ -17,10 +18,10 @@ _ITERATIONS = 2
 
 
 def low_rank(
-    rows: LaplaceRows, log_posterior: LogPosterior, z: Any, prior: Any, rank: int
+    rows: LaplaceRows, log_posterior: LogPosterior, z: Any, prior: Any, rank: int, verbose: Any
 ) -> LowRankPrecision:
     """Randomized subspace iteration (Halko et al., 2011, algorithm 4.4), then Rayleigh-Ritz."""
-    product = _products(rows, log_posterior, z)
+    product = _products(rows, log_posterior, z, verbose)
     width = min(rank + _OVERSAMPLING, rows.size)
     basis = np.random.default_rng(0).standard_normal((rows.size, width))
     basis, _ = np.linalg.qr(basis)
@@ -32,7 +33,7 @@ def low_rank(
     return LowRankPrecision(basis @ rotation[:, kept], np.maximum(values[kept], 0.0), prior)
 
 
-def _products(rows: LaplaceRows, log_posterior: LogPosterior, z: Any) -> Any:
+def _products(rows: LaplaceRows, log_posterior: LogPosterior, z: Any, verbose: Any) -> Any:
     """H V for V (D, r), by J v forward and J^T back, never J itself."""
     part = rows.take(z)
 
@@ -62,15 +63,12 @@ def _products(rows: LaplaceRows, log_posterior: LogPosterior, z: Any) -> Any:
 
         return backend.map_draws(one, vectors)
 
-    def total(vectors: Any, part: Any, z: Any, data: Any) -> Any:
-        fixed, blocks = data
-        return backend.sum_over(lambda block: of_block(vectors, part, z, fixed, block), blocks)
-
-    compiled = backend.compile_function(total)
-    data = rows.fixed(), log_posterior.data[1]
+    # Each product is over all rows: those of a part would not be of one matrix.
+    observations, size = log_posterior.observations, log_posterior._block
+    total = SumOverBlocks(of_block, observations, size, verbose, partial=False)
 
     def product(basis: Any) -> Any:
         vectors = ops.convert_to_tensor(basis.T.astype("float32"))
-        return ops.convert_to_numpy(compiled(vectors, part, z, data)).T.astype("float64")
+        return total(vectors, part, z, rows.fixed()).T.astype("float64")
 
     return product

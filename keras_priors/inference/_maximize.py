@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 from keras import ops
 
 from keras_priors import backend
 from keras_priors.inference.log_posterior import LogPosterior
+from keras_priors.predictive._progress import Progress
+
+# Iterations of one call of the compiled search: between calls the bar moves, and Ctrl-C is heard.
+_CALL = 100
 
 
 def maximize(
@@ -17,8 +22,11 @@ def maximize(
     iterations: int,
     tolerance: float,
     jacobian: bool = False,
+    verbose: Any = 0,
 ) -> tuple[Any, float, bool]:
     """(z, log density, converged) by L-BFGS from the vector z = `start` (D,).
+
+    After Ctrl-C it is the highest point so far, with a warning.
 
     Args:
         log_posterior: the log posterior.
@@ -26,29 +34,52 @@ def maximize(
         iterations: integer; 0 only evaluates.
         tolerance: float, largest element of the gradient per row.
         jacobian: bool. Whether the density is that of z, or that of the weights (the default).
+        verbose: "auto", 1 or 0, for the progress bar. Defaults to 0.
     """
     rows = log_posterior.num_rows
 
-    def search(z: Any, data: Any) -> tuple[Any, Any, Any]:
-        def loss(z: Any) -> tuple[Any, Any]:
-            value, gradient = log_posterior.log_prob_and_gradient(z, data, jacobian)
-            return -value / rows, -gradient / rows
+    def search_of(count: int) -> Any:
+        def search(z: Any, data: Any) -> tuple[Any, Any, Any, Any, Any]:
+            def loss(z: Any) -> tuple[Any, Any]:
+                value, gradient = log_posterior.log_prob_and_gradient(z, data, jacobian)
+                return -value / rows, -gradient / rows
 
-        if iterations == 0:
-            value, gradient = loss(z)
-            return z, value, ops.max(ops.abs(gradient)) <= tolerance
-        return backend.minimize(loss, z, iterations, tolerance)
+            first, gradient = loss(z)
+            finite = ops.all(ops.isfinite(gradient))
+            if count == 0:
+                return z, first, ops.max(ops.abs(gradient)) <= tolerance, first, finite
+            return *backend.minimize(loss, z, count, tolerance), first, finite
 
-    def begin(z: Any, data: Any) -> Any:
-        return log_posterior.log_prob_and_gradient(z, data, jacobian)
+        return backend.compile_function(search)
 
-    value, gradient = backend.compile_function(begin)(start, log_posterior.data)
-    if not (math.isfinite(float(value)) and bool(ops.all(ops.isfinite(gradient)))):
-        raise ValueError(not_finite(float(value), log_posterior))
-    z, value, converged = backend.compile_function(search)(start, log_posterior.data)
-    if not math.isfinite(float(value)):
-        raise ValueError(not_finite(float(value), log_posterior))
-    return z, -float(value) * rows, bool(converged)
+    progress = Progress(None, verbose, unit="iteration")
+    z, done, best, converged = start, 0, math.inf, False
+    compiled: dict[int, Any] = {}
+    try:
+        while True:
+            count = min(_CALL, iterations - done)
+            if count not in compiled:
+                compiled[count] = search_of(count)
+            found, value, converged, first, finite = compiled[count](z, log_posterior.data)
+            for given in (first, value):
+                if not (math.isfinite(float(given)) and bool(finite)):
+                    raise ValueError(not_finite(-float(given) * rows, log_posterior))
+            stuck = not float(value) < best  # the line search failed twice from the same point
+            z, best, done = found, float(value), done + count
+            if bool(converged) or done >= iterations or stuck:
+                break
+            progress.step(count)
+    except KeyboardInterrupt:
+        if not math.isfinite(best):
+            raise
+        warnings.warn(
+            f"The search for the mode of {log_posterior.model.name} was interrupted after {done} "
+            f"of at most {iterations} iterations; it returns the highest point so far.",
+            UserWarning,
+            stacklevel=5,
+        )
+    progress.close()
+    return z, -best * rows, bool(converged)
 
 
 def not_finite(value: float, log_posterior: LogPosterior) -> str:

@@ -104,9 +104,9 @@ class NaturalOutputs:
         elif self._labels:
             spread = ops.sqrt(ops.sigmoid(f) * ops.sigmoid(-f))
             one = (root * spread)[..., :, None] * ops.eye(width)
-        elif isinstance(self.likelihood, likelihoods.Normal):
-            inverse = np.broadcast_to(1.0 / np.asarray(self.likelihood.scale, "float32"), (width,))
-            one = (root * ops.convert_to_tensor(inverse))[..., :, None] * ops.eye(width)
+        elif (inverse := self._inverse_scale()) is not None:
+            inverse = ops.convert_to_tensor(np.broadcast_to(inverse, (width,)))
+            one = (root * inverse)[..., :, None] * ops.eye(width)
         else:
             return None
         if steps == 1:
@@ -114,6 +114,17 @@ class NaturalOutputs:
         size = steps * width
         blocks = one[:, :, :, None, :] * ops.eye(steps)[None, :, None, :, None]
         return ops.reshape(blocks, (f.shape[0], size, size))
+
+    def _inverse_scale(self) -> Any:
+        """Root of the Fisher information of a location, where that is the output; else None."""
+        likelihood = self.likelihood
+        if isinstance(likelihood, (likelihoods.Normal, likelihoods.Laplace)):
+            # The density of Laplace has no curvature but at its peak: only its mean tells.
+            return 1.0 / np.asarray(likelihood.scale, "float32")
+        if isinstance(likelihood, likelihoods.StudentT):
+            df = np.asarray(likelihood.df, "float32")
+            return np.sqrt((df + 1.0) / (df + 3.0)) / np.asarray(likelihood.scale, "float32")
+        return None
 
     def _expected(self, loss: Any, f: Any, counted: Any, shape: tuple[int, ...]) -> Any:
         """The Fisher information: of a quadratic in y, the mean over one deviation each way."""

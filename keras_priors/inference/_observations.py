@@ -65,6 +65,13 @@ class Observations:
             ops.convert_to_tensor(weight.reshape(number, size)),
         )
 
+    def block(self, k: int, size: int) -> Any:
+        """The k-th of the `blocks`, as tensors (size, ...)."""
+        rows = np.arange(k * size, (k + 1) * size)
+        x, y, _ = self.batch(np.minimum(rows, self.count - 1))
+        weight = np.where(rows < self.count, self.weight[np.minimum(rows, self.count - 1)], 0.0)
+        return x, y, ops.convert_to_tensor(weight.astype("float32"))
+
     def batch(self, indices: Any) -> Any:
         """(x, y, weight) of these rows, as tensors."""
 

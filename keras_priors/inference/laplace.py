@@ -42,9 +42,10 @@ class Laplace(Method):
                       -d2 log p(y_i | f(x_i; w)) / dw2                                  "hessian"
 
     The outputs f are the natural ones of the likelihood: where the model gives probabilities,
-    their logits, so that "ggn" is the Fisher information; for `HeteroscedasticNormal` H is its
-    mean over y for the same reason. "fisher" is the empirical one. Only "hessian" can fail to be
-    positive definite by the likelihood; it has the structures "full" and "diagonal".
+    their logits, so that "ggn" is the Fisher information; for `HeteroscedasticNormal`, `StudentT`
+    and `Laplace` H is its mean over y for the same reason. "fisher" is the empirical one. Only
+    "hessian", and "ggn" with `Beta`, can fail to be positive definite by the likelihood; "hessian"
+    has the structures "full" and "diagonal".
 
     "kronecker" holds A (x) G for each Dense, Conv1D and Conv2D layer (channels last, no groups,
     called once), kernel and bias together, and the diagonal for all other weights. A prior that
@@ -159,27 +160,32 @@ class Laplace(Method):
             LastLayer(rows)  # which refuses what it cannot take, before the mode is sought
         direct = self.structure != "low_rank" and self.curvature != "hessian"
         if self.layers == "last" and not self.max_iterations and direct:
-            return self._one_pass(rows, log_posterior, z)
-        z, log_likelihood = self._mode(log_posterior, z)
+            return self._one_pass(rows, log_posterior, z, verbose)
+        z, log_likelihood = self._mode(log_posterior, z, verbose)
         prior = prior_precision(rows, z, self.structure)
         if self.curvature == "hessian":
-            matrix = hessian(rows, log_posterior, z)
+            matrix = hessian(rows, log_posterior, z, verbose)
             if self.structure == "full":
                 precision: Any = FullPrecision(matrix, prior)
             else:
                 precision = DiagonalPrecision(np.diagonal(matrix).copy(), prior)
         elif self.structure == "low_rank":
-            precision = low_rank(rows, log_posterior, z, prior, self.rank)
+            precision = low_rank(rows, log_posterior, z, prior, self.rank, verbose)
         elif self.layers == "last":
-            precision = LastLayer(rows).precision(self.structure, log_posterior, z, prior)[0]
+            last = LastLayer(rows)
+            precision = last.precision(self.structure, log_posterior, z, prior, verbose)[0]
         else:
             make = {"full": full, "diagonal": diagonal, "kronecker": kronecker}[self.structure]
-            precision = make(rows, log_posterior, z, prior)
+            precision = make(rows, log_posterior, z, prior, verbose)
         return self._posterior(rows, log_posterior, z, precision, log_likelihood)
 
-    def _one_pass(self, rows: LaplaceRows, log_posterior: LogPosterior, z: Any) -> LaplacePosterior:
+    def _one_pass(
+        self, rows: LaplaceRows, log_posterior: LogPosterior, z: Any, verbose: Any
+    ) -> LaplacePosterior:
         prior = prior_precision(rows, z, self.structure)
-        precision, value, slope = LastLayer(rows).precision(self.structure, log_posterior, z, prior)
+        precision, value, slope = LastLayer(rows).precision(
+            self.structure, log_posterior, z, prior, verbose
+        )
         if not (math.isfinite(value) and np.all(np.isfinite(slope))):
             raise ValueError(not_finite(value, log_posterior))
 
@@ -193,11 +199,13 @@ class Laplace(Method):
             self._say_no_mode(steepest, log_posterior, stacklevel=5)
         return self._posterior(rows, log_posterior, z, precision, value)
 
-    def _mode(self, log_posterior: LogPosterior, z: Any) -> tuple[Any, float]:
+    def _mode(self, log_posterior: LogPosterior, z: Any, verbose: Any) -> tuple[Any, float]:
         iterations = self.max_iterations
         if iterations is None:
             iterations = 1000 if self.layers == "all" else 0
-        z, total, _ = maximize(log_posterior, z, iterations, 0.01 * self.tolerance, jacobian=True)
+        z, total, _ = maximize(
+            log_posterior, z, iterations, 0.01 * self.tolerance, jacobian=True, verbose=verbose
+        )
         _, gradient = backend.compile_function(log_posterior.log_prob_and_gradient)(
             z, log_posterior.data
         )

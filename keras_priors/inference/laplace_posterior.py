@@ -12,7 +12,7 @@ from keras import ops
 
 from keras_priors import backend, likelihoods
 from keras_priors.inference._evidence import Evidence
-from keras_priors.inference._laplace_predictive import glm, probit
+from keras_priors.inference._laplace_predictive import forward_of, glm, probit
 from keras_priors.inference._laplace_rows import LaplaceRows
 from keras_priors.inference._last_layer import LastLayer, last_layer_weights
 from keras_priors.inference._observations import Observations
@@ -22,6 +22,7 @@ from keras_priors.inference._precision_full import FullPrecision
 from keras_priors.inference._precision_kronecker import KroneckerPrecision
 from keras_priors.inference._precision_low_rank import LowRankPrecision
 from keras_priors.inference.posterior import Posterior
+from keras_priors.predictive._progress import check_verbose
 
 _PRECISIONS: dict[str, type[Precision]] = {
     "full": FullPrecision,
@@ -49,6 +50,19 @@ class LaplacePosterior(Posterior):
         residuals: (count, sum of squares) under a Normal likelihood, or None.
         normal_priors: mapping from path to what the evidence needs of a normal prior.
         observations: the data, for ArviZ' log likelihood. Defaults to None.
+
+    Example:
+        >>> import keras, numpy as np
+        >>> import keras_priors as kp
+        >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(
+        ...     1, use_bias=False, kernel_regularizer=kp.NormalPrior(0, 1), name="line")])
+        >>> posterior = kp.inference.Laplace("full").fit(
+        ...     model, np.ones((3, 1)), np.ones((3, 1)), kp.likelihoods.Normal(1.0))
+        >>> predictive = posterior.predict(np.array([[2.0]]), seed=0)
+        >>> predictive.mean.round(3).tolist(), predictive.epistemic.round(3).tolist()
+        ([[1.5]], [[1.0]])
+        >>> round(posterior.log_marginal_likelihood(), 3)   # y ~ Normal(0, I + 1 1^T)
+        -3.825
 
     References:
         - Immer et al., 2021, Improving predictions of Bayesian neural nets via local
@@ -186,7 +200,7 @@ class LaplacePosterior(Posterior):
             num_samples: integer, number of draws. Defaults to None: 100.
             batch_size: integer, most rows in a chunk. Defaults to None: as memory bears.
             seed: integer, `keras.random.SeedGenerator` or None for a fresh one.
-            verbose: "auto", 1 or 0, for the progress bar of "mc".
+            verbose: "auto", 1 or 0, for the progress bar.
             method: "glm" (the default): draws of the natural outputs f of the linearized network,
                 of which mean and covariance are exact in each row for more draws than outputs;
                 "probit": for classes, probabilities in closed form, sigmoid or softmax of
@@ -204,11 +218,12 @@ class LaplacePosterior(Posterior):
         """
         if method not in _METHODS:
             raise ValueError(f"`method` must be one of {_METHODS}. Received: method={method!r}.")
+        check_verbose(verbose)
         if method == "mc":
             return super().predict(x, num_samples, batch_size, seed, verbose)
         if method == "probit":
-            return probit(self, x, batch_size)
-        return glm(self, x, self._num_samples(num_samples, 100), batch_size, seed)
+            return probit(self, x, batch_size, verbose)
+        return glm(self, x, self._num_samples(num_samples, 100), batch_size, seed, verbose)
 
     @cached_property
     def _rows(self) -> LaplaceRows:
@@ -221,6 +236,15 @@ class LaplacePosterior(Posterior):
     def _linear(self) -> Any:
         """What has `jacobian_of_outputs`."""
         return LastLayer(self._rows) if self.layers == "last" else self._rows
+
+    @cached_property
+    def _jacobian(self) -> Any:
+        # Compiled once, as is the next one: predictions are asked for again and again.
+        return backend.compile_function(self._linear.jacobian_of_outputs)
+
+    @cached_property
+    def _forward(self) -> Any:
+        return backend.compile_function(forward_of(self._rows))
 
     @cached_property
     def _center(self) -> Any:

@@ -64,7 +64,7 @@ class MAP(Method):
     ) -> PointPosterior:
         start = log_posterior.positions.unconstrain(log_posterior.positions.current())
         position, value, converged = maximize(
-            log_posterior, start, self.max_iterations, self.tolerance
+            log_posterior, start, self.max_iterations, self.tolerance, verbose=verbose
         )
         if not converged and self.max_iterations:
             warnings.warn(

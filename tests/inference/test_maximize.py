@@ -1,0 +1,58 @@
+"""The search for the mode, in several calls and when it is interrupted."""
+
+import numpy as np
+import pytest
+
+import keras_priors as kp
+from keras_priors.inference import MAP, _maximize
+from tests.inference import test_laplace as linear
+
+NORMAL = kp.likelihoods.Normal(linear.NOISE)
+
+
+def fit(**kwargs):
+    model = linear.at(linear.line(), np.array([5.0, -4.0, 3.0, 2.0], "float32"))
+    return MAP(**kwargs).fit(model, linear.X, linear.Y, NORMAL)
+
+
+def kernel(posterior):
+    return linear.flat(posterior.mean())
+
+
+def test_a_search_in_several_calls_ends_where_one_does(monkeypatch):
+    whole = fit(max_iterations=50, tolerance=1e-3)
+    monkeypatch.setattr(_maximize, "_CALL", 2)
+    np.testing.assert_allclose(
+        kernel(fit(max_iterations=51, tolerance=1e-3)), kernel(whole), atol=1e-3
+    )
+    np.testing.assert_allclose(kernel(whole), linear.exact()[0], atol=1e-3)
+
+
+def test_an_interrupted_search_gives_the_highest_point_so_far(monkeypatch):
+    monkeypatch.setattr(_maximize, "_CALL", 1)
+    compiled, calls = kp.backend.compile_function, []
+
+    def stops_in_the_second_call(function):
+        inner = compiled(function)
+
+        def call(*args):
+            calls.append(1)
+            if len(calls) % 2 == 0:
+                raise KeyboardInterrupt
+            return inner(*args)
+
+        return call
+
+    monkeypatch.setattr(_maximize.backend, "compile_function", stops_in_the_second_call)
+    with pytest.warns(UserWarning) as caught:
+        posterior = fit(max_iterations=50)
+    assert "interrupted after 1 of at most 50" in str(caught[0].message)
+    monkeypatch.undo()
+    start = MAP(0).fit(
+        linear.at(linear.line(), np.array([5.0, -4.0, 3.0, 2.0], "float32")),
+        linear.X,
+        linear.Y,
+        NORMAL,
+    )
+    highest = MAP(50, tolerance=1e-3).fit(linear.line_at_mode(), linear.X, linear.Y, NORMAL)
+    assert start.log_posterior < posterior.log_posterior < highest.log_posterior
