@@ -43,11 +43,18 @@ class Forward:
         self.traces = 1
         model: Any = self._model()
         posteriors = random_posteriors(model)
+        shapes = [q.noise_shape for q in posteriors]
+        dtype = "float64" if any(q.dtype == "float64" for q in posteriors) else "float32"
 
         def one_draw(seed: Any) -> Any:
-            with WeightDraws(seed) as draws:
-                for posterior in posteriors:  # in this order, whatever the order of the layers
-                    draws.draw(posterior)
+            # The noise of all weights by one call: in a small net each call costs as much as a
+            # product of matrices.
+            noise = backend.standard_normals(shapes, seed, dtype)
+            weights = [
+                q.transform(ops.cast(part, q.dtype))
+                for q, part in zip(posteriors, noise, strict=True)
+            ]
+            with WeightDraws(seed, posteriors, weights):
                 return keras.tree.map_structure(_single, model(x, training=False))
 
         return backend.map_draws(one_draw, seeds if posteriors else seeds[:1])
