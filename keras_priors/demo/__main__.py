@@ -23,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
         "photographs, which are no digits at all; writes one picture. About a minute on two "
         "cores. Needs scikit-learn and matplotlib (pip install keras-priors[demo]).",
     )
-    parser.add_argument("--epochs", type=int, default=150, help="epochs of each fit (150)")
+    parser.add_argument("--epochs", type=int, default=80, help="epochs of each fit (80)")
     parser.add_argument("--num-samples", type=int, default=100, help="posterior draws (100)")
     parser.add_argument("--seed", type=int, default=0, help="seed of everything (0)")
     parser.add_argument(

@@ -53,7 +53,7 @@ def _weights(figure: Any, model: Any) -> None:
         for c, axis in enumerate(line):
             shown = axis.imshow(images[c], **style)
             _bare(axis)
-            if line is axes[0]:
+            if images is mean:
                 axis.set_title(str(c), fontsize=11, color=_INK)
         line[0].set_ylabel(label, rotation=0, ha="right", va="center", fontsize=10, color=_INK)
         box = line[-1].get_position()
@@ -81,7 +81,7 @@ def _least_sure(figure: Any, row: Row, data: Data, count: int = 12) -> None:
         fontsize=9.5,
         color=_MUTED,
     )
-    figure.subplots_adjust(left=0.03, right=0.985, top=0.86, bottom=0.06, wspace=0.12, hspace=0.35)
+    figure.subplots_adjust(left=0.03, right=0.975, top=0.85, bottom=0.05, wspace=0.12, hspace=0.42)
     axes = figure.subplots(3, 8, width_ratios=[1, 1.7] * 4)
     for i, (image, chart) in zip(order, axes.reshape(-1, 2), strict=True):
         truth, guess = int(data.y_test[i]), int(p[i].argmax())
@@ -105,7 +105,7 @@ def _least_sure(figure: Any, row: Row, data: Data, count: int = 12) -> None:
             f"from the weights {row.predictive.mutual_information[i]:.2f}",
             fontsize=8,
             color=_MUTED,
-            pad=3,
+            pad=8,  # above the 1 of the axis
         )
 
 
