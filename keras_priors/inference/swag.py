@@ -32,10 +32,23 @@ class SWAG(Method):
     weights (see `LogPosterior`), with `training=False`: no Dropout, and moving statistics stay as
     the model has them, which are near those of every draw where the model was trained; they are not
     estimated anew for each draw, as the paper does at the price of one pass over the data each.
-    To have them follow, use `keras_priors.callbacks.SWAG` in plain `fit`.
+    To have them follow, use `keras_priors.callbacks.SWAG` in plain `fit`. After Ctrl-C the
+    posterior has the snapshots that there are.
 
-    The spread is that of SGD, not of the posterior: it grows with the learning rate, and snapshots
-    at the ends of epochs, in which every row was seen once, spread less than steps do.
+    The spread is that of SGD with a constant learning rate, not of the posterior. Near a mode where
+    the mean loss has the curvature h in some direction, and rows scatter as the model says, so that
+    their gradients have the variance h, weights that take batches of n of the N rows have
+
+        SWAG       rate / (2 n (1 - momentum))      whatever h, N and prior are
+        posterior  1 / (N h)
+
+    (Mandt et al., section 4). At rate = 2 n (1 - momentum) / (N h) they agree where the curvature
+    is h; SWAG is too narrow in flatter directions, and too wide in steeper ones. That holds for
+    batches that are independent: an epoch shows every row once, so that its noise cancels to the
+    part that SGD has forgotten, and with the rate above the ends of epochs have a quarter of that
+    variance. `epochs_between` that is no integer takes snapshots within epochs. For widths that are
+    the posterior's use `SGLD`, `SGHMC` or `Laplace`; what SWAG has is cheap, and often predicts
+    better than one point.
 
     Args:
         learning_rate: float above 0, of SGD on the mean loss. Defaults to 0.01.
@@ -68,6 +81,8 @@ class SWAG(Method):
     References:
         - Maddox et al., 2019, A simple baseline for Bayesian uncertainty in deep learning,
           arXiv:1902.02476, section 3 and algorithm 1.
+        - Mandt, Hoffman and Blei, 2017, Stochastic gradient descent as approximate Bayesian
+          inference, arXiv:1704.04289, sections 3 and 4.
     """
 
     _parameters = (

@@ -26,6 +26,7 @@ def test_a_linear_regression_is_drawn_exactly():
     assert np.all(np.abs(np.cov(draws.T) - covariance) < 4 * error)
 
 
+@pytest.mark.slow
 def test_a_member_is_the_map_of_its_own_problem():
     """Without noise of targets: the closed form, at the anchor that the seed gives."""
     x, y = line_data()
@@ -55,7 +56,22 @@ def test_what_is_not_normal_is_refused():
         kp.inference.RandomizedMAP(2, noise_targets=True).fit(
             line_model(), x, y, kp.likelihoods.StudentT(4.0, 1.0), verbose=0
         )
-    with pytest.warns(UserWarning, match="2 of 2 members .* before they converged"):
-        kp.inference.RandomizedMAP(2, max_iterations=1).fit(
-            line_model(), x, y, LIKELIHOOD, seed=0, verbose=0
-        )
+
+
+def test_members_that_are_not_there_or_not_done_are_named(monkeypatch):
+    x, y = line_data()
+    calls = []
+
+    def interrupt(self):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("keras_priors.inference.randomized_map.Progress.step", interrupt)
+    method = kp.inference.RandomizedMAP(4, max_iterations=1)
+    with pytest.warns(UserWarning) as said:
+        posterior = method.fit(line_model(), x[:20], y[:20], LIKELIHOOD, seed=0, verbose=0)
+    messages = [str(w.message) for w in said if issubclass(w.category, UserWarning)]
+    assert "there are 2 of 4 members" in messages[0]
+    assert "2 of 2 members of RandomizedMAP stopped before they converged" in messages[1]
+    assert posterior.num_draws == 2

@@ -6,8 +6,9 @@ import pytest
 from scipy import stats
 
 import keras_priors as kp
+from keras_priors.inference._step_plan import rows_of
 from keras_priors.inference._swag_moments import SWAGMoments
-from tests.inference._lines import SIGMA, exact, line_data, line_model
+from tests.inference._lines import COUNT, SIGMA, exact, line_data, line_model
 
 LIKELIHOOD = kp.likelihoods.Normal(SIGMA)
 
@@ -79,7 +80,7 @@ def test_fit_follows_sgd_and_averages_to_the_map():
     x, y = line_data()
     model = line_model()
     method = kp.inference.SWAG(
-        0.02, 0.0, batch_size=32, burnin_epochs=20, num_snapshots=60, rank=10
+        0.02, 0.0, batch_size=32, burnin_epochs=20, num_snapshots=30, rank=10
     )
     posterior = method.fit(model, x, y, LIKELIHOOD, seed=0, verbose=0)
     mean, covariance = exact(x, y)
@@ -90,25 +91,122 @@ def test_fit_follows_sgd_and_averages_to_the_map():
     # SGD on independent batches has the variance rate / (2 n) = 0.02 / 64 of mean-loss noise h / n:
     # below sd * sqrt(0.02 h N / (2 n)), with h up to 8 here; shuffled epochs have less.
     assert np.all((spread > 0) & (spread < (0.02 * 8 * 256 / 64) ** 0.5))
-    again = method.fit(model, x, y, LIKELIHOOD, seed=0, verbose=0)
-    np.testing.assert_allclose(again.location, posterior.location, rtol=1e-5)
     assert posterior.predict(x[:5], num_samples=6, seed=0).draws.shape == (6, 5, 1)
 
 
-def test_whole_batches_are_gradient_descent():
+def test_moments_are_those_of_sgd_on_the_same_batches():
     x, y = line_data()
     model = line_model()
-    start = model.get_weights()[0][:, 0].astype("float64")
-    method = kp.inference.SWAG(0.05, 0.5, batch_size=256, burnin_epochs=0, num_snapshots=3, rank=2)
-    posterior = method.fit(model, x, y, LIKELIHOOD, seed=0, verbose=0)
-    mean, covariance = exact(x, y)
-    w, v, path = start, np.zeros(3), []
-    for _ in range(3):
-        v = 0.5 * v - 0.05 * np.linalg.solve(covariance, w - mean) / 256
+    w = model.get_weights()[0][:, 0].astype("float64")
+    method = kp.inference.SWAG(
+        0.02, 0.5, batch_size=64, burnin_epochs=1, num_snapshots=4, epochs_between=0.5, rank=3
+    )
+    posterior = method.fit(model, x, y, LIKELIHOOD, seed=3, verbose=0)
+    words = [int(word) for word in keras.ops.convert_to_numpy(kp.backend.as_seed(3))]
+    order = rows_of(COUNT, 64, 1, words, 0, np.arange(12))["rows"][:, 0]
+    v, path = np.zeros(3), []
+    for rows in order:
+        a, b = x[rows].astype("float64"), y[rows, 0]
+        slope = a.T @ (a @ w - b) / SIGMA**2 / 64 + (w - 0.2) / 0.8**2 / COUNT
+        v = 0.5 * v - 0.02 * slope
         w = w + v
         path.append(w)
-    np.testing.assert_allclose(posterior.location, np.mean(path, 0), rtol=1e-3, atol=1e-4)
-    np.testing.assert_allclose(posterior.variance, np.var(path, 0), rtol=1e-2, atol=1e-6)
+    kept = np.array(path[5::2])  # four steps of burn-in, and every second one
+    assert len(kept) == 4
+    np.testing.assert_allclose(posterior.location, kept.mean(0), rtol=1e-4)
+    np.testing.assert_allclose(posterior.variance, kept.var(0), rtol=1e-3)
+    deviations = [kept[k] - kept[: k + 1].mean(0) for k in (1, 2, 3)]
+    np.testing.assert_allclose(posterior.deviations, deviations, rtol=1e-3, atol=1e-5)
+    covariance = np.diag(kept.var(0)) / 2 + np.transpose(deviations) @ deviations / 4
+    np.testing.assert_allclose(posterior.covariance(), covariance, rtol=2e-3, atol=1e-8)
+
+
+def test_the_spread_is_that_of_constant_sgd_whatever_the_curvature():
+    """800 means, half of them seen through a factor: as many one-dimensional posteriors."""
+    units, count, size, rate, snapshots, factor = 400, 512, 8, 0.15, 10, 1.5
+    steps = count // size
+    y = np.random.default_rng(0).normal(size=(count, 2 * units)).astype("float32")
+    inputs = keras.Input((1,))
+    options = {"use_bias": False, "kernel_regularizer": kp.NormalPrior(0.0, 100.0)}
+    one = keras.layers.Dense(units, name="one", **options)(inputs)
+    two = keras.layers.Dense(units, name="two", **options)(keras.layers.Rescaling(factor)(inputs))
+    model = keras.Model(inputs, keras.layers.Concatenate()([one, two]))
+    model.set_weights([y[:, :units].mean(0)[None], y[:, units:].mean(0)[None] / factor])
+    method = kp.inference.SWAG(
+        rate, 0.0, batch_size=size, burnin_epochs=1, num_snapshots=snapshots, rank=0
+    )
+    posterior = method.fit(
+        model, np.ones((count, 1)), y, kp.likelihoods.Normal(1.0), seed=0, verbose=0
+    )
+    for slope, name, targets in ((1.0, "one", y[:, :units]), (factor, "two", y[:, units:])):
+        h = slope**2
+        # An error of a step is forgotten as (1 - rate h)^j; those of an epoch add up to nothing.
+        weights = rate * slope * (1 - rate * h) ** np.arange(steps)
+        scatter = targets.var(0, ddof=1).mean()
+        expected = scatter / size * (np.sum(weights**2) - np.sum(weights) ** 2 / steps)
+        expected /= 1 - (1 - rate * h) ** (2 * steps)
+        found = np.mean(posterior.stddev()[f"{name}/kernel"] ** 2) / (1 - 1 / snapshots)
+        assert abs(found / expected - 1) < 4 * (2 / (units * snapshots)) ** 0.5
+        # As the docstring has it, for many small steps an epoch. The posterior has 1 / (count h).
+        assert abs(found / (rate / (2 * size)) - 1) < 0.25
+
+
+@pytest.mark.filterwarnings("ignore:A weight without a prior")
+def test_draws_have_the_moving_statistics_of_the_model():
+    x, y = line_data()
+    prior = kp.NormalPrior(0, 1, num_data=COUNT)
+    model = keras.Sequential(
+        [
+            keras.Input((3,)),
+            keras.layers.Dense(4, activation="tanh", kernel_regularizer=prior),
+            keras.layers.BatchNormalization(momentum=0.5),
+            keras.layers.Dense(1, kernel_regularizer=prior),
+        ]
+    )
+    model.compile(keras.optimizers.SGD(0.01), LIKELIHOOD)
+    model.fit(x, y, batch_size=64, verbose=0)
+    before = [w.copy() for w in model.get_weights()]
+    method = kp.inference.SWAG(0.01, batch_size=64, burnin_epochs=0, num_snapshots=4, rank=2)
+    posterior = method.fit(model, x, y, seed=0, verbose=0)
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+    outputs = keras.ops.convert_to_numpy(posterior.predict(x[:4], 1, seed=7).draws)[0]
+    draw = posterior.to_model(7)
+    for moving in ("moving_mean", "moving_variance"):
+        old, new = (
+            next(
+                keras.ops.convert_to_numpy(w)
+                for w in m.weights
+                if w.path.rsplit("/", 1)[-1] == moving
+            )
+            for m in (model, draw)
+        )
+        np.testing.assert_array_equal(old, new)
+        assert np.abs(new - (moving == "moving_variance")).max() > 1e-2
+    np.testing.assert_allclose(outputs, draw.predict(x[:4], verbose=0), rtol=1e-4, atol=1e-5)
+    assert np.abs(outputs - model.predict(x[:4], verbose=0)).max() > 1e-3
+
+
+def test_an_interrupted_run_gives_what_there_is(monkeypatch):
+    x, y = line_data()
+    method = kp.inference.SWAG(batch_size=64, burnin_epochs=1, num_snapshots=30, rank=20)
+    for done in (3, 1):
+        calls = []
+
+        def interrupt(self, calls=calls, done=done):
+            calls.append(1)
+            if len(calls) == 1 + done:
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr("keras_priors.inference.swag.Progress.step", interrupt)
+        if done == 1:  # one snapshot has no spread
+            with pytest.raises(KeyboardInterrupt):
+                method.fit(line_model(), x, y, LIKELIHOOD, seed=0, verbose=0)
+            continue
+        with pytest.warns(UserWarning, match="there are 3 of 30 snapshots"):
+            posterior = method.fit(line_model(), x, y, LIKELIHOOD, seed=0, verbose=0)
+        assert posterior.rank == 3
+        assert np.all(np.isfinite(posterior.draws(2, seed=0)["line/kernel"]))
 
 
 def test_failures_say_what_to_do(monkeypatch):
