@@ -41,7 +41,7 @@ class Delta(Posterior):
 
     def mean(self) -> Any:
         """The point."""
-        return ops.cast(self.loc, self.dtype)
+        return self._location()
 
     def variance(self) -> Any:
         """Zeros."""

@@ -75,7 +75,7 @@ class FullNormal(Posterior):
 
     def mean(self) -> Any:
         """Mean of q: `loc`."""
-        return ops.cast(self.loc, self.dtype)
+        return self._location()
 
     def covariance(self) -> Any:
         """Covariance of the flattened weight, shape (size, size)."""
@@ -94,7 +94,8 @@ class FullNormal(Posterior):
 
     def transform(self, noise: Any) -> Any:
         """loc + L e."""
-        return self.loc + ops.reshape(ops.matmul(triangular(self.scale_tril), noise), self.shape)
+        perturbation = ops.matmul(triangular(self.scale_tril), noise)
+        return self._location() + ops.reshape(perturbation, self.shape)
 
     def distribution(self) -> Any:
         """A native multivariate normal over the flattened weight, shape (size,)."""

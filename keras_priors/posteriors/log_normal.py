@@ -61,7 +61,7 @@ class LogNormal(Posterior):
 
     def mean(self) -> Any:
         """exp(loc + scale^2 / 2)."""
-        return ops.exp(self.loc + 0.5 * ops.square(ops.softplus(self.rho)))
+        return ops.exp(self._location() + 0.5 * ops.square(ops.softplus(self.rho)))
 
     def assign_mean(self, value: Any) -> None:
         """Move the mean to `value`, positive everywhere; the scale of log w stays."""
@@ -80,29 +80,27 @@ class LogNormal(Posterior):
 
     def log_moments(self) -> tuple[Any, Any]:
         """Mean and variance of log w: loc and softplus(rho)^2."""
-        return ops.convert_to_tensor(self.loc), ops.square(ops.softplus(self.rho))
+        return self._location(), ops.square(ops.softplus(self.rho))
 
     def transform(self, noise: Any) -> Any:
         """exp(loc + softplus(rho) * noise)."""
-        return ops.exp(self.loc + backend.mean_field_perturbation(self.rho, noise))
+        return ops.exp(self._location() + backend.mean_field_perturbation(self.rho, noise))
 
     def distribution(self) -> Any:
         """A native `LogNormal` with the weight's shape as its batch shape."""
-        return backend.distribution(
-            "LogNormal", loc=ops.convert_to_tensor(self.loc), scale=ops.softplus(self.rho)
-        )
+        return backend.distribution("LogNormal", loc=self._location(), scale=ops.softplus(self.rho))
 
     def entropy(self) -> Any:
         """Sum of the entropies: that of the normals of log w, plus E[log w] = loc."""
         log_scales = ops.sum(log_softplus(self.rho))
-        return normal_entropy(log_scales, self.size) + ops.sum(self.loc)
+        return normal_entropy(log_scales, self.size) + ops.sum(self._location())
 
     def _expected_log_prob(self, prior: Any) -> Any:
         # E[log p(w)] under a log-normal prior: a normal prior on log w, less E[log w].
         if not isinstance(prior, LogNormalPrior):
             return None
         normal = NormalPrior(prior.loc, prior.scale)
-        loc = ops.convert_to_tensor(self.loc)
+        loc = self._location()
         expected = normal.expected_log_prob(loc, ops.square(ops.softplus(self.rho)))
         return expected - ops.sum(loc)
 

@@ -73,7 +73,7 @@ class LowRankNormal(Posterior):
 
     def mean(self) -> Any:
         """Mean of q: `loc`."""
-        return ops.cast(self.loc, self.dtype)
+        return self._location()
 
     def variance(self) -> Any:
         """Diagonal of the covariance, in the weight's shape."""
@@ -88,7 +88,8 @@ class LowRankNormal(Posterior):
     def transform(self, noise: Any) -> Any:
         """loc + s * e + B z."""
         e, z = ops.reshape(noise[: self.size], self.shape), noise[self.size :]
-        return self.loc + ops.softplus(self.rho) * e + ops.tensordot(z, self._factor(), axes=1)
+        perturbation = ops.softplus(self.rho) * e + ops.tensordot(z, self._factor(), axes=1)
+        return self._location() + perturbation
 
     def output_noise(self, op: Any, x: Any, seed: Any) -> Any:
         """Diagonal part as in mean field; for the rest a z of its own for each row."""

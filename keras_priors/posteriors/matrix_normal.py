@@ -75,7 +75,7 @@ class MatrixNormal(Posterior):
 
     def mean(self) -> Any:
         """Mean of q: `loc`."""
-        return ops.cast(self.loc, self.dtype)
+        return self._location()
 
     def variance(self) -> Any:
         """(A Aᵀ)_ii (B Bᵀ)_jj."""
@@ -86,7 +86,7 @@ class MatrixNormal(Posterior):
     def transform(self, noise: Any) -> Any:
         """loc + A E Bᵀ."""
         left = ops.matmul(triangular(self.scale_row), noise)
-        return self.loc + ops.matmul(left, ops.transpose(triangular(self.scale_column)))
+        return self._location() + ops.matmul(left, ops.transpose(triangular(self.scale_column)))
 
     def output_noise(self, op: Any, x: Any, seed: Any) -> Any:
         """For a row x: N(0, |xᵀA|^2 B Bᵀ)."""

@@ -69,7 +69,7 @@ class MeanFieldNormal(Posterior):
 
     def mean(self) -> Any:
         """Mean of q: `loc`."""
-        return ops.cast(self.loc, self.dtype)
+        return self._location()
 
     def stddev(self) -> Any:
         """Standard deviations: softplus(rho)."""
@@ -81,7 +81,7 @@ class MeanFieldNormal(Posterior):
 
     def transform(self, noise: Any) -> Any:
         """loc + softplus(rho) * noise."""
-        return self.loc + self.perturbation(noise)
+        return self._location() + self.perturbation(noise)
 
     def perturbation(self, noise: Any) -> Any:
         """softplus(rho) * noise."""
@@ -93,7 +93,7 @@ class MeanFieldNormal(Posterior):
         if normal is None:
             return super().kl(prior, seed, num_samples)
         loc, scale = normal
-        return backend.mean_field_kl(self.loc, self.rho, loc, scale)
+        return backend.mean_field_kl(self._location(), self.rho, loc, scale)
 
     def output_noise(self, op: Any, x: Any, seed: Any) -> Any:
         """sqrt(op(x^2, variance)) * noise, one noise for each output of each row."""

@@ -165,14 +165,20 @@ class Posterior(ABC):
         """Whether the family supports `estimator="local_reparameterization"`."""
         return type(self).output_noise is not Posterior.output_noise
 
+    def _location(self) -> Any:
+        """`loc`, in the dtype of all else here also where it is a wrapped layer's variable."""
+        return ops.cast(self.loc, self.dtype)
+
     def _event_shape(self) -> tuple[int, ...]:
         """Shape in which `distribution()` takes the weight."""
         return self.shape
 
     @property
     def dtype(self) -> str:
-        """dtype of the variables: float32, whatever the compute dtype; float64 under float64."""
-        return str(keras.backend.standardize_dtype(self.loc.dtype))
+        """dtype of draws and moments: float32 in half precision too; float64 under float64."""
+        # A wrapped layer's own variable says float16 within a layer of that compute dtype.
+        kept = keras.backend.standardize_dtype(self.loc.dtype)
+        return "float64" if kept == "float64" else "float32"
 
     @property
     def size(self) -> int:
