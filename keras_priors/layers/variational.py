@@ -10,8 +10,10 @@ from keras import ops
 
 from keras_priors import backend
 from keras_priors._registration import register
+from keras_priors.layers._inner_paths import inner_paths
 from keras_priors.layers._path_matches import path_matches
 from keras_priors.layers._weight_draws import active_draws
+from keras_priors.layers._with_signature_of import with_signature_of
 from keras_priors.layers.variational_layer import VariationalLayer
 from keras_priors.posteriors.get import get as get_posterior
 from keras_priors.posteriors.posterior import Posterior
@@ -98,22 +100,29 @@ class Variational(VariationalLayer):
             )
         kwargs.setdefault("dtype", layer.dtype_policy)
         kwargs.setdefault("name", f"variational_{layer.name}")
-        super().__init__(num_data=num_data, kl_samples=kl_samples, seed=seed, **kwargs)
+        # Keras reads the names and defaults of arguments, masks among them, in its `__init__`.
+        self.__dict__["call"] = with_signature_of(layer, self.call)
+        # Inputs are cast by the wrapped layer, or not, as it would be done by itself.
+        super().__init__(
+            num_data=num_data, kl_samples=kl_samples, seed=seed, autocast=False, **kwargs
+        )
         self.layer = layer
         self.prior = _checked_prior(prior)
         self.posterior = get_posterior(posterior)
         self.patterns = (weights,) if isinstance(weights, str) else tuple(weights)
         self.supports_masking = layer.supports_masking
         self._chosen: list[int] | None = None
-        self._takes_training: bool | None = None
+        self._has_states = False
+        self._takes_training = "training" in inspect.signature(layer.call).parameters
 
     @property
     def posteriors(self) -> dict[str, Posterior]:
         """The posteriors by the path of their weight within the wrapped layer."""
-        return {self._weight_name(p.posterior): p.posterior for p in self._kl_penalties}
+        paths = inner_paths(self.layer)
+        return {paths[id(p.posterior.loc)]: p.posterior for p in self._kl_penalties}
 
     def _weight_name(self, posterior: Posterior) -> str:
-        return self._inner_path(posterior.loc)
+        return inner_paths(self.layer)[id(posterior.loc)]
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call as the wrapped layer is called."""
@@ -127,17 +136,16 @@ class Variational(VariationalLayer):
         if not self.layer.built:
             self.layer.build(input_shape)
         self.add_kl_weight()
-        variables = self.layer.variables
+        self._has_states = bool(_recurrent_states(self.layer))
+        variables, paths = self.layer.variables, inner_paths(self.layer)
         if self._chosen is None:
-            self._chosen = self._choose(variables)
+            self._chosen = self._choose(variables, paths)
         for index in self._chosen:
-            self._put_posterior(variables[index])
+            self._put_posterior(variables[index], paths[id(variables[index])])
         self.built = True
 
     def call(self, *args: Any, training: bool | None = None, **kwargs: Any) -> Any:
         """The wrapped layer's call, with drawn weights in training."""
-        if self._takes_training is None:
-            self._takes_training = "training" in inspect.signature(self.layer.call).parameters
         if self._takes_training:
             kwargs["training"] = training
         posteriors = [penalty.posterior for penalty in self._kl_penalties]
@@ -149,16 +157,31 @@ class Variational(VariationalLayer):
         ]
         drawn = {id(variable) for variable, _ in values}
         # Inside the scope a variable without a value here would be read past an outer scope.
-        kept = [(v, ops.convert_to_tensor(v)) for v in self.layer.variables if id(v) not in drawn]
+        variables = self.layer.variables
+        if self._has_states:
+            variables = [*variables, *_recurrent_states(self.layer)]
+        kept = [(v, ops.convert_to_tensor(v)) for v in variables if id(v) not in drawn]
         with keras.StatelessScope(values + kept, collect_losses=True) as scope:
+            # As the scope holds them, which may be in half precision and are then not to be kept.
+            before = [(v, scope.get_current_value(v)) for v, _ in kept]
             outputs = self.layer(*args, **kwargs)
-        for variable, value in kept:
+        for variable, value in before:
             updated = scope.get_current_value(variable)
             if not variable.trainable and updated is not value:
                 variable.assign(updated)
         for loss in scope.losses:
             self.add_loss(loss)
         return outputs
+
+    def compute_output_spec(self, *args: Any, training: bool | None = None, **kwargs: Any) -> Any:
+        """The wrapped layer's: it may say what Keras cannot find out by calling it."""
+        if self._takes_training:
+            kwargs["training"] = training
+        return self.layer.compute_output_spec(*args, **kwargs)
+
+    def compute_output_shape(self, *args: Any, **kwargs: Any) -> Any:
+        """The wrapped layer's."""
+        return self.layer.compute_output_shape(*args, **kwargs)
 
     def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
         """The wrapped layer's."""
@@ -198,25 +221,25 @@ class Variational(VariationalLayer):
         noise = backend.standard_normals(shapes, seed, dtype)
         return [q.transform(e) for q, e in zip(posteriors, noise, strict=True)]
 
-    def _choose(self, variables: Sequence[Any]) -> list[int]:
-        trainable = {i: v.path for i, v in enumerate(variables) if v.trainable}
+    def _choose(self, variables: Sequence[Any], paths: Mapping[int, str]) -> list[int]:
+        trainable = {i: (v, paths[id(v)]) for i, v in enumerate(variables) if v.trainable}
         matched = {
-            pattern: {i for i, path in trainable.items() if path_matches(path, pattern)}
+            pattern: {i for i, names in trainable.items() if self._matches(*names, pattern)}
             for pattern in (*self.patterns, *(self.prior if _is_mapping(self.prior) else ()))
         }
         for pattern, found in matched.items():
             if not found:
+                there = sorted(path for _, path in trainable.values())
                 raise ValueError(
                     f"A pattern of {self.name} must match a trainable weight of {self.layer.name}. "
-                    f"Received: {pattern!r}; there are {sorted(trainable.values())}."
+                    f"Received: {pattern!r}; there are {there}."
                 )
         return sorted(set().union(*(matched[pattern] for pattern in self.patterns)))
 
-    def _put_posterior(self, variable: Any) -> None:
-        path = self._inner_path(variable)
+    def _put_posterior(self, variable: Any, path: str) -> None:
         prior = self.prior
         if _is_mapping(prior):
-            fitting = [p for pattern, p in prior.items() if path_matches(variable.path, pattern)]
+            fitting = [p for pattern, p in prior.items() if self._matches(variable, path, pattern)]
             prior = fitting[-1] if fitting else None
         if prior is None and variable.regularizer is not None:
             prior = variable.regularizer
@@ -236,12 +259,9 @@ class Variational(VariationalLayer):
             loc=variable,
         )
 
-    def _inner_path(self, variable: Any) -> str:
-        # Without the names of this layer and of the wrapped one, which may be those of a model.
-        parts = variable.path.split("/")
-        if self.layer.name in parts:
-            parts = parts[parts.index(self.layer.name) + 1 :]
-        return "/".join(parts)
+    def _matches(self, variable: Any, path: str, pattern: str) -> bool:
+        names = (f"{self.layer.name}/{path}", variable.path)
+        return any(path_matches(name, pattern) for name in names)
 
 
 class _Current:
@@ -252,6 +272,14 @@ class _Current:
 
     def __call__(self, shape: Any, dtype: Any = None) -> Any:
         return ops.cast(ops.convert_to_tensor(self._variable), dtype or self._variable.dtype)
+
+
+def _recurrent_states(layer: Any) -> list[Any]:
+    """The states of stateful recurrent layers, which Keras keeps out of `variables`."""
+    stateful = [
+        x for x in layer._flatten_layers() if isinstance(x, keras.layers.RNN) and x.stateful
+    ]
+    return [v for x in stateful for v in keras.tree.flatten(x.states) if v is not None]
 
 
 def _symbolic(structure: Any) -> Any:

@@ -165,7 +165,7 @@ def _assign_variational(weight: Weight, prior: Prior | None, changes: _Changes) 
     owner, before, copy = weight.owner, weight.penalty.prior, _copy(prior)
     if isinstance(owner, Variational):
         changes.put(weight.penalty, "prior", copy)
-        paths = {owner._inner_path(p.posterior.loc): p.prior for p in owner._kl_penalties}
+        paths = {owner._weight_name(p.posterior): p.prior for p in owner._kl_penalties}
         # Later patterns win there, and one matches longer paths that end in it.
         changes.put(owner, "prior", dict(sorted(paths.items(), key=lambda item: len(item[0]))))
         return

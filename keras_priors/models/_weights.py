@@ -1,12 +1,12 @@
 """The weights of a model that can have a prior, and the names under which they are found."""
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 
+from keras_priors.layers._inner_paths import descend
 from keras_priors.layers._kl_penalty import KLPenalty
 from keras_priors.layers.variational_layer import VariationalLayer
 from keras_priors.models._find_priors import all_layers
@@ -66,7 +66,7 @@ def find_weights(model: Any) -> list[Weight]:
         if isinstance(v, keras.Variable)
     }
     found: dict[int, tuple[Any, Any, KLPenalty | None]] = {}
-    for layer, _ in _descend(model, ()):
+    for layer, _ in descend(model):
         if isinstance(layer, VariationalLayer):
             for penalty in layer._kl_penalties:
                 found[id(penalty)] = (layer, penalty.posterior.loc, penalty)
@@ -116,14 +116,7 @@ def _without_loc(owner: Any, variable: Any, name: str) -> str:
 def _ways(model: Any) -> dict[int, list[tuple[Any, ...]]]:
     """For each variable, by id, the layers on each way from the model down to it."""
     ways: dict[int, list[tuple[Any, ...]]] = {}
-    for layer, way in _descend(model, ()):
+    for layer, way in descend(model):
         for variable in layer._trainable_variables:
             ways.setdefault(id(variable), []).append(way)
     return ways
-
-
-def _descend(layer: Any, way: tuple[Any, ...]) -> Iterator[tuple[Any, tuple[Any, ...]]]:
-    yield layer, way
-    for below in layer._layers:
-        if not any(below is other for other in way):
-            yield from _descend(below, (*way, below))

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_priors.layers._inner_paths import inner_paths
 from keras_priors.layers._path_matches import path_matches
 from keras_priors.layers.variational import Variational
 from keras_priors.layers.variational_layer import VariationalLayer
@@ -189,8 +190,9 @@ class _Conversion:
     def wrap(self, layer: Any, weights: Any = "*") -> Variational:
         """The wrapper around a copy of this layer."""
         inner = copy_of("to_variational", layer)
+        paths = inner_paths(inner)
         mapping = {
-            inner_v.path: self._prior_for(v)
+            f"{inner.name}/{paths[id(inner_v)]}": self._prior_for(v)
             for v, inner_v in zip(layer.variables, inner.variables, strict=True)
             if v.trainable and self._prior_for(v) is not None
         }
@@ -211,7 +213,8 @@ class _Conversion:
         ids = {id(v) for v in weights}
         wrapped = self.wrap(model)
         pairs = zip(model.variables, wrapped.layer.variables, strict=True)
-        wrapped.patterns = tuple(w.path for v, w in pairs if id(v) in ids)
+        paths = inner_paths(wrapped.layer)
+        wrapped.patterns = tuple(f"{model.name}/{paths[id(w)]}" for v, w in pairs if id(v) in ids)
         wrapped.build()
         new = VariationalModel(wrapped, name=model.name)
         if model.compiled:

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 
 from keras_priors._registration import register
+from keras_priors.layers._with_signature_of import with_signature_of
 from keras_priors.layers.variational import Variational
 
 
@@ -33,9 +34,10 @@ class VariationalModel(keras.Model):
     """
 
     def __init__(self, wrapped: Any, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
         if isinstance(wrapped, dict):
             wrapped = keras.saving.deserialize_keras_object(wrapped)
+        self.__dict__["call"] = with_signature_of(wrapped.layer, self.call)
+        super().__init__(**kwargs)
         if not wrapped.layer.built:
             raise ValueError(
                 "VariationalModel needs a wrapped model that is built. Received: "

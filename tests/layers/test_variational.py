@@ -110,6 +110,71 @@ def test_several_inputs_by_name():
     ]
 
 
+def test_arguments_are_those_of_the_wrapped_layer():
+    attention = layers.MultiHeadAttention(2, 3)
+    wrapped, x = Variational(attention, seed=0), floats(2, 5, 4)
+    options = {
+        "attention_mask": np.array([[[1, 1, 1, 0, 0]]] * 2, bool),
+        "return_attention_scores": True,
+        "use_causal_mask": True,
+    }
+    for found, expected in zip(wrapped(x, x, **options), attention(x, x, **options), strict=True):
+        np.testing.assert_allclose(to_numpy(found), to_numpy(expected), atol=1e-6)
+    with pytest.raises(TypeError, match="no_such"):
+        wrapped(x, x, no_such=True)
+
+
+def test_initial_states_and_returned_states():
+    lstm = layers.LSTM(3, return_state=True)
+    wrapped, x = Variational(lstm, seed=0), floats(2, 5, 4)
+    states = [floats(2, 3), floats(2, 3)]
+    mask = np.array([[1, 1, 1, 0, 0], [1, 1, 0, 0, 0]], bool)
+    expected = lstm(x, initial_state=states, mask=mask)
+    for y, other in zip(wrapped(x, initial_state=states, mask=mask), expected, strict=True):
+        np.testing.assert_allclose(to_numpy(y), to_numpy(other), atol=1e-6)
+    inputs = keras.Input((5, 4)), [keras.Input((3,)), keras.Input((3,))]
+    model = keras.Model([inputs[0], *inputs[1]], wrapped(inputs[0], initial_state=inputs[1]))
+    y = model.predict([x, *states], verbose=0)[0]
+    expected = to_numpy(lstm(x, initial_state=states)[0])
+    np.testing.assert_allclose(y, expected, atol=1e-6)
+
+
+def test_a_stateful_layer_goes_on_where_it_stopped():
+    first, second = layers.LSTM(3, stateful=True), layers.LSTM(3, stateful=True)
+    x = floats(2, 5, 4)
+    first(x), second(x)
+    for v, source in zip(second.variables, first.variables, strict=True):
+        v.assign(source)
+    wrapped = Variational(first, posterior=kp.posteriors.MeanFieldNormal(1e-7), seed=0)
+    first.reset_state(), second.reset_state()
+    seen = []
+    for training in (False, True, False):
+        y = to_numpy(wrapped(x, training=training))
+        np.testing.assert_allclose(y, to_numpy(second(x)), rtol=1e-4, atol=1e-5)
+        assert not any(np.allclose(y, other, atol=1e-4) for other in seen)
+        seen.append(y)
+
+
+def test_training_reaches_layers_that_do_not_ask_for_it():
+    class Outer(layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.inner = layers.Dense(50)
+            self.drop = layers.Dropout(0.5, seed=1)
+
+        def build(self, shape):
+            self.inner.build(shape)
+            self.built = True
+
+        def call(self, x):
+            return self.drop(self.inner(x))
+
+    wrapped, x = Variational(Outer(), seed=0), np.ones((2, 4), "float32")
+    first, second = (to_numpy(wrapped(x, training=True)) for _ in range(2))
+    assert np.any(first == 0) and np.any((first == 0) != (second == 0))
+    assert not np.any(to_numpy(wrapped(x)) == 0)
+
+
 def test_positive_weights():
     wrapped = Variational(
         layers.BatchNormalization(),
@@ -120,6 +185,32 @@ def test_positive_weights():
     )
     wrapped.build((None, 3))
     np.testing.assert_allclose(to_numpy(wrapped.posteriors["gamma"].mean()), np.ones(3), rtol=2e-3)
+
+
+class Tally(layers.Layer):
+    """Holds a number that float16 does not have, and counts its calls."""
+
+    def build(self, input_shape):
+        self.kernel = self.add_weight(shape=(input_shape[-1],), name="kernel")
+        self.fixed = self.add_weight(shape=(), initializer="zeros", trainable=False, name="fixed")
+        self.count = self.add_weight(
+            shape=(), initializer="zeros", trainable=False, dtype="int32", name="count"
+        )
+        self.built = True
+
+    def call(self, x):
+        self.count.assign_add(1)
+        return x * self.kernel + ops.cast(self.fixed, x.dtype)
+
+
+def test_half_precision_leaves_state_that_is_not_updated():
+    wrapped = Variational(Tally(dtype="mixed_float16"), seed=0)
+    wrapped.build((None, 3))
+    wrapped.layer.fixed.assign(2049.0)
+    for training in (False, True):
+        wrapped(floats(2, 3), training=training)
+    assert float(to_numpy(wrapped.layer.fixed)) == 2049.0
+    assert int(to_numpy(wrapped.layer.count)) == 2
 
 
 def test_config_and_file(tmp_path):
@@ -134,6 +225,41 @@ def test_config_and_file(tmp_path):
     priors = {p.posterior.loc.name: p.prior for p in loaded._kl_penalties}
     assert isinstance(priors["bias"], kp.LaplacePrior)
     assert isinstance(priors["kernel"], kp.NormalPrior)
+
+
+def test_patterns_match_the_same_weights_after_loading(tmp_path):
+    # `variable.path` has lost the name of the stack by then.
+    cells = layers.RNN([layers.GRUCell(3), layers.GRUCell(2)])
+    rules = {"stacked_rnn_cells*/gru_cell*/kernel": kp.LaplacePrior(0, 2)}
+    model = keras.Sequential([keras.Input((5, 2)), Variational(cells, prior=rules, seed=0)])
+    model.save(tmp_path / "m.keras")
+    loaded = keras.models.load_model(tmp_path / "m.keras")
+    for m in (loaded, keras.models.clone_model(model)):
+        names, found = (
+            [(name, type(p.prior)) for name, p in zip(x.posteriors, x._kl_penalties, strict=True)]
+            for x in (model.layers[0], m.layers[0])
+        )
+        assert names == found
+        assert [kind for _, kind in found].count(kp.LaplacePrior) == 2
+
+
+def test_two_weights_of_one_name_are_two():
+    class Twice(keras.layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.parts = [layers.Dense(4, use_bias=False, name="part") for _ in range(2)]
+
+        def build(self, shape):
+            for part in self.parts:
+                part.build(shape)
+            self.built = True
+
+        def call(self, x):
+            return self.parts[1](self.parts[0](x))
+
+    wrapped = Variational(Twice(), seed=0)
+    wrapped.build((None, 4))
+    assert list(wrapped.posteriors) == ["part/kernel", "part/kernel#2"]
 
 
 def test_a_layer_frozen_after_it_was_chosen_loads(tmp_path):

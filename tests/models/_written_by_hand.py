@@ -35,6 +35,21 @@ class Block(layers.Layer):
 
 
 @keras.saving.register_keras_serializable("tests")
+class Positions(layers.Layer):
+    """Says its shape itself: Keras cannot trace the call where lengths are unknown."""
+
+    def build(self, input_shape):
+        self.table = self.add_weight(shape=(8, input_shape[-1]), name="table")
+        self.built = True
+
+    def call(self, x):
+        return ops.broadcast_to(self.table[: ops.shape(x)[1]], ops.shape(x)) + x
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+@keras.saving.register_keras_serializable("tests")
 class Transformer(keras.Model):
     """Layers in a list, and a mask that is handed on by hand."""
 

@@ -29,6 +29,25 @@ class NoKeywords(keras.Model):
         return self.out(x)
 
 
+class WithOptions(keras.Model):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.out = keras.layers.Dense(2)
+
+    def call(self, x, scale=None, twice=False):
+        y = self.out(x) if scale is None else self.out(x) * scale
+        return y + y if twice else y
+
+
+def test_a_converted_model_takes_the_arguments_of_its_own():
+    model, x = WithOptions(name="options"), np.ones((2, 3), "float32")
+    model(x)
+    new = kp.to_variational(model, seed=0)
+    for options in ({}, {"twice": True}, {"scale": np.float32([[2.0]]), "twice": True}):
+        found, expected = (keras.ops.convert_to_numpy(m(x, **options)) for m in (new, model))
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
 class TestSubclassedModelsWithTheDefaultConfig:
     X = np.ones((2, 3), "float32")
 
