@@ -66,7 +66,7 @@ def _linearized(
     if by_draws:
         size = batch_size or min(given.count or 4096, 256)
         deviations = [posterior._deviation(h) for h in posterior._handles(num_samples, seed)]
-    compiled = posterior._forward if by_draws else posterior._jacobian
+    compiled = posterior._compiled(by_draws, size)
     number = None if given.count is None else -(-given.count // size)
     progress = Progress(number, verbose, unit="chunk of rows")
     outputs, spreads = [], []

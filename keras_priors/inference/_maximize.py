@@ -26,6 +26,7 @@ def maximize(
 ) -> tuple[Any, float, bool]:
     """(z, log density, converged) by L-BFGS from the vector z = `start` (D,).
 
+    It has converged where the gradient is small, or where float32 shows no point that is higher.
     After Ctrl-C it is the highest point so far, with a warning.
 
     Args:
@@ -64,9 +65,9 @@ def maximize(
             for given in (first, value):
                 if not (math.isfinite(float(given)) and bool(finite)):
                     raise ValueError(not_finite(-float(given) * rows, log_posterior))
-            stuck = not float(value) < best  # the line search failed twice from the same point
+            converged = bool(converged) or not float(value) < best
             z, best, done = found, float(value), done + count
-            if bool(converged) or done >= iterations or stuck:
+            if converged or done >= iterations:
                 break
             progress.step(count)
     except KeyboardInterrupt:
@@ -79,7 +80,7 @@ def maximize(
             stacklevel=5,
         )
     progress.close()
-    return z, -best * rows, bool(converged)
+    return z, -best * rows, converged
 
 
 def not_finite(value: float, log_posterior: LogPosterior) -> str:

@@ -31,6 +31,9 @@ _CHOICES = {
     "layers": ("all", "last"),
 }
 
+# Largest element of the gradient, nats per row, to which the mode is polished.
+_FLAT = 1e-5
+
 
 class Laplace(Method):
     """A normal distribution around the mode, with the curvature of the log posterior there.
@@ -63,8 +66,9 @@ class Laplace(Method):
         max_iterations: integer of at least 0, steps of L-BFGS that polish the mode of all
             weights; 0 takes the trained weights as they are. Defaults to None: 1000, and 0 for
             layers="last".
-        tolerance: float, largest element of the gradient (nats per row) at a mode. Defaults to
-            1e-3; polishing goes on to a hundredth of it.
+        tolerance: float, how far the mode may be without a warning, in posterior standard
+            deviations, as a root mean square over directions: sqrt(g^T P^-1 g / D) with the
+            gradient g of the log posterior. Defaults to 0.1.
         rank: integer, number of eigenvectors of structure="low_rank". Defaults to 50.
         memory_limit: integer, bytes; more is refused before any is taken. Defaults to 4 GiB.
 
@@ -110,7 +114,7 @@ class Laplace(Method):
         *,
         layers: str = "all",
         max_iterations: int | None = None,
-        tolerance: float = 1e-3,
+        tolerance: float = 0.1,
         rank: int = 50,
         memory_limit: int = 4 * 2**30,
     ) -> None:
@@ -161,7 +165,7 @@ class Laplace(Method):
         direct = self.structure != "low_rank" and self.curvature != "hessian"
         if self.layers == "last" and not self.max_iterations and direct:
             return self._one_pass(rows, log_posterior, z, verbose)
-        z, log_likelihood = self._mode(log_posterior, z, verbose)
+        z, log_likelihood, slope = self._mode(rows, log_posterior, z, verbose)
         prior = prior_precision(rows, z, self.structure)
         if self.curvature == "hessian":
             matrix = hessian(rows, log_posterior, z, verbose)
@@ -177,6 +181,7 @@ class Laplace(Method):
         else:
             make = {"full": full, "diagonal": diagonal, "kronecker": kronecker}[self.structure]
             precision = make(rows, log_posterior, z, prior, verbose)
+        self._check_mode(slope, precision, log_posterior, stacklevel=4)
         return self._posterior(rows, log_posterior, z, precision, log_likelihood)
 
     def _one_pass(
@@ -194,27 +199,23 @@ class Laplace(Method):
 
         gradient = backend.compile_function(backend.value_and_gradient(log_prior))(z)[1]
         slope = slope + ops.convert_to_numpy(rows.take(gradient))
-        steepest = float(np.max(np.abs(slope))) / log_posterior.num_rows
-        if steepest > self.tolerance:
-            self._say_no_mode(steepest, log_posterior, stacklevel=5)
+        self._check_mode(slope, precision, log_posterior, stacklevel=5)
         return self._posterior(rows, log_posterior, z, precision, value)
 
-    def _mode(self, log_posterior: LogPosterior, z: Any, verbose: Any) -> tuple[Any, float]:
+    def _mode(
+        self, rows: LaplaceRows, log_posterior: LogPosterior, z: Any, verbose: Any
+    ) -> tuple[Any, float, Any]:
+        """(z, log likelihood, slope (D,) of the log posterior in what moves)."""
         iterations = self.max_iterations
         if iterations is None:
             iterations = 1000 if self.layers == "all" else 0
-        z, total, _ = maximize(
-            log_posterior, z, iterations, 0.01 * self.tolerance, jacobian=True, verbose=verbose
-        )
+        z, total, _ = maximize(log_posterior, z, iterations, _FLAT, jacobian=True, verbose=verbose)
         _, gradient = backend.compile_function(log_posterior.log_prob_and_gradient)(
             z, log_posterior.data
         )
-        steepest = float(ops.max(ops.abs(gradient))) / log_posterior.num_rows
-        if not steepest <= self.tolerance:
-            self._say_no_mode(steepest, log_posterior, stacklevel=5)
         values, log_det = log_posterior.positions.constrain(z)
         prior = float(log_posterior.log_prior_of(values)) + float(log_det)
-        return z, total - prior
+        return z, total - prior, ops.convert_to_numpy(rows.take(gradient))
 
     def _log_prior(self, rows: LaplaceRows, values: Any, log_det: float) -> float:
         """log p of z in nats. Points are given, not drawn: their prior has no part in it."""
@@ -223,15 +224,21 @@ class Laplace(Method):
         priors = [(rows.positions.priors[k], values[k]) for k in rows.moved]
         return log_det + sum(float(p.log_prob(v)) for p, v in priors if p is not None)
 
-    def _say_no_mode(self, steepest: float, log_posterior: LogPosterior, stacklevel: int) -> None:
-        warnings.warn(
-            "A Laplace approximation is one around a mode, where the gradient is zero. Received: "
-            f"{log_posterior.model.name} with a gradient of {steepest:.3g} nats per row, more than "
-            f"the tolerance {self.tolerance:g}. Train it longer, with these priors and "
-            "`num_data` set, or give more `max_iterations`.",
-            UserWarning,
-            stacklevel=stacklevel,
-        )
+    def _check_mode(
+        self, slope: Any, precision: Any, log_posterior: LogPosterior, stacklevel: int
+    ) -> None:
+        slope = np.asarray(slope, "float64")
+        squared = float(precision.covariance_of(slope[None, None]).reshape(()))
+        away = math.sqrt(max(squared, 0.0) / len(slope))
+        if not away <= self.tolerance:
+            warnings.warn(
+                "A Laplace approximation is one around a mode. Received: "
+                f"{log_posterior.model.name}, whose mode is about {away:.2g} posterior standard "
+                f"deviations away, more than the tolerance {self.tolerance:g}. Train it longer, "
+                "with these priors and `num_data` set, or give more `max_iterations`.",
+                UserWarning,
+                stacklevel=stacklevel + 1,
+            )
 
     def _posterior(
         self,

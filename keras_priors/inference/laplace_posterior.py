@@ -90,6 +90,7 @@ class LaplacePosterior(Posterior):
         self.layers = layers
         self._mode = mode
         self._precision = precision
+        self._programs: dict[tuple[bool, int], Any] = {}
         self._evidence = Evidence(
             precision, likelihood, log_likelihood, log_prior, residuals, normal_priors
         )
@@ -237,14 +238,12 @@ class LaplacePosterior(Posterior):
         """What has `jacobian_of_outputs`."""
         return LastLayer(self._rows) if self.layers == "last" else self._rows
 
-    @cached_property
-    def _jacobian(self) -> Any:
-        # Compiled once, as is the next one: predictions are asked for again and again.
-        return backend.compile_function(self._linear.jacobian_of_outputs)
-
-    @cached_property
-    def _forward(self) -> Any:
-        return backend.compile_function(forward_of(self._rows))
+    def _compiled(self, by_draws: bool, size: int) -> Any:
+        """What `glm` calls for chunks of this size: predictions are asked for again and again."""
+        if (by_draws, size) not in self._programs:
+            function = forward_of(self._rows) if by_draws else self._linear.jacobian_of_outputs
+            self._programs[by_draws, size] = backend.compile_function(function)
+        return self._programs[by_draws, size]
 
     @cached_property
     def _center(self) -> Any:

@@ -22,7 +22,7 @@ class MAP(Method):
         max_iterations: integer of at least 0; 0 takes the weights as they are, as the MAP that
             `fit` has found. Defaults to 1000.
         tolerance: float, largest element of the gradient of the mean log posterior (nats per row)
-            at which it stops. Defaults to 1e-5.
+            at which it stops; it also stops where float32 shows no higher point. Defaults to 1e-5.
 
     Raises:
         TypeError: `max_iterations` is not an integer.

@@ -227,6 +227,8 @@ def test_draws_through_the_jacobian_of_large_nets(monkeypatch):
     model, f = line(2)
     posterior = fit_here(model, X, np.c_[REALS, REALS], kp.likelihoods.Normal(0.5), "full")
     exact = posterior.predict(X, 50, seed=0).epistemic
+    # Another number of rows is another program.
+    np.testing.assert_allclose(posterior.predict(X[:3], 50, seed=0).epistemic, exact[:3], rtol=1e-4)
     monkeypatch.setattr(_laplace_predictive, "_BYTES", 0)
     drawn = posterior.predict(X, 500, batch_size=7, seed=0)
     np.testing.assert_allclose(drawn.mean, f, atol=4 * np.sqrt(exact.max() / 500))
