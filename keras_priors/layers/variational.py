@@ -1,5 +1,6 @@
 """The wrapper that makes any Keras layer variational."""
 
+import copy
 import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -86,7 +87,8 @@ class Variational(VariationalLayer):
         **kwargs: Any,
     ) -> None:
         if isinstance(layer, dict):
-            layer = keras.saving.deserialize_keras_object(layer)
+            # A copy, because Keras takes the layers within out of the config that it reads.
+            layer = keras.saving.deserialize_keras_object(copy.deepcopy(layer))
         if not isinstance(layer, keras.layers.Layer):
             raise TypeError(
                 "`layer` of Variational must be a Keras layer or model, such as "

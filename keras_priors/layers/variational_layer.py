@@ -96,9 +96,12 @@ class VariationalLayer(keras.layers.Layer):
             The built posterior.
         """
         argument = argument or name
-        prior.check_shape(tuple(shape))
         posterior = posterior.copy()
-        check_support(posterior, prior)
+        try:
+            prior.check_shape(tuple(shape))
+            check_support(posterior, prior)
+        except ValueError as error:
+            raise ValueError(self._misfit(name, error)) from error
         if posterior.support == "point":
             constraint = prior.constraint() if constraint is None else constraint
             initializer = InsideSupport(initializer, prior)
@@ -129,7 +132,10 @@ class VariationalLayer(keras.layers.Layer):
                 constraint=constraint if first else None,
             )
 
-        posterior.build(add_weight, tuple(shape), initializer, axes.fan_in)
+        try:
+            posterior.build(add_weight, tuple(shape), initializer, axes.fan_in)
+        except ValueError as error:
+            raise ValueError(self._misfit(name, error)) from error
         self._kl_penalties.append(penalty)
         return posterior
 
@@ -144,6 +150,9 @@ class VariationalLayer(keras.layers.Layer):
             for penalty in self._kl_penalties
             if penalty.learned is not None
         }
+
+    def _misfit(self, name: str, error: ValueError) -> str:
+        return f"The {name} of {self.name} ({type(self).__name__}) cannot be made. {error}"
 
     def _weight_name(self, posterior: Posterior) -> str:
         return str(posterior.loc.name.removesuffix("_loc"))

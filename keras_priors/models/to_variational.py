@@ -130,7 +130,12 @@ class _Conversion:
 
     def _check_patterns(self, prior: Mapping[str, Prior]) -> None:
         paths = [v.path for v in self.model.trainable_variables]
-        for pattern in prior:
+        for pattern, one in prior.items():
+            if not isinstance(one, Prior):
+                raise TypeError(
+                    f"The rule for {pattern!r} must be a prior, such as NormalPrior(0, 1). "
+                    f"Received: {one!r} of type {type(one).__name__}."
+                )
             if not any(path_matches(path, pattern) for path in paths):
                 raise ValueError(
                     "A pattern of `prior` must match the path of a trainable weight of "
@@ -185,7 +190,14 @@ class _Conversion:
                 config[f"{name}_regularizer"] = None
                 extra[f"{name}_prior"] = found
             extra[f"{name}_posterior"] = self.posterior
-        return twin.from_config({**config, **extra, "estimator": self.estimator})
+        try:
+            return twin.from_config({**config, **extra, "estimator": self.estimator})
+        except TypeError as error:
+            # Keras hides what was wrong behind a print of the config.
+            cause = error.__context__
+            if not isinstance(cause, (TypeError, ValueError, NotImplementedError)):
+                raise
+            raise type(cause)(f"{layer.name} cannot be made variational. {cause}") from cause
 
     def wrap(self, layer: Any, weights: Any = "*") -> Variational:
         """The wrapper around a copy of this layer."""

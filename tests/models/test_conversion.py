@@ -167,6 +167,36 @@ def test_it_trains(case):
         assert kp.predict(new, x, num_samples=3, seed=0).draws.std(axis=0).max() > 0
 
 
+@keras.saving.register_keras_serializable("tests")
+class Traced(keras.layers.Layer):
+    """Counts how often its Python code runs: once a trace."""
+
+    traces = 0
+
+    def call(self, x):
+        Traced.traces += 1
+        return x
+
+
+@pytest.mark.skipif(keras.config.backend() == "torch", reason="PyTorch runs eagerly")
+def test_no_retracing_after_the_first_epoch():
+    stack = [
+        keras.layers.Dense(4),
+        Traced(),
+        keras.layers.LSTM(3),
+        keras.layers.BatchNormalization(),
+        keras.layers.Dense(2),
+    ]
+    plain = keras.Sequential([keras.Input((5, 4)), *stack])
+    plain.compile("adam", "mse")
+    new = kp.to_variational(plain, num_data=10, seed=0)
+    x, y = np.ones((10, 5, 4), "float32"), np.ones((10, 2), "float32")
+    new.fit(x, y, batch_size=4, verbose=0)  # with a last batch that is shorter
+    counted = Traced.traces
+    new.fit(x, y, batch_size=4, epochs=3, verbose=0)
+    assert Traced.traces == counted > 0
+
+
 @pytest.mark.slow
 def test_mobilenet():
     model = keras.applications.MobileNetV2(input_shape=(32, 32, 3), weights=None, classes=5)
@@ -314,44 +344,6 @@ class TestPrune:
     def test_a_model_without_posteriors(self):
         with pytest.raises(ValueError, match="to_variational"):
             kp.prune(ZOO["mlp"]()[0], fraction=0.5)
-
-
-class TestMistakes:
-    def test_a_model_that_is_not_built(self):
-        model = keras.Sequential([keras.layers.Dense(2)], name="lazy")
-        for function in (kp.to_variational, kp.to_deterministic, kp.pretrained_prior):
-            with pytest.raises(ValueError, match="lazy"):
-                function(model)
-
-    def test_something_else_than_a_model(self):
-        for function in (kp.to_variational, kp.to_deterministic, kp.pretrained_prior):
-            with pytest.raises(TypeError, match=r"keras\.Model"):
-                function("model")
-
-    def test_a_layer_rule_that_matches_nothing(self):
-        with pytest.raises(ValueError, match=r"'firts'.*first"):
-            kp.to_variational(ZOO["mlp"]()[0], layers="firts")
-
-    def test_a_prior_pattern_that_matches_nothing(self):
-        with pytest.raises(ValueError, match=r"'kernl'.*kernel"):
-            kp.to_variational(ZOO["mlp"]()[0], prior={"kernl": kp.NormalPrior()})
-
-    def test_a_regularizer_that_is_not_a_prior(self):
-        dense = keras.layers.Dense(2, kernel_regularizer="l2")
-        model = keras.Sequential([keras.Input((3,)), dense])
-        with pytest.raises(ValueError, match="kernel_regularizer"):
-            kp.to_variational(model)
-        kp.to_variational(model, prior=kp.NormalPrior())  # said what takes its place
-
-    def test_all_frozen(self):
-        model = ZOO["mlp"]()[0]
-        model.trainable = False
-        with pytest.raises(ValueError, match="trainable"):
-            kp.to_variational(model)
-
-    def test_bad_start(self):
-        with pytest.raises(ValueError, match="start='warm'"):
-            kp.to_variational(ZOO["mlp"]()[0], start="warm")
 
 
 @pytest.mark.slow
