@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_priors.likelihoods._likelihood_of import likelihood_of
@@ -45,6 +46,15 @@ class Likelihoods:
             terms = ops.where(counted == 0, ops.zeros_like(densities), densities * counted)
             total = total + ops.cast(ops.sum(terms), "float32")
         return total
+
+    def finite(self, y: Any, outputs: Any, count: int) -> Any:
+        """Which of so many targets have a finite log density at the outputs of one row: (n,)."""
+        found = np.ones(count, bool)
+        for likelihood, target, output in self._each(y, outputs):
+            output = ops.repeat(ops.stop_gradient(output), count, axis=0)
+            finite = ops.convert_to_numpy(ops.isfinite(likelihood.call(target, output)))
+            found &= finite.reshape(count, -1).all(axis=1)
+        return found
 
     def _each(self, y: Any, outputs: Any) -> list[tuple[Any, Any, Any]]:
         if not keras.tree.is_nested(outputs):

@@ -92,7 +92,8 @@ def _read(batches: Any) -> tuple[Any, Any, Any]:
                 "The data must end. Received: a PyDataset with num_batches=None. "
                 "Give it a `__len__`."
             )
-        batches = (batches[i] for i in range(batches.num_batches))
+        dataset, number = batches, batches.num_batches
+        batches = (dataset[i] for i in range(number))
     parts = [keras.utils.unpack_x_y_sample_weight(batch) for batch in batches]
     if not parts or any(y is None for _, y, _ in parts):
         raise ValueError(

@@ -70,13 +70,15 @@ class Positions:
         )
 
     def unconstrain(self, values: Sequence[Any]) -> Any:
-        """The unbounded vector (D,) of weights inside their supports."""
+        """The unbounded vector (D,) of weights, which are finite and inside their supports."""
+        self.check_finite(values)
         parts = []
         for weight, value, bijector in zip(self.weights, values, self._bijectors, strict=True):
             part = ops.convert_to_tensor(value, dtype="float32")
             if bijector is not None:
+                inside = _inside(weight.prior, part)
                 part = bijector[1](part)
-                if not bool(ops.all(ops.isfinite(part))):
+                if not (inside and bool(ops.all(ops.isfinite(part)))):
                     raise ValueError(
                         "A weight must lie inside the support of its prior. Received: "
                         f"{weight.path} with values from {np.min(_numpy(value)):.4g} to "
@@ -86,6 +88,20 @@ class Positions:
                     )
             parts.append(part)
         return self.join(parts)
+
+    def check_finite(self, values: Sequence[Any]) -> None:
+        """Refuses weights that are NaN or infinite: an inference begins at them."""
+        bad = [
+            path
+            for path, value in zip(self.paths, values, strict=True)
+            if not bool(ops.all(ops.isfinite(ops.convert_to_tensor(value))))
+        ]
+        if bad:
+            raise ValueError(
+                "The weights must be finite where an inference begins. Received: NaN or infinity "
+                f"in {', '.join(bad)}. Give the model fresh or earlier weights; if training lost "
+                "them, lower its learning rate and look for NaN in its data."
+            )
 
     def current(self) -> list[Any]:
         """The values that the model's weights have now, as tensors."""
@@ -171,6 +187,12 @@ def _bijector(weight: Weight) -> Any:
         for bound, f in zip((low, high), finite, strict=True)
     ]
     return backend.bijector(*bounds)
+
+
+def _inside(prior: Any, value: Any) -> bool:
+    # PyTorch's inverses take what is outside to the nearest point inside.
+    low, high = (ops.convert_to_tensor(b, dtype=value.dtype) for b in prior.support)
+    return bool(ops.all(ops.logical_and(value > low, value < high)))
 
 
 def _numpy(value: Any) -> Any:

@@ -50,6 +50,21 @@ class LayersPosterior(Posterior):
                 "keras_priors.inference.MeanField()."
             )
 
+    def check_finite(self) -> None:
+        """Refuses means and standard deviations that are NaN or infinite."""
+        spread = self.stddev()
+        bad = [
+            path
+            for path, mean in self.mean().items()
+            if not (np.all(np.isfinite(mean)) and np.all(np.isfinite(spread[path])))
+        ]
+        if bad:
+            raise ValueError(
+                "The posteriors of variational layers must be finite. Received: NaN or infinity "
+                f"in {', '.join(bad)} of {self.model.name}. If training lost them, start again "
+                "with a lower learning rate, and look for NaN in its data."
+            )
+
     @property
     def paths(self) -> tuple[str, ...]:
         """The paths of the weights."""

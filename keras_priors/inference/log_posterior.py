@@ -11,6 +11,7 @@ from keras import ops
 
 from keras_priors import backend
 from keras_priors._parameters import whole_number
+from keras_priors.inference._check_rows import check_rows
 from keras_priors.inference._likelihoods import Likelihoods
 from keras_priors.inference._observations import Observations
 from keras_priors.inference._positions import Positions
@@ -50,7 +51,8 @@ class LogPosterior:
     Raises:
         TypeError: `model` is not a model, or x is no data.
         ValueError: a model that is not built, has variational layers, a penalty that is no
-            prior, or losses from `add_loss`; no likelihood; data whose shapes do not fit.
+            prior, or losses from `add_loss`; no likelihood; data whose shapes do not fit, NaN
+            in them, or targets without a density.
 
     Example:
         >>> import keras, numpy as np
@@ -241,16 +243,21 @@ class LogPosterior:
         return self.positions.current() if position is None else self.positions.checked(position)
 
     def _check_outputs(self) -> None:
-        """One row through the model: shapes, and losses that are no densities."""
-        x, y, weight = self.observations.batch([0])
-        values, fixed = (
-            self.positions.current(),
-            [ops.convert_to_tensor(v) for v in self.fixed_variables],
-        )
+        """One row through the model: shapes, losses that are no densities, unfit data."""
+        batch = self.observations.batch([0])
         variables = [*self.positions.variables, *self.fixed_variables]
-        mapping = list(zip(variables, [*values, *fixed], strict=True))
+        values = [ops.convert_to_tensor(v) for v in variables]
+        mapping = list(zip(variables, values, strict=True))
+
+        def log_likelihood(batch: Any, outputs: Any = None) -> float:
+            x, y, weight = batch
+            number = len(self.positions.variables)
+            if outputs is None:
+                outputs = self.outputs(values[:number], values[number:], x)
+            return float(ops.stop_gradient(self.likelihoods.log_likelihood(y, outputs, weight)))
+
         with keras.StatelessScope(state_mapping=mapping, collect_losses=True) as scope:
-            outputs = self.model(x, training=False)
+            outputs = self.model(batch[0], training=False)
         if scope.losses:
             raise ValueError(
                 "A log posterior has two parts, likelihood and prior. Received: "
@@ -258,4 +265,6 @@ class LogPosterior:
                 "`activity_regularizer`, which are no densities of targets or weights. Take them "
                 "off, or write them as a likelihood or a prior."
             )
-        self.likelihoods.log_likelihood(y, outputs, weight)
+        log_likelihood(batch, outputs)
+        if all(bool(ops.all(ops.isfinite(v))) for v in self.positions.variables):
+            check_rows(self.model, self.observations, self.likelihoods, outputs, log_likelihood)

@@ -79,6 +79,7 @@ class MCDropout(Method):
                 f"the graph of the model. Received: {model.name} of type {type(model).__name__}. "
                 "Write it as a Functional or Sequential model."
             )
+        log_posterior.positions.check_finite(log_posterior.positions.current())
         return MCDropoutPosterior(
             model,
             log_posterior.likelihoods.structure,

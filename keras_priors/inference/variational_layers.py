@@ -3,7 +3,9 @@
 from typing import Any
 
 import keras
+from keras import ops
 
+from keras_priors.inference._check_rows import check_rows
 from keras_priors.inference._likelihoods import Likelihoods
 from keras_priors.inference._observations import Observations
 from keras_priors.inference.layers_posterior import LayersPosterior
@@ -11,6 +13,7 @@ from keras_priors.inference.log_posterior import LogPosterior
 from keras_priors.inference.method import Method
 from keras_priors.inference.posterior import Posterior
 from keras_priors.models._check_model import check_built
+from keras_priors.predictive._check_inputs import check_inputs
 from keras_priors.predictive._progress import check_verbose
 
 
@@ -58,7 +61,9 @@ class VariationalLayers(Method):
 
         Raises:
             TypeError: `model` is not a model.
-            ValueError: it is not built, has no posterior, or there is no likelihood.
+            ValueError: it is not built, has no posterior or weights that are not finite, there is
+                no likelihood, or data of the wrong shape, with NaN, or without a
+                density.
         """
         check_verbose(verbose)
         check_built("VariationalLayers", model)
@@ -69,8 +74,23 @@ class VariationalLayers(Method):
             )
         if keras.config.backend() == "jax":
             model.jax_state_sync()  # within `fit` the weights live elsewhere
+        likelihoods = Likelihoods(model, likelihood)
         observations = None if x is None else Observations(x, y, sample_weight)
-        posterior = LayersPosterior(model, Likelihoods(model, likelihood).structure, observations)
+        posterior = LayersPosterior(model, likelihoods.structure, observations)
+        posterior.check_finite()
+        if observations is not None:
+            check_inputs(model, observations.x)
+
+            def log_likelihood(batch: Any) -> float:
+                inputs, targets, weight = batch
+                outputs = model(inputs, training=False)
+                value = likelihoods.log_likelihood(targets, outputs, weight)
+                return float(ops.stop_gradient(value))
+
+            x, y, weight = observations.batch([0])
+            outputs = model(x, training=False)
+            likelihoods.log_likelihood(y, outputs, weight)
+            check_rows(model, observations, likelihoods, outputs, log_likelihood)
         posterior.seconds = 0.0
         return posterior
 

@@ -9,6 +9,8 @@ from keras_priors import backend
 from keras_priors._parameters import whole_number
 from keras_priors.models._check_model import check_built
 from keras_priors.models._weights import Weight, find_weights
+from keras_priors.priors.learnable import Learnable
+from keras_priors.priors.normal_prior import NormalPrior
 
 
 def sample_prior(model: keras.Model, num_samples: int = 100, seed: Any = None) -> dict[str, Any]:
@@ -26,7 +28,8 @@ def sample_prior(model: keras.Model, num_samples: int = 100, seed: Any = None) -
 
     Raises:
         TypeError: `model` is not a model.
-        ValueError: it is not built, or a weight has no prior: a flat one cannot be drawn from.
+        ValueError: it is not built, or a weight has no prior (a flat one cannot be drawn from) or
+            one whose scale is learned.
 
     Example:
         >>> import keras
@@ -57,6 +60,18 @@ def _with_priors(model: keras.Model) -> list[Weight]:
             f"{model.name} with {', '.join(flat)}. Give them a prior, as in "
             f'keras_priors.set_priors(model, {{"{flat[0]}": keras_priors.NormalPrior(0, 1)}}), or '
             "freeze them."
+        )
+    learned = [
+        w.path
+        for w in weights
+        if isinstance(w.prior, NormalPrior) and isinstance(w.prior.scale, Learnable)
+    ]
+    if learned:
+        raise ValueError(
+            "A prior whose scale is learned is not one that can be drawn from before the data are "
+            f"seen. Received: {model.name} with a learned scale for {', '.join(learned)}. Give the "
+            "layers a fixed one, such as keras_priors.NormalPrior(0, 1); what was learned is "
+            "`layer.prior_scales[name].mean()`."
         )
     return weights
 
