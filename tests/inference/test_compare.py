@@ -95,6 +95,28 @@ def test_models_posteriors_and_predictives_stand_side_by_side(regression):
     assert repr(table).splitlines()[1].startswith("model ")
 
 
+def test_posteriors_of_several_methods_have_the_numbers_of_the_linear_model(regression):
+    model, chains, x, y, precision = regression
+    point = kp.inference.MAP().fit(model, x, y, verbose=0)
+    laplace = kp.inference.Laplace("full").fit(model, x, y, verbose=0)
+    table = kp.compare({"map": point, "laplace": laplace, "chains": chains}, x, y, 2000)
+    mean = (x @ np.linalg.solve(precision, x.T @ y))[:, 0]
+    variance = 1 + np.einsum("nd,nd->n", x, np.linalg.solve(precision, x.T).T)
+
+    def nll(variance):
+        return np.mean(0.5 * (y[:, 0] - mean) ** 2 / variance + 0.5 * np.log(2 * np.pi * variance))
+
+    assert table["map"]["nll"] == pytest.approx(nll(np.ones(60)), rel=1e-4)
+    for name in ("laplace", "chains"):
+        assert table[name]["nll"] == pytest.approx(nll(variance), abs=0.003)
+    rmse = np.sqrt(np.mean((y[:, 0] - mean) ** 2))
+    for name in table:
+        assert table[name]["rmse"] == pytest.approx(rmse, abs=0.01)
+    assert {name for name, row in table.items() if "elpd_loo" in row} == {"chains"}
+    assert table["map"]["fit_s"] > 0 and table["laplace"]["fit_s"] > 0
+    assert "fit_s" not in table["chains"]
+
+
 def test_what_cannot_be_compared_is_refused(regression):
     _, chains, x, y, _ = regression
     with pytest.raises(TypeError, match="mapping"):
