@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,7 +14,7 @@ from keras_priors.inference._likelihoods import Likelihoods
 from keras_priors.inference._observations import Observations
 
 # Elements of the outputs, and rows, that are looked at in one go.
-_ELEMENTS, _ROWS = 2**22, 1024
+_ELEMENTS, _ROWS = 2**20, 1024
 
 
 def check_rows(
@@ -92,10 +93,14 @@ def _without_density(observations: Observations, likelihoods: Likelihoods, outpu
     leaves = keras.tree.flatten(outputs)
     if not all(bool(ops.all(ops.isfinite(leaf))) for leaf in leaves):
         return np.zeros(0, "int64")
-    size = max(1, _ELEMENTS // max(1, max(np.prod(leaf.shape) for leaf in leaves)))
-    found = []
-    for start in range(0, observations.count, size):
-        rows = np.arange(start, min(start + size, observations.count))
-        finite = likelihoods.finite(observations.batch(rows)[1], outputs, len(rows))
-        found.append(rows[~finite & (observations.weight[rows] > 0)])
-    return np.concatenate(found)
+    count = observations.count
+    size = min(
+        max(1, _ELEMENTS // max(1, max(np.prod(leaf.shape) for leaf in leaves))),
+        4 ** math.ceil(math.log(count, 4)),  # few sizes: JAX compiles each operation for each size
+    )
+    found: set[int] = set()
+    for start in range(0, count, size):
+        rows = np.minimum(np.arange(start, start + size), count - 1)
+        finite = likelihoods.finite(observations.batch(rows)[1], outputs, size)
+        found.update(rows[~finite & (observations.weight[rows] > 0)].tolist())
+    return np.array(sorted(found), "int64")
