@@ -45,8 +45,8 @@ def test_recovers_conjugate_linear_regression(name):
 @pytest.mark.parametrize(
     "method",
     [
-        lambda n: kp.inference.SGLD(num_samples=n, **SHORT),
         lambda n: kp.inference.SGHMC(num_samples=n, schedule="polynomial", **SHORT),
+        pytest.param(lambda n: kp.inference.SGLD(num_samples=n, **SHORT), marks=pytest.mark.slow),
     ],
 )
 def test_a_run_that_goes_on_is_the_longer_run(method, tmp_path):
