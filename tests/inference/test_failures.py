@@ -98,6 +98,10 @@ def target_outside_the_support(name):
     return model_for(name), x, y, r"`y` must have a density under Poisson.* -inf nats, first in row"
 
 
+def likelihood_of_other_outputs(name):
+    return model_for(name), *x_and_y(), "Categorical must be that of at least 2 classes"
+
+
 def not_built(name):
     return model_for(name, built=False), *x_and_y(), "is built"
 
@@ -119,6 +123,7 @@ MISTAKES = (
     infinite_input,
     nan_target,
     target_outside_the_support,
+    likelihood_of_other_outputs,
     not_built,
     nan_weight,
 )
@@ -132,7 +137,10 @@ def test_a_mistake_is_refused_where_it_enters(name, mistake, backend, monkeypatc
     if mistake is no_targets and name == "VariationalLayers":
         pytest.skip("covered by its own test: x may be left out with y")
     model, x, y, message = mistake(name)
-    likelihood = kp.likelihoods.Poisson() if mistake is target_outside_the_support else LIKELIHOOD
+    likelihood = {
+        target_outside_the_support: kp.likelihoods.Poisson(),
+        likelihood_of_other_outputs: kp.likelihoods.Categorical(),
+    }.get(mistake, LIKELIHOOD)
     before = [np.array(w) for w in model.get_weights()]
 
     def never(*_):
