@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_priors.models._count_observations import _INFINITE, _is_a
 from keras_priors.predictive._rows import _count, _is_arrays, _to_numpy
 
 
@@ -86,12 +87,15 @@ class Observations:
 
 
 def _read(batches: Any) -> tuple[Any, Any, Any]:
+    endless = isinstance(batches, keras.utils.PyDataset) and batches.num_batches is None
+    if _is_a(batches, "tensorflow.", "DatasetV2"):
+        endless = int(batches.cardinality()) == _INFINITE
+    if endless:
+        raise ValueError(
+            f"The data must end. Received: an endless {type(batches).__name__}. "
+            "Give a PyDataset a `__len__`, and leave `repeat()` of a tf.data.Dataset out."
+        )
     if isinstance(batches, keras.utils.PyDataset):
-        if batches.num_batches is None:
-            raise ValueError(
-                "The data must end. Received: a PyDataset with num_batches=None. "
-                "Give it a `__len__`."
-            )
         dataset, number = batches, batches.num_batches
         batches = (dataset[i] for i in range(number))
     parts = [keras.utils.unpack_x_y_sample_weight(batch) for batch in batches]
@@ -100,12 +104,18 @@ def _read(batches: Any) -> tuple[Any, Any, Any]:
             "The data set must give (x, y) or (x, y, sample_weight). Received: "
             + ("batches without targets." if parts else "no batch.")
         )
-    parts = [keras.tree.map_structure(_to_numpy, part) for part in parts]
-    weights = [w for _, _, w in parts]
+    weights = [_to_numpy(w) for _, _, w in parts if w is not None]
+    missing = len(parts) - len(weights)
+    if weights and missing:
+        raise ValueError(
+            "Each batch of a data set must have weights, or none of them. Received: "
+            f"{missing} of {len(parts)} batches without."
+        )
     joined = keras.tree.map_structure(
-        lambda *leaves: np.concatenate(leaves), *[(x, y) for x, y, _ in parts]
+        lambda *leaves: np.concatenate(leaves),
+        *[keras.tree.map_structure(_to_numpy, (x, y)) for x, y, _ in parts],
     )
-    return *joined, None if weights[0] is None else np.concatenate(weights)
+    return *joined, np.concatenate(weights) if weights else None
 
 
 def _checked_weight(sample_weight: Any, count: int) -> Any:

@@ -247,23 +247,6 @@ def test_num_data_has_no_part_in_it(data):
     assert values[0] == values[1] == values[2]
 
 
-def test_a_data_set_is_read_once(net, data, position):
-    class Batches(keras.utils.PyDataset):
-        def __len__(self):
-            return 3
-
-        def __getitem__(self, k):
-            rows = slice(2 * k, 2 * k + 2)
-            return data[0][rows], data[1][rows], np.full(len(data[0][rows]), 0.5)
-
-    found = kp.inference.LogPosterior(net, Batches(), likelihood=LIKELIHOOD)
-    assert found.num_rows == N
-    expected = 0.5 * by_hand(joined(position), *data)[0]
-    assert found.log_likelihood(position) == pytest.approx(expected, rel=1e-5)
-    with pytest.raises(ValueError, match="Give x alone"):
-        kp.inference.LogPosterior(net, Batches(), data[1], LIKELIHOOD)
-
-
 def test_what_is_no_log_posterior_is_refused(net, data, position):
     def line(**arguments):
         return keras.Sequential([keras.Input((2,)), layers.Dense(1, **arguments)])
