@@ -21,6 +21,10 @@ if os.environ["KERAS_BACKEND"] == "jax":
         "XLA_FLAGS",
         "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
     )
+if os.environ["KERAS_BACKEND"] == "torch":
+    # Tensors of tests are small, and where cores are shared its threads wait for each other: a step
+    # that takes 7 ms with one was seen to take 300.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import keras
 import pytest

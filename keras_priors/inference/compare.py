@@ -39,7 +39,8 @@ def compare(
       central 90% interval holds y (0.9 is best);
     - `elpd_loo`: expected log predictive density of the training data by Pareto-smoothed
       importance sampling, nats per observation, for chains of 100 draws or more whose data are at
-      hand, where ArviZ is installed;
+      hand, where ArviZ is installed; left out where more than a twentieth of the Pareto k are
+      above 0.7, which says that the draws are too few or the model too flexible for it;
     - `fit_s`, `predict_s`: seconds of `fit`, and of the prediction here, compilation included.
 
     Args:

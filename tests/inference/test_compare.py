@@ -85,6 +85,16 @@ def test_leave_one_out_is_that_of_the_linear_model(regression):
     assert found == pytest.approx(np.mean(densities), abs=0.005)
 
 
+def test_leave_one_out_is_left_out_where_its_weights_say_nothing(regression):
+    model, chains, x, y, _ = regression
+    wide = np.random.default_rng(1).normal(0, 10, (4, 250, 2, 1)).astype("float32")
+    draws = kp.inference.SamplePosterior(
+        model, kp.likelihoods.Normal(0.1), [wide], observations=chains._observations
+    )
+    row = kp.compare({"wide": draws}, x, y)["wide"]
+    assert "elpd_loo" not in row and row["nll"] > 0
+
+
 def test_models_posteriors_and_predictives_stand_side_by_side(regression):
     model, chains, x, y, _ = regression
     table = kp.compare({"model": model, "chains": chains, "p": chains.predict(x)}, x, y)
