@@ -52,7 +52,7 @@ def vectorize(function: Callable[..., Any]) -> Callable[..., Any]:
             return torch.func.vmap(lambda each: function(each, *others))(first)
         except RuntimeError as error:
             # Keras lays convolutions out in a memory format that `vmap` does not know: one by one.
-            if "inside vmap" not in str(error):
+            if not any(f"inside {words}" in str(error) for words in ("vmap", "of vmap")):
                 raise
         parts = [
             function(keras.tree.map_structure(lambda leaf, k=k: leaf[k], first), *others)

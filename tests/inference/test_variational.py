@@ -319,6 +319,27 @@ def test_an_interrupted_search_gives_what_it_had_found(regression, monkeypatch):
         fit(method, regression)
 
 
+def test_a_convolution_is_inferred():
+    """With hardly any spread the ELBO is the log posterior at the weights, less log q there."""
+    from scipy import stats
+
+    keras.utils.set_random_seed(0)
+    layers = [keras.Input((4, 4, 1)), keras.layers.Conv2D(2, 3), keras.layers.Flatten()]
+    model = keras.Sequential([*layers, keras.layers.Dense(1)])
+    kp.set_priors(model, kp.NormalPrior(0.0, 1.0))
+    random = np.random.default_rng(0)
+    x, y = (random.normal(size=shape).astype("float32") for shape in ((6, 4, 4, 1), (6, 1)))
+    likelihood = kp.likelihoods.Normal(NOISE)
+    method = kp.inference.MeanField(2, 1e-6, batch_size=None, initial_scale=1e-4)
+    found = method.fit(model, x, y, likelihood, seed=0, verbose=0).elbo
+    size = sum(w.size for w in model.get_weights())
+    # -log q of two pairs of draws: a half chi-square of 2 `size` degrees, over 2.
+    noise = stats.chi2(2 * size)
+    expected = kp.inference.LogPosterior(model, x, y, likelihood)()
+    expected += size * (np.log(1e-4) + 0.5 * np.log(2 * np.pi)) + noise.mean() / 4
+    assert abs(found[0] - expected) < 4 * noise.std() / 4
+
+
 def test_the_same_seed_gives_the_same_posterior_and_the_model_stays(regression):
     x, y, *_ = regression
     model = linear_model()
