@@ -62,7 +62,9 @@ def check_convergence(name: str, chains: Any) -> None:
     picked = np.unique(np.linspace(0, size - 1, min(size, _MOST_SCALARS)).astype(int))
     data = az.convert_to_dataset({"z": chains[:, :, picked].astype("float64")})
     if num_chains > 1:
-        rhat = az.rhat(data)["z"].values
+        with np.errstate(divide="ignore", invalid="ignore"):
+            # A chain that stood still has no variance, and so an infinite R-hat: that is the news.
+            rhat = az.rhat(data)["z"].values
         if not np.nanmax(rhat) <= _RHAT:
             _warn(
                 f"R-hat of {name} is {np.nanmax(rhat):.3f}, above {_RHAT}, for "

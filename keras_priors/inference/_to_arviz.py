@@ -39,9 +39,14 @@ def summary(posterior: Any, interval: float) -> Any:
     chains = posterior._chains(None, 0)
     # In float64: of equal numbers the deviation is then 0.
     wide = {path: value.astype("float64") for path, value in _dotted(chains).items()}
+    if posterior.default_num_samples == 1:
+        # A point, twice: ArviZ then finds that it has no spread, where one draw would have none.
+        wide = {path: np.repeat(value, 2, axis=1) for path, value in wide.items()}
     data = az.from_dict(posterior=wide)
     several = next(iter(chains.values())).shape[0] > 1
-    return az.summary(data, hdi_prob=interval, kind="all" if several else "stats", round_to="none")
+    kind = "all" if several else "stats"
+    with np.errstate(divide="ignore", invalid="ignore"):  # chains that stood still
+        return az.summary(data, hdi_prob=interval, kind=kind, round_to="none")
 
 
 def _dotted(values: dict[str, Any]) -> dict[str, Any]:
