@@ -75,7 +75,7 @@ def methods(epochs, rows, steps):
     """By name; the first is what `fit` of Keras has found. Chains burn in for `steps`."""
     found = (
         kp.inference.MAP(max_iterations=0),
-        kp.inference.Laplace("full", layers="last", tolerance=1e-2),
+        kp.inference.Laplace("full", layers="last"),
         kp.inference.SGHMC(
             0.03, num_burnin=steps, num_samples=100, thinning=steps // 25, preconditioner=None
         ),

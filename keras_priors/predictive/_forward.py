@@ -39,25 +39,36 @@ class Forward:
         return self._function(trainable, fixed, seeds, x)
 
     def _eager(self, seeds: Any, x: Any) -> Any:
-        """The same where nothing is traced: no scope for the weights, and one draw at a time."""
+        """The same where nothing is traced: no scope for the weights, and one draw at a time.
+
+        In a small net each call of PyTorch costs as much as a product of matrices: the noise of all
+        weights is made by one call, and the draws of a weight by another.
+        """
         self.traces = 1
         model: Any = self._model()
         posteriors = random_posteriors(model)
         shapes = [q.noise_shape for q in posteriors]
         dtype = "float64" if any(q.dtype == "float64" for q in posteriors) else "float32"
 
-        def one_draw(seed: Any) -> Any:
-            # The noise of all weights by one call: in a small net each call costs as much as a
-            # product of matrices.
-            noise = backend.standard_normals(shapes, seed, dtype)
-            weights = [
-                q.transform(ops.cast(part, q.dtype))
-                for q, part in zip(posteriors, noise, strict=True)
-            ]
+        def draws_of(posterior: Any, noises: Any) -> Any:
+            noise = ops.cast(ops.stack(noises), posterior.dtype)
+            if posterior.independent:  # element by element, so that a leading axis changes nothing
+                return posterior.transform(noise)
+            return backend.map_draws(posterior.transform, noise)
+
+        def one_draw(drawn: tuple[Any, list[Any]]) -> Any:
+            seed, weights = drawn
             with WeightDraws(seed, posteriors, weights):
                 return keras.tree.map_structure(_single, model(x, training=False))
 
-        return backend.map_draws(one_draw, seeds if posteriors else seeds[:1])
+        if not posteriors:
+            return backend.map_draws(one_draw, (seeds[:1], []))
+        noises = [backend.standard_normals(shapes, seed, dtype) for seed in seeds]
+        weights = [
+            draws_of(q, noise)
+            for q, noise in zip(posteriors, zip(*noises, strict=True), strict=True)
+        ]
+        return backend.map_draws(one_draw, (seeds, weights))
 
     def _outputs(self, trainable: list[Any], fixed: list[Any], seeds: Any, x: Any) -> Any:
         self.traces += 1
