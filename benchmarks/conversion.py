@@ -25,6 +25,7 @@ import keras_priors as kp
 
 DENSE = {"W1": ((54, 64, 64, 7), 512), "W2": ((784, 400, 400, 10), 128)}
 ESTIMATORS = ("reparameterization", "local_reparameterization", "flipout")
+WRAPPED = (keras.layers.Conv2D, keras.layers.Dense)
 
 
 def compiled(model):
@@ -57,7 +58,16 @@ def measure_conv(rounds):
     for estimator in ESTIMATORS:
         model = kp.to_variational(plain, estimator=estimator, num_data=len(x), seed=0)
         models[estimator] = compiled(model)
-    return summarized(*step_times(models, x, y, 64, rounds), "plain")
+
+    def wrap(layer):
+        new = type(layer).from_config(layer.get_config())
+        return wrapped(new, len(x)) if isinstance(layer, WRAPPED) else new
+
+    models["wrapper"] = compiled(keras.models.clone_model(plain, clone_function=wrap))
+    times, first = step_times(models, x, y, 64, rounds)
+    result = summarized(times, first, "plain")
+    result["wrapper"]["ratio_to_twin"] = ratio(times, "wrapper", "reparameterization")
+    return result
 
 
 def wrapped(layer, num_data):
