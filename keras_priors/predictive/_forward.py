@@ -56,19 +56,18 @@ class Forward:
                 return posterior.transform(noise)
             return backend.map_draws(posterior.transform, noise)
 
-        def one_draw(drawn: tuple[Any, list[Any]]) -> Any:
-            seed, weights = drawn
-            with WeightDraws(seed, posteriors, weights):
-                return keras.tree.map_structure(_single, model(x, training=False))
-
         if not posteriors:
-            return backend.map_draws(one_draw, (seeds[:1], []))
+            seeds = seeds[:1]
         noises = [backend.standard_normals(shapes, seed, dtype) for seed in seeds]
         weights = [
             draws_of(q, noise)
             for q, noise in zip(posteriors, zip(*noises, strict=True), strict=True)
         ]
-        return backend.map_draws(one_draw, (seeds, weights))
+        outputs = []
+        for k, seed in enumerate(seeds):
+            with WeightDraws(seed, posteriors, [w[k] for w in weights]):
+                outputs.append(model(x, training=False))
+        return keras.tree.map_structure(lambda *ys: _single(ops.stack(ys)), *outputs)
 
     def _outputs(self, trainable: list[Any], fixed: list[Any], seeds: Any, x: Any) -> Any:
         self.traces += 1
