@@ -68,7 +68,7 @@ class Laplace(Method):
             layers="last".
         tolerance: float, how far the mode may be without a warning, in posterior standard
             deviations, as a root mean square over directions: sqrt(g^T P^-1 g / D) with the
-            gradient g of the log posterior. Defaults to 0.1.
+            gradient g of the log posterior. Defaults to 1: as far as a draw of the posterior is.
         rank: integer, number of eigenvectors of structure="low_rank". Defaults to 50.
         memory_limit: integer, bytes; more is refused before any is taken. Defaults to 4 GiB.
 
@@ -114,7 +114,7 @@ class Laplace(Method):
         *,
         layers: str = "all",
         max_iterations: int | None = None,
-        tolerance: float = 0.1,
+        tolerance: float = 1.0,
         rank: int = 50,
         memory_limit: int = 4 * 2**30,
     ) -> None:
