@@ -16,12 +16,15 @@ if keras.config.backend() == "tensorflow":
         value_and_gradient,
         vectorize,
     )
+    from keras_priors.backend._elementwise import add_noise, square
     from keras_priors.backend._loops_tensorflow import fold, scan
     from keras_priors.backend._mcmc_tensorflow import check_mcmc, hamiltonian
     from keras_priors.backend._mean_field_tensorflow import (
         mean_field_kl,
         mean_field_perturbation,
         mean_field_scale,
+        mean_field_transform,
+        mean_field_variance,
     )
     from keras_priors.backend._noise_tensorflow import (
         random_signs,
@@ -51,6 +54,7 @@ elif keras.config.backend() == "jax":
         value_and_gradient,
         vectorize,
     )
+    from keras_priors.backend._elementwise import add_noise, square
     from keras_priors.backend._jax import (
         bijector,
         compile_function,
@@ -70,6 +74,8 @@ elif keras.config.backend() == "jax":
         mean_field_kl,
         mean_field_perturbation,
         mean_field_scale,
+        mean_field_transform,
+        mean_field_variance,
     )
     from keras_priors.backend._noise_jax import random_signs, standard_normal, standard_normals
 elif keras.config.backend() == "torch":
@@ -82,12 +88,15 @@ elif keras.config.backend() == "torch":
         value_and_gradient,
         vectorize,
     )
+    from keras_priors.backend._elementwise_torch import add_noise, square
     from keras_priors.backend._loops_torch import fold, scan
     from keras_priors.backend._mcmc_torch import check_mcmc, hamiltonian
     from keras_priors.backend._mean_field_torch import (
         mean_field_kl,
         mean_field_perturbation,
         mean_field_scale,
+        mean_field_transform,
+        mean_field_variance,
     )
     from keras_priors.backend._noise_torch import random_signs, standard_normal, standard_normals
     from keras_priors.backend._torch import (
@@ -114,6 +123,7 @@ else:
 from keras_priors.backend._seeds import as_seed, fold_in, spawn_seeds
 
 __all__ = [
+    "add_noise",
     "as_seed",
     "bijector",
     "check_mcmc",
@@ -134,11 +144,14 @@ __all__ = [
     "mean_field_kl",
     "mean_field_perturbation",
     "mean_field_scale",
+    "mean_field_transform",
+    "mean_field_variance",
     "minimize",
     "random_signs",
     "sample",
     "scan",
     "spawn_seeds",
+    "square",
     "standard_normal",
     "standard_normals",
     "sum_over",

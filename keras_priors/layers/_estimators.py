@@ -36,12 +36,12 @@ def local_reparameterization(
     """A draw of each row's outputs (Kingma, Salimans and Welling, 2015, equation 6)."""
     y = op(x, kernel.mean())
     if bias is None:
-        return y + kernel.output_noise(op, x, seed)
+        return kernel.output_draw(op, y, x, seed)
     y = y + _shaped(op, bias.mean(), y)
     if kernel.independent and bias.independent:
         # Variances of independent normals add up: one noise does for both.
-        return y + op.local_noise(x, kernel.variance(), seed, bias.variance())
-    y = y + kernel.output_noise(op, x, seed)
+        return op.local_draw(y, x, kernel.variance(), seed, bias.variance())
+    y = kernel.output_draw(op, y, x, seed)
     bias_noise = backend.standard_normal(bias.noise_shape, backend.fold_in(seed, 64), bias.dtype)
     return y + _shaped(op, bias.perturbation(bias_noise), y)
 
@@ -91,7 +91,7 @@ def check_estimator(owner: str, name: Any) -> str:
 
 def check_family(owner: str, estimator: str, kernel: Posterior) -> None:
     """Refuse an estimator that the kernel's posterior family does not have."""
-    if estimator == "local_reparameterization" and not kernel.has_output_noise:
+    if estimator == "local_reparameterization" and not kernel.has_output_draw:
         raise ValueError(
             f'estimator="local_reparameterization" of {owner} needs a posterior whose outputs '
             "are cheap to draw: MeanFieldNormal, LowRankNormal, MatrixNormal or Delta. "

@@ -8,9 +8,6 @@ from keras import ops
 
 from keras_priors import backend
 
-# Keeps the gradient of the square root finite at rows of zeros; far below any variance.
-TINY = 1e-30
-
 
 class LinearOp(ABC):
     """A map (x, w) to y that is linear in w, and the noise that w's spread gives y.
@@ -55,16 +52,18 @@ class LinearOp(ABC):
         """Variance of each element of y for independent elements of w."""
         if self.dtype(x) == "float16":  # squares leave its range
             x = ops.cast(x, "float32")
-        return self(ops.square(x), variance)
+        return self(backend.square(x), variance)
 
-    def local_noise(self, x: Any, variance: Any, seed: Any, bias_variance: Any = None) -> Any:
-        """sqrt(output_variance + bias_variance) * noise: what independent weights give y."""
+    def local_draw(
+        self, y: Any, x: Any, variance: Any, seed: Any, bias_variance: Any = None
+    ) -> Any:
+        """y + sqrt(output_variance + bias_variance) * noise: what independent weights give y."""
         total = self.output_variance(x, variance)
         if bias_variance is not None:
             total = total + ops.cast(self.bias(bias_variance), total.dtype)
         noise_dtype = keras.backend.standardize_dtype(total.dtype)
         noise = backend.standard_normal(tuple(ops.shape(total)), seed, noise_dtype)
-        return ops.cast(ops.sqrt(total + TINY) * noise, self.dtype(x))
+        return backend.add_noise(y, total, noise)
 
     def row_noise(self, x: Any, factor: Any, seed: Any) -> Any:
         """op(x, factor) times one normal for each row."""

@@ -6,7 +6,9 @@ import keras
 from keras import ops
 
 from keras_priors import backend
-from keras_priors.layers._linear_op import TINY
+
+# Keeps the gradient of the square root finite at rows of zeros; far below any variance.
+_TINY = 1e-30
 
 
 def matrix_noise(rows: Any, scale_column: Any, seed: Any) -> Any:
@@ -14,4 +16,4 @@ def matrix_noise(rows: Any, scale_column: Any, seed: Any) -> Any:
     variance = ops.sum(ops.square(rows), axis=-1, keepdims=True)
     shape = (*tuple(ops.shape(rows))[: len(rows.shape) - 1], scale_column.shape[0])
     noise = backend.standard_normal(shape, seed, keras.backend.standardize_dtype(rows.dtype))
-    return ops.sqrt(variance + TINY) * ops.matmul(noise, ops.transpose(scale_column))
+    return ops.sqrt(variance + _TINY) * ops.matmul(noise, ops.transpose(scale_column))

@@ -64,9 +64,9 @@ class Delta(Posterior):
         """The point."""
         return self.mean()
 
-    def output_noise(self, op: Any, x: Any, seed: Any) -> Any:
-        """Zero: a point has no noise."""
-        return 0.0
+    def output_draw(self, op: Any, y: Any, x: Any, seed: Any) -> Any:
+        """y: a point has no noise."""
+        return y
 
     def distribution(self) -> Any:
         """A native distribution with all its mass on the point."""

@@ -91,14 +91,14 @@ class LowRankNormal(Posterior):
         perturbation = ops.softplus(self.rho) * e + ops.tensordot(z, self._factor(), axes=1)
         return self._location() + perturbation
 
-    def output_noise(self, op: Any, x: Any, seed: Any) -> Any:
+    def output_draw(self, op: Any, y: Any, x: Any, seed: Any) -> Any:
         """Diagonal part as in mean field; for the rest a z of its own for each row."""
-        noise = op.local_noise(x, ops.square(ops.softplus(self.rho)), seed)
+        y = op.local_draw(y, x, backend.square(ops.softplus(self.rho)), seed)
         factor = self._factor()
         for k in range(self.rank):
             # Streams that no estimator uses.
-            noise = noise + op.row_noise(x, factor[k], backend.fold_in(seed, 128 + k))
-        return noise
+            y = y + op.row_noise(x, factor[k], backend.fold_in(seed, 128 + k))
+        return y
 
     def distribution(self) -> Any:
         """A native multivariate normal over the flattened weight, shape (size,)."""

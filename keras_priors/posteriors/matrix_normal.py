@@ -88,9 +88,10 @@ class MatrixNormal(Posterior):
         left = ops.matmul(triangular(self.scale_row), noise)
         return self._location() + ops.matmul(left, ops.transpose(triangular(self.scale_column)))
 
-    def output_noise(self, op: Any, x: Any, seed: Any) -> Any:
-        """For a row x: N(0, |xᵀA|^2 B Bᵀ)."""
-        return op.matrix_noise(x, triangular(self.scale_row), triangular(self.scale_column), seed)
+    def output_draw(self, op: Any, y: Any, x: Any, seed: Any) -> Any:
+        """For a row x: N(y, |xᵀA|^2 B Bᵀ)."""
+        row, column = triangular(self.scale_row), triangular(self.scale_column)
+        return y + op.matrix_noise(x, row, column, seed)
 
     def distribution(self) -> Any:
         """A native matrix normal."""

@@ -77,11 +77,11 @@ class MeanFieldNormal(Posterior):
 
     def variance(self) -> Any:
         """Variances: softplus(rho)^2."""
-        return ops.square(self.stddev())
+        return backend.mean_field_variance(self.rho)
 
     def transform(self, noise: Any) -> Any:
         """loc + softplus(rho) * noise."""
-        return self._location() + self.perturbation(noise)
+        return backend.mean_field_transform(self._location(), self.rho, noise)
 
     def perturbation(self, noise: Any) -> Any:
         """softplus(rho) * noise."""
@@ -95,9 +95,9 @@ class MeanFieldNormal(Posterior):
         loc, scale = normal
         return backend.mean_field_kl(self._location(), self.rho, loc, scale)
 
-    def output_noise(self, op: Any, x: Any, seed: Any) -> Any:
-        """sqrt(op(x^2, variance)) * noise, one noise for each output of each row."""
-        return op.local_noise(x, self.variance(), seed)
+    def output_draw(self, op: Any, y: Any, x: Any, seed: Any) -> Any:
+        """y + sqrt(op(x^2, variance)) * noise, one noise for each output of each row."""
+        return op.local_draw(y, x, self.variance(), seed)
 
     def distribution(self) -> Any:
         """A native `Normal` with the weight's shape as its batch shape."""

@@ -149,8 +149,8 @@ class Posterior(ABC):
             total = total + prior.log_prob(self.sample(backend.fold_in(seed, k)))
         return total / num_samples
 
-    def output_noise(self, op: Any, x: Any, seed: Any) -> Any:
-        """A draw of op(x, w) - op(x, mean), independent for each row of x.
+    def output_draw(self, op: Any, y: Any, x: Any, seed: Any) -> Any:
+        """y and a draw of op(x, w) - op(x, mean), independent for each row of x.
 
         For `estimator="local_reparameterization"`; families without it raise.
         """
@@ -161,9 +161,9 @@ class Posterior(ABC):
         )
 
     @property
-    def has_output_noise(self) -> bool:
+    def has_output_draw(self) -> bool:
         """Whether the family supports `estimator="local_reparameterization"`."""
-        return type(self).output_noise is not Posterior.output_noise
+        return type(self).output_draw is not Posterior.output_draw
 
     def _location(self) -> Any:
         """`loc`, in the dtype of all else here also where it is a wrapped layer's variable."""
