@@ -126,6 +126,8 @@ def resident_mib():
 
 def measure_large(rounds):
     sizes = (2048, 4096, 4096, 4096, 2048)
+    # The first layer that Keras serializes imports TensorFlow where that is installed.
+    kp.to_variational(keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)]), num_data=1)
     model = keras.Sequential([keras.Input(sizes[:1]), *map(keras.layers.Dense, sizes[1:])])
     gc.collect()
     weights = sum(v.nbytes for v in map(np.asarray, model.get_weights()))

@@ -114,6 +114,7 @@ class Variational(VariationalLayer):
         self.patterns = (weights,) if isinstance(weights, str) else tuple(weights)
         self.supports_masking = layer.supports_masking
         self._chosen: list[int] | None = None
+        self.__dict__["_keras_calls"] = False
         self._has_states = False
         self._takes_training = "training" in inspect.signature(layer.call).parameters
 
@@ -131,7 +132,12 @@ class Variational(VariationalLayer):
         if not self.layer.built:
             # Any call signature: a symbolic call builds it as Keras would.
             self.layer(*_symbolic(args), **_symbolic(kwargs))
-        return super().__call__(*args, **kwargs)
+        # Keras' own attributes are slow to set, and this is set at each call.
+        before, self.__dict__["_keras_calls"] = self.__dict__["_keras_calls"], True
+        try:
+            return super().__call__(*args, **kwargs)
+        finally:
+            self.__dict__["_keras_calls"] = before
 
     def build(self, input_shape: Any = None) -> None:
         """Build the wrapped layer where it is not, and put posteriors over its weights."""
@@ -148,7 +154,8 @@ class Variational(VariationalLayer):
 
     def call(self, *args: Any, training: bool | None = None, **kwargs: Any) -> Any:
         """The wrapped layer's call, with drawn weights in training."""
-        if self._takes_training:
+        # Within a call by Keras the wrapped layer is told `training` by it, and faster.
+        if self._takes_training and not self.__dict__["_keras_calls"]:
             kwargs["training"] = training
         posteriors = [penalty.posterior for penalty in self._kl_penalties]
         values = [
