@@ -28,7 +28,7 @@ def mean_field_perturbation(rho: Any, noise: Any) -> tf.Tensor:
 
 def mean_field_transform(loc: Any, rho: Any, noise: Any) -> tf.Tensor:
     """loc + softplus(rho) * noise."""
-    return tf.convert_to_tensor(loc) + mean_field_perturbation(rho, noise)
+    return loc + mean_field_perturbation(rho, noise)
 
 
 def mean_field_variance(rho: Any) -> tf.Tensor:
