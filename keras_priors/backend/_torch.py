@@ -43,6 +43,9 @@ _RENAMED: dict[str, Callable[..., Any]] = {
     "Logistic": own.Logistic,
     "Deterministic": own.Deterministic,
     "MatrixNormal": own.MatrixNormal,
+    "NegativeBinomial": lambda total_count, logits: own.NegativeBinomial(
+        total_count, logits=logits, validate_args=False
+    ),
 }
 
 

@@ -4,9 +4,10 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
+from scipy import stats
 
 from keras_priors import likelihoods
-from tests.likelihoods._cases import BY_NAME, CASES, D, f32, gradient, numpy
+from tests.likelihoods._cases import CASES, D, f32, gradient, numpy
 
 every_case = pytest.mark.parametrize("case", CASES, ids=repr)
 
@@ -168,10 +169,20 @@ def test_heteroscedastic_normal_is_finite_for_any_scale(rho):
     assert np.all(np.isfinite(gradient(lambda o: likelihood.call(f32([1.0]), o), outputs)))
 
 
-def test_negative_binomial_becomes_poisson():
-    case = BY_NAME["poisson"]
-    got = numpy(likelihoods.NegativeBinomial(1e5).log_prob(case.y, f32(case.outputs)))
-    np.testing.assert_allclose(got, case.logpdf(case.y, case.outputs), rtol=1e-2)
+@pytest.mark.parametrize("total_count", [1e-3, 0.5, 30.0, 1e3, 1e5, 1e6])
+def test_negative_binomial_keeps_its_digits(total_count):
+    y = np.array([0.0, 1.0, 2.0, 7.0, 60.0, 5e3])[:, None]
+    outputs = f32(np.log([[0.2], [1.5], [3.0], [7.0], [40.0], [6e3]]))
+    mean = np.exp(outputs.astype("float64"))
+    expected = stats.nbinom.logpmf(y, total_count, total_count / (total_count + mean))[:, 0]
+    likelihood = likelihoods.NegativeBinomial(total_count)
+    got = numpy(likelihood.log_prob(f32(y), outputs))
+    # Terms as large as a count times its logarithm cancel: five roundings of float32 stay.
+    cancelled = y[:, 0] * np.log(np.maximum(total_count, y[:, 0] + 1.0))
+    np.testing.assert_array_less(np.abs(got - expected), 3e-6 + 3e-7 * cancelled)
+    if total_count == 1e6:
+        poisson = stats.poisson.logpmf(y, mean)[:5, 0]
+        np.testing.assert_allclose(got[:5], poisson, rtol=1e-4)
 
 
 def test_the_elements_are_summed_and_the_observations_averaged():

@@ -1,10 +1,11 @@
-"""The distributions that TFP has and `torch.distributions` lacks, in TFP's vocabulary."""
+"""The distributions that `torch.distributions` lacks or rounds too much, in TFP's vocabulary."""
 
 from keras_priors.backend._torch_distributions.deterministic import Deterministic
 from keras_priors.backend._torch_distributions.generalized_normal import GeneralizedNormal
 from keras_priors.backend._torch_distributions.half_student_t import HalfStudentT
 from keras_priors.backend._torch_distributions.logistic import Logistic
 from keras_priors.backend._torch_distributions.matrix_normal import MatrixNormal
+from keras_priors.backend._torch_distributions.negative_binomial import NegativeBinomial
 from keras_priors.backend._torch_distributions.truncated_normal import TruncatedNormal
 
 __all__ = [
@@ -13,5 +14,6 @@ __all__ = [
     "HalfStudentT",
     "Logistic",
     "MatrixNormal",
+    "NegativeBinomial",
     "TruncatedNormal",
 ]
