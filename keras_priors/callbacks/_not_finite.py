@@ -1,10 +1,12 @@
 """The error for a loss or a penalty that is not finite: what is to blame, and the way out."""
 
+import inspect
 from typing import Any
 
 import numpy as np
 
 from keras_priors.callbacks._penalties import Penalty, to_numpy
+from keras_priors.models._find_priors import all_layers
 from keras_priors.priors.prior import Prior
 
 _DIVERGED = (
@@ -12,16 +14,19 @@ _DIVERGED = (
 )
 
 
-def not_finite(items: list[Penalty], values: np.ndarray, loss: float | None) -> ValueError:
+def not_finite(
+    model: Any, items: list[Penalty], values: np.ndarray, loss: float | None
+) -> ValueError:
     """The error to raise.
 
     Args:
+        model: the model that trains.
         items: the penalties of the model.
         values: their values now.
         loss: the loss that Keras reported, or None.
     """
     lines = [
-        _describe(item, value)
+        _describe(model, item, value)
         for item, value in zip(items, values, strict=True)
         if not np.isfinite(value)
     ]
@@ -31,7 +36,7 @@ def not_finite(items: list[Penalty], values: np.ndarray, loss: float | None) -> 
     bounded = [item for item in items if _unguarded(item)]
     if bounded:
         # The step after the bad batch may have brought the weight back.
-        names = " ".join(_constrain(item) for item in bounded)
+        names = " ".join(_constrain(model, item) for item in bounded)
         return ValueError(
             f"Training was stopped. {found}All penalties are finite now, but these weights can "
             f"leave the support of their prior: {names}"
@@ -43,7 +48,7 @@ def not_finite(items: list[Penalty], values: np.ndarray, loss: float | None) -> 
     )
 
 
-def _describe(item: Penalty, value: float) -> str:
+def _describe(model: Any, item: Penalty, value: float) -> str:
     prior = _prior(item)
     weight = np.asarray(to_numpy(item.variable))
     path = item.variable.path
@@ -59,7 +64,7 @@ def _describe(item: Penalty, value: float) -> str:
             return (
                 f"{path} has {outside} of {weight.size} elements outside the support of its "
                 f"prior {prior!r}, where the penalty is +inf (they range from {weight.min():.4g} "
-                f"to {weight.max():.4g}). {_constrain(item)}"
+                f"to {weight.max():.4g}). {_constrain(model, item)}"
             )
     return (
         f"The {'KL' if item.kind == 'kl' else 'penalty'} of {path} is {value}, with "
@@ -67,14 +72,40 @@ def _describe(item: Penalty, value: float) -> str:
     )
 
 
-def _constrain(item: Penalty) -> str:
-    name = item.variable.name
-    name = name.removesuffix("_loc") if item.kind == "kl" else name
+def _constrain(model: Any, item: Penalty) -> str:
+    name = _argument(model, item)
     layer = item.variable.path.rpartition("/")[0]
     return (
         f"Give {layer} `{name}_constraint=prior.constraint()` and "
         f"`{name}_initializer=prior.initializer()`, with prior = {_prior(item)!r}."
     )
+
+
+def _argument(model: Any, item: Penalty) -> str:
+    """What the layer's arguments call this weight: `recurrent` for a `recurrent_kernel`."""
+    name: str = item.variable.name
+    if item.kind == "kl":
+        name = name.removesuffix("_loc")
+        owners = [item.regularizer.layer]
+    else:
+        # By identity: a variable compares its values.
+        owners = [
+            layer
+            for layer in all_layers(model)
+            if any(variable is item.variable for variable in layer._trainable_variables)
+        ]
+    taken = {
+        argument
+        for layer in owners
+        for base in type(layer).__mro__
+        if "__init__" in vars(base)
+        for argument in inspect.signature(vars(base)["__init__"]).parameters
+    }
+    # The weight that DepthwiseConv2D calls `kernel` has the arguments `depthwise_...`.
+    for stem in (name, name.removesuffix("_kernel"), "depthwise"):
+        if f"{stem}_constraint" in taken:
+            return stem
+    return name
 
 
 def _prior(item: Penalty) -> Any:

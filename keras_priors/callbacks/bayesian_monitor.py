@@ -132,7 +132,8 @@ class BayesianMonitor(keras.callbacks.Callback):
         loss = (logs or {}).get("loss", 0.0)
         if not math.isfinite(loss):
             self._penalties.collect(self.model)
-            raise not_finite(self._penalties.items, self._penalties.evaluate(), loss)
+            values = self._penalties.evaluate()
+            raise not_finite(self.model, self._penalties.items, values, loss)
 
     def on_test_begin(self, logs: Any = None) -> None:
         """End the record of the epoch: validation will reset the metrics."""
@@ -168,7 +169,7 @@ class BayesianMonitor(keras.callbacks.Callback):
         self._penalties.collect(model)
         values = self._penalties.evaluate()
         if not np.all(np.isfinite(values)):
-            raise not_finite(self._penalties.items, values, None)
+            raise not_finite(model, self._penalties.items, values, None)
         self._record.add(batch, self._samples_seen(), values, self._penalties.kl_weights())
 
     def _end_epoch(self) -> None:
