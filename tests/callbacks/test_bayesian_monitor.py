@@ -187,9 +187,7 @@ def test_later_loggers_write_it(tmp_path):
 
 
 @pytest.mark.slow
-def test_tensorboard_writes_it(tmp_path, backend):
-    if backend != "tensorflow":
-        pytest.skip("TensorBoard of Keras writes with TensorFlow")
+def test_tensorboard_writes_it(tmp_path):
     pytest.importorskip("tensorboard")
     tf = pytest.importorskip("tensorflow")
     model = make_model()
