@@ -282,30 +282,6 @@ def test_a_weight_outside_the_support_stops_training_and_is_named(variational):
         model.fit(X, Y, callbacks=[BayesianMonitor()], verbose=0)
 
 
-@pytest.mark.parametrize(
-    ("layer", "sizes", "argument", "shape"),
-    [
-        (layers.LSTM, (2,), "recurrent", (4, 3)),
-        (layers.GRU, (2,), "recurrent", (4, 3)),
-        (layers.LSTM, (2,), "kernel", (4, 3)),
-        (layers.DepthwiseConv2D, (2,), "depthwise", (4, 4, 1)),
-        (layers.SeparableConv1D, (2, 2), "pointwise", (4, 3)),
-        (layers.Embedding, (3, 2), "embeddings", (4,)),
-    ],
-)
-def test_the_constraint_is_named_as_the_layer_takes_it(layer, sizes, argument, shape):
-    prior = LogNormalPrior(0.0, 1.0, num_data=N)
-    built = layer(*sizes, **{f"{argument}_regularizer": prior})
-    model = keras.Sequential([keras.Input(shape), built, layers.Flatten(), layers.Dense(1)])
-    model.compile(keras.optimizers.SGD(0.01), "mse")
-    (weight,) = [w for w in model.trainable_weights if w.regularizer is prior]
-    weight.assign(-np.ones(weight.shape))
-    with pytest.raises(ValueError, match=rf" `{argument}_constraint=prior") as error:
-        model.fit(np.zeros((2, *shape)), np.zeros(2), callbacks=[BayesianMonitor()], verbose=0)
-    assert f"`{argument}_initializer=prior.initializer()`" in str(error.value)
-    layer(*sizes, **{f"{argument}_constraint": prior.constraint()})  # it takes what is named
-
-
 def test_a_weight_that_leaves_the_support_is_named():
     """In the midst of an epoch, between two evaluations of the penalties."""
     dense = layers.Dense(
