@@ -102,6 +102,48 @@ def test_constraint_brings_a_weight_back_inside(case):
     assert float(back[2]) == float(w[2])
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+def test_from_either_side_the_constraint_leads_to_a_finite_penalty(dtype):
+    for case in BOUNDED:
+        prior = case.make()
+        w = np.array([-1e4, -1e-7, 0.0, 1.0, 1e4], "float32")
+        back = prior.constraint()(ops.cast(w, dtype))
+        assert keras.backend.standardize_dtype(back.dtype) == dtype
+        assert np.isfinite(float(prior.log_prob(back))), case.name
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+@pytest.mark.parametrize(
+    ("low", "high"), [(0.0, 1.0), (-1.0, 2.0), (0.1, 0.2), (3.0, 1e30), (-1e3, -900.0)]
+)
+def test_the_constraint_goes_to_the_nearest_numbers_inside(low, high, dtype):
+    constraint = p.UniformPrior(low, high).constraint()
+    ends = constraint(ops.cast(np.array([-3e4, 6e4 if high < 6e4 else np.inf], "float32"), dtype))
+    ends = ops.convert_to_numpy(ops.cast(ends, "float32")).astype("float64")
+    unit = {"float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}[dtype]
+    margin = 2e-6 * min(high - low, max(1.0, abs(low), abs(high) if high < 6e4 else 0.0))
+    assert low < ends[0] <= low + margin + 2 * unit * abs(low)
+    if high < 6e4:
+        assert high > ends[1] >= high - margin - 2 * unit * abs(high)
+    else:
+        assert np.isfinite(ends[1])
+    inside = constraint(ops.cast(ends, dtype))
+    np.testing.assert_array_equal(ops.convert_to_numpy(ops.cast(inside, "float32")), ends)
+
+
+def test_the_constraint_of_a_narrow_interval_leaves_a_weight_inside_alone():
+    constraint = p.UniformPrior(100.0, 100.0001).constraint()
+    inside = np.array([100.00002, 100.00005, 100.00008], "float32")
+    np.testing.assert_array_equal(
+        ops.convert_to_numpy(constraint(ops.convert_to_tensor(inside))), inside
+    )
+    # The bound itself is the only number there.
+    back = constraint(ops.cast(np.array([5.0, 200.0], "float32"), "float16"))
+    np.testing.assert_array_equal(ops.convert_to_numpy(back), [100.0, 100.0])
+    with pytest.raises(ValueError, match=r"bfloat16 has no value in the support.*low=100\.01"):
+        p.UniformPrior(100.01, 100.02).constraint()(ops.cast(inside, "bfloat16"))
+
+
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_a_weight_that_is_nan_stays_nan(case):
     assert np.isnan(float(case.make().log_prob(np.array([np.nan, 0.5], "float32"))))
