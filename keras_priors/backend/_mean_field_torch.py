@@ -92,6 +92,7 @@ class _Scale(torch.autograd.Function):
                 "A variable of a posterior was changed between the forward pass and the backward "
                 "pass, which then has no gradient. Call backward() first, then the optimizer."
             )
+        _scales.pop(ctx.rho, None)  # of a divergence without closed form, which did not take it
         if torch.is_grad_enabled():  # this is to be differentiated again
             return upstream * torch.sigmoid(ctx.rho)
         return torch.ops.aten.softplus_backward(upstream, ctx.rho, 1.0, 20.0)

@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 from scipy.special import expit
 
+import keras_priors as kp
 from keras_priors import backend
 from tests.posteriors._calculus import as_numpy, value_and_gradient
 
@@ -177,6 +178,21 @@ class TestPyTorchTape:
             as_numpy(backend.mean_field_kl(*pair, 0.0, 1.0)) for pair in ((loc, rho), fresh)
         )
         np.testing.assert_allclose(found, wanted, rtol=1e-6)
+
+    @pytest.mark.parametrize("prior", [kp.NormalPrior(), kp.LaplacePrior()])
+    @pytest.mark.parametrize("posterior", ["mean_field", "log_normal"])
+    def test_nothing_as_large_as_the_weights_outlives_a_step(self, posterior, prior):
+        from keras_priors.backend import _mean_field_torch
+
+        prior = kp.LogNormalPrior() if posterior == "log_normal" else prior
+        layer = kp.VariationalDense(
+            3, kernel_posterior=posterior, kernel_prior=prior, bias_posterior="delta", num_data=8
+        )
+        model = keras.Sequential([keras.Input((4,)), layer])
+        model.compile(keras.optimizers.Adam(), kp.likelihoods.Normal())
+        before = len(_mean_field_torch._scales)
+        model.fit(np.ones((8, 4)), np.ones((8, 3)), verbose=0)
+        assert len(_mean_field_torch._scales) == before
 
     @pytest.mark.parametrize("draw", DRAWS)
     def test_second_derivatives(self, draw):
