@@ -13,6 +13,9 @@ Number = float | np.ndarray
 # place of 14 s and 212 MiB of numbers in JSON.
 _MOST_NUMBERS = 64
 
+# Beyond, the square or its inverse is infinite in float32, and a density at 0 not a number.
+_LEAST, _MOST = 1e-18, 1e18
+
 
 def real(owner: str, name: str, value: Any) -> Number:
     """`value` as a float or an array of finite real numbers."""
@@ -49,6 +52,11 @@ def positive(owner: str, name: str, value: Any) -> Number:
     if not np.all(np.asarray(number) > 0):
         raise ValueError(
             f"`{name}` of {owner} must be greater than 0 everywhere. Received: {name}={value!r}."
+        )
+    if not np.all((np.asarray(number) >= _LEAST) & (np.asarray(number) <= _MOST)):
+        raise ValueError(
+            f"`{name}` of {owner} must lie between {_LEAST:.0e} and {_MOST:.0e}: beyond, "
+            f"float32 does not hold its square. Received: {name}={value!r}. Rescale the weights."
         )
     return number
 

@@ -1,5 +1,6 @@
 """Seeds: what a user may give, and the pair of words that the generators take."""
 
+import random
 from typing import Any
 
 import keras
@@ -10,12 +11,13 @@ from keras import ops
 def as_seed(seed: Any = None) -> Any:
     """Return a uint32 tensor of shape (2,) for an integer, a `SeedGenerator`, a tensor or None.
 
-    None takes fresh entropy. An integer gives the same seed on every backend.
+    None takes a new one from Python's generator, as Keras does, so that
+    `keras.utils.set_random_seed` makes it repeat. An integer gives the same seed on every backend.
     """
     if isinstance(seed, keras.random.SeedGenerator):
         return seed.next()
     if seed is None:
-        words = np.random.SeedSequence().generate_state(2)
+        words = np.random.SeedSequence(random.getrandbits(128)).generate_state(2)
         return ops.convert_to_tensor(words.astype("uint32"), dtype="uint32")
     if isinstance(seed, (int, np.integer)) and not isinstance(seed, bool):
         if seed < 0:

@@ -109,5 +109,14 @@ class FullNormal(Posterior):
         """log|L| + (size / 2) log(2 pi e) nats."""
         return normal_entropy(log_det_triangular(self.scale_tril), self.size)
 
+    def _expected_log_prob(self, prior: Any) -> Any:
+        if prior.factorized:
+            return super()._expected_log_prob(prior)
+        columns = ops.transpose(triangular(self.scale_tril))
+        square = prior.expected_square(ops.reshape(columns, (self.size, *self.shape)))
+        if square is None:
+            return self._by_native_kl(prior)
+        return prior.log_prob(self.mean()) - square
+
     def _event_shape(self) -> tuple[int, ...]:
         return (int(np.prod(self.shape)),)

@@ -98,7 +98,7 @@ class LogNormal(Posterior):
     def _expected_log_prob(self, prior: Any) -> Any:
         # E[log p(w)] under a log-normal prior: a normal prior on log w, less E[log w].
         if not isinstance(prior, LogNormalPrior):
-            return None
+            return self._by_native_kl(prior)
         normal = NormalPrior(prior.loc, prior.scale)
         loc = self._location()
         expected = normal.expected_log_prob(loc, ops.square(ops.softplus(self.rho)))

@@ -129,5 +129,14 @@ class LowRankNormal(Posterior):
     def _factor(self) -> Any:
         return ops.convert_to_tensor(self.factor)
 
+    def _expected_log_prob(self, prior: Any) -> Any:
+        if prior.factorized:
+            return super()._expected_log_prob(prior)
+        square = prior.expected_square(self._factor())
+        if square is None:
+            return self._by_native_kl(prior)
+        diagonal = ops.square(ops.softplus(self.rho))
+        return prior.expected_log_prob(self.mean(), diagonal) - square
+
     def _event_shape(self) -> tuple[int, ...]:
         return (int(np.prod(self.shape)),)

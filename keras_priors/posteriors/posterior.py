@@ -11,6 +11,7 @@ from keras import ops
 from keras_priors import backend
 from keras_priors._parameters import to_config
 from keras_priors.posteriors._check_support import check_support
+from keras_priors.priors.distribution_prior import DistributionPrior
 from keras_priors.priors.prior import Prior
 
 AddWeight = Callable[..., Any]
@@ -141,6 +142,13 @@ class Posterior(ABC):
         if prior.factorized:
             return prior.expected_log_prob(self.mean(), self.variance())
         return None
+
+    def _by_native_kl(self, prior: Prior) -> Any:
+        # E[log p] from the library's own KL of q and a distribution of the library, if it has one.
+        if not isinstance(prior, DistributionPrior):
+            return None
+        kl = prior.kl_of(self.distribution(), self.shape, self.dtype)
+        return None if kl is None else -self.entropy() - kl
 
     def _monte_carlo_log_prob(self, prior: Prior, seed: Any, num_samples: int) -> Any:
         seed = backend.as_seed(seed)

@@ -100,7 +100,11 @@ class DistributionPrior(Prior):
     def _log_density(self, w: Any) -> Any:
         native = self._distribution(tuple(w.shape), w.dtype, broadcast=False)
         # The zero ties the value to the weight: the density of torch's uniform has no gradient.
-        return native.log_prob(w) + 0.0 * ops.sum(w)
+        value = native.log_prob(w) + 0.0 * ops.sum(w)
+        # Where the libraries' densities go on outside a support that is not known here (that of a
+        # mixture), they end in logarithms of negative numbers.
+        outside = ops.logical_and(ops.isnan(value), ops.all(ops.isfinite(w)))
+        return ops.where(outside, ops.cast(-np.inf, value.dtype), value)
 
     def expected_log_prob(self, mean: Any, variance: Any) -> Any:
         """E[log p(w)] in nats under independent normals q, as -H(q) - KL(q‖p).
@@ -118,6 +122,22 @@ class DistributionPrior(Prior):
             return None
         size = math.prod(mean.shape)
         return -0.5 * (ops.sum(ops.log(variance)) + size * (LOG_2PI + 1.0)) - ops.sum(kl)
+
+    def kl_of(self, q: Any, shape: tuple[int, ...], dtype: str) -> Any:
+        """KL(q‖p) in nats for a native q over a weight of `shape`, where the library has it.
+
+        None where it has not, or where q and p divide the weight into events differently.
+        """
+        self.check_shape(shape)
+        native = self._distribution(shape, dtype, broadcast=False)
+        if tuple(q.event_shape) != tuple(native.event_shape):
+            return None
+        if tuple(q.event_shape) not in ((), shape):
+            return None
+        try:
+            return ops.sum(backend.kl_divergence(q, native))
+        except NotImplementedError:
+            return None
 
     def _normal_like(self, mean: Any, variance: Any) -> Any:
         stddev = ops.sqrt(variance)

@@ -117,6 +117,12 @@ class MatrixNormalPrior(Prior):
         self.check_shape(tuple(mean.shape))
         return self._quadratic(mean, variance)
 
+    def expected_square(self, factors: Any) -> Any:
+        """Half the sum of the squares of the whitened factors."""
+        left = ops.matmul(self._like(self._rows.whitening, factors), factors)
+        white = ops.matmul(left, self._like(self._columns.whitening.T, factors))
+        return 0.5 * ops.sum(ops.square(white))
+
     def _quadratic(self, w: Any, variance: Any) -> Any:
         left = ops.matmul(self._like(self._rows.whitening, w), w - self._like(self.loc, w))
         white = ops.matmul(left, self._like(self._columns.whitening.T, w))

@@ -125,6 +125,13 @@ class MultivariateNormalPrior(Prior):
         self.check_shape(tuple(mean.shape))
         return self._quadratic(mean, variance)
 
+    def expected_square(self, factors: Any) -> Any:
+        """Half the sum of the squares of the whitened factors."""
+        # Behind the axis of the factors.
+        axis = self.axis if self.axis < 0 else self.axis + 1
+        whitening = self._like(self._covariance.whitening.T, factors)
+        return 0.5 * ops.sum(ops.square(ops.matmul(ops.moveaxis(factors, axis, -1), whitening)))
+
     def _quadratic(self, w: Any, variance: Any) -> Any:
         # A product with a constant matrix: a triangular solve in each step costs several times
         # as much, and both round alike.

@@ -131,6 +131,20 @@ class Prior(keras.regularizers.Regularizer):
         """
         return None
 
+    def expected_square(self, factors: Any) -> Any:
+        """E[quadratic part of -log p] of w = sum_k z_k f_k for independent unit normals z_k.
+
+        What correlations of the weight cost where the prior couples its elements: exact with
+        `expected_log_prob` for the independent rest.
+
+        Args:
+            factors: tensor of shape (K, *shape of the weight), the f_k.
+
+        Returns:
+            A scalar in nats, or None where -log p is not quadratic.
+        """
+        return None
+
     def as_normal(self, shape: tuple[int, ...]) -> tuple[Any, Any] | None:
         """(loc, scale) where the prior is an independent normal for each element, else None."""
         return None

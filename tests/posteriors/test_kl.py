@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 import scipy.integrate
 import scipy.stats
+from keras import ops
 
 import keras_priors as kp
-from keras_priors import priors
+from keras_priors import backend, priors
 from tests.posteriors._calculus import as_numpy, over_seeds, standard_errors
 from tests.posteriors._families import (
     FAMILIES,
@@ -196,3 +197,70 @@ def test_a_divergence_after_a_draw_is_that_of_the_weights_as_they_are():
         rho.assign(np.full((2, 3), 0.5))
         actual = keras.ops.convert_to_numpy(layer.kl())
         np.testing.assert_allclose(actual, expected[1], rtol=1e-6)
+
+
+def correlated_priors():
+    """A prior that couples elements and the covariance that it gives a flattened (3, 2) weight."""
+    rng = np.random.default_rng(0)
+    rows, columns = rng.normal(size=(3, 3)), rng.normal(size=(2, 2))
+    rows, columns = rows @ rows.T + np.eye(3), columns @ columns.T + np.eye(2)
+    along = np.array([0.1, -0.2, 0.3])
+    return {
+        "along_rows": (
+            priors.MultivariateNormalPrior(along, covariance=rows, axis=0),
+            np.repeat(along, 2),
+            np.kron(rows, np.eye(2)),
+        ),
+        "along_columns": (
+            priors.MultivariateNormalPrior(0.1, covariance=columns, axis=-1),
+            np.full(6, 0.1),
+            np.kron(np.eye(3), columns),
+        ),
+        "matrix": (
+            priors.MatrixNormalPrior(0.2, row_covariance=rows, column_covariance=columns),
+            np.full(6, 0.2),
+            np.kron(rows, columns),
+        ),
+    }
+
+
+@pytest.mark.parametrize("prior", ["along_rows", "along_columns", "matrix"])
+@pytest.mark.parametrize("family", ["mean_field", "full", "low_rank_1", "low_rank_3"])
+def test_normals_under_a_prior_that_couples_are_exact(family, prior):
+    prior, loc, covariance_p = correlated_priors()[prior]
+    posterior, variables = make(family)
+    mean, covariance = normal_parameters(family, raw_values(variables))
+    assert posterior.kl_is_exact(prior)
+    expected = normal_kl(mean, covariance, loc, covariance_p)
+    np.testing.assert_allclose(float(as_numpy(posterior.kl(prior))), expected, rtol=1e-4)
+
+
+def test_the_libraries_own_divergences_are_used():
+    posterior, variables = make("log_normal")
+    loc, covariance = normal_parameters("log_normal", raw_values(variables))
+    native = backend.distribution(
+        "LogNormal",
+        loc=ops.convert_to_tensor(0.3, dtype="float32"),
+        scale=ops.convert_to_tensor(0.7, dtype="float32"),
+    )
+    prior = priors.DistributionPrior(native)
+    assert posterior.kl_is_exact(prior)
+    expected = normal_kl(loc, covariance, np.full(6, 0.3), 0.49 * np.eye(6))
+    np.testing.assert_allclose(float(as_numpy(posterior.kl(prior))), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("family", ["full", "low_rank_1"])
+def test_a_vector_under_the_libraries_multivariate_normal_is_exact(family):
+    rng = np.random.default_rng(1)
+    tril = np.tril(rng.normal(size=(3, 3)), -1) + np.diag([0.5, 1.0, 2.0])
+    posterior, variables = make(family, shape=(3,))
+    mean, covariance = normal_parameters(family, raw_values(variables))
+    native = backend.distribution(
+        "MultivariateNormalTriL",
+        loc=ops.zeros(3),
+        scale_tril=ops.convert_to_tensor(tril, dtype="float32"),
+    )
+    prior = priors.DistributionPrior(native)
+    assert posterior.kl_is_exact(prior)
+    expected = normal_kl(mean, covariance, np.zeros(3), tril @ tril.T)
+    np.testing.assert_allclose(float(as_numpy(posterior.kl(prior))), expected, rtol=1e-4)

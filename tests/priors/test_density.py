@@ -12,7 +12,12 @@ from tests.priors._cases import CASES, float32
 
 EXACT = {"rtol": 1e-5, "atol": 2e-6}
 REAL_LINE = [case for case in CASES if case.points.min() < 0.0 and case.name != "uniform"]
-BOUNDED = [case for case in CASES if case.make().constraint() is not None]
+UNBOUNDED = {
+    "normal", "laplace", "student_t", "cauchy", "logistic", "generalized_normal", "scale_mixture",
+    "spike_and_slab", "horseshoe", "regularized_horseshoe", "variance_scaling",
+}  # fmt: skip
+# Written down, not asked of the priors: one that lost its support would drop out of its tests.
+BOUNDED = [c for c in CASES if not any(c.name.startswith(name) for name in UNBOUNDED)]
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

@@ -150,3 +150,12 @@ def test_a_shape_that_does_not_fit_is_refused(name, shape):
     prior = p.DistributionPrior(TAKEN[name][0]())
     with pytest.raises(ValueError, match="must broadcast against the weight"):
         prior.log_prob(np.zeros(shape, "float32"))
+
+
+def test_a_mixture_of_positive_distributions_is_never_not_a_number():
+    part = native("LogNormal", loc=[0.1, 1.0], scale=[0.5, 1.0])
+    mixture, weights = map(backend.distribution_class, ("MixtureSameFamily", "Categorical"))
+    prior = p.DistributionPrior(mixture(weights(logits=ops.zeros(2)), part))
+    assert float(prior(np.array([-1.0], "float32"))) == np.inf
+    assert np.isfinite(float(prior(np.array([1.0], "float32"))))
+    assert np.isnan(float(prior(np.array([np.nan], "float32"))))

@@ -1,9 +1,13 @@
 """What is refused, where, and with which words."""
 
+import keras
 import numpy as np
 import pytest
+from keras import ops
 
+import keras_priors as kp
 from keras_priors import priors as p
+from keras_priors.priors import NormalPrior
 
 NAN, INF = float("nan"), float("inf")
 EYE = np.eye(2)
@@ -169,3 +173,31 @@ def test_a_shape_that_does_not_fit_the_weight_is_refused_at_the_first_weight(pri
         prior.distribution(shape)
     with pytest.raises(ValueError, match=rf"{name}.*Received.*weight of shape"):
         prior.sample(shape)
+
+
+@pytest.mark.parametrize("scale", [1e-50, 1e-19, 1e19, [1.0, 1e-30]])
+def test_a_scale_whose_square_leaves_float32_is_refused(scale):
+    with pytest.raises(ValueError, match=r"must lie between 1e-18 and 1e\+18"):
+        NormalPrior(0.0, scale)
+
+
+def test_the_least_scale_has_no_nan():
+    for scale in (1e-18, 1e18):
+        for w in (0.0, 1.0):
+            assert not np.isnan(float(NormalPrior(0.0, scale)(np.array([w], "float32"))))
+
+
+def test_initializers_obey_the_seed_of_keras():
+    draws = []
+    for _ in range(2):
+        keras.utils.set_random_seed(3)
+        draws.append([NormalPrior().initializer()((4,)) for _ in range(2)])
+    first, second = np.asarray([[ops.convert_to_numpy(w) for w in pair] for pair in draws])
+    np.testing.assert_array_equal(first, second)
+    assert (first[0] != first[1]).all()
+
+
+def test_every_prior_is_a_name_of_the_package():
+    for name in p.__all__:
+        assert vars(kp)[name] is vars(p)[name]
+        assert name in kp.__all__
