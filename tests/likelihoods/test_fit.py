@@ -6,6 +6,7 @@ import pytest
 from scipy import stats
 
 from keras_priors import likelihoods
+from tests._compiled import compiled
 from tests.likelihoods._cases import BY_NAME, CASES, softplus
 
 every_case = pytest.mark.parametrize("case", CASES, ids=repr)
@@ -135,10 +136,9 @@ def test_the_dtype_of_the_loss_is_that_of_keras_losses(floatx):
         assert loss.dtype == stock.dtype
 
 
+@compiled
 @pytest.mark.parametrize("name", ["normal", "poisson", "negative-binomial", "beta", "categorical"])
-def test_under_xla(name):
-    if keras.backend.backend() == "torch":
-        pytest.skip("jit_compile on PyTorch needs a compiler on the machine")
+def test_under_the_compiler(name):
     case = BY_NAME[name]
     model = constant_model(case.outputs.shape[-1])
     model.compile(optimizer="sgd", loss=case.likelihood, jit_compile=True)
