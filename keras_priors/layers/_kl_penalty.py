@@ -20,7 +20,9 @@ class KLPenalty:
     """kl_weight * KL(q‖p) / num_data, in nats per observation.
 
     It hangs on a weight, not on `add_loss`: Keras calls the regularizer of each trained variable
-    once for each loss, however often its layer was called, on every backend.
+    once for each loss, however often its layer was called, on every backend. For the same reason a
+    KL without closed form takes draws of its own: that of the forward pass belongs to another trace
+    on TensorFlow and JAX, and a shared layer has had several.
     """
 
     def __init__(
