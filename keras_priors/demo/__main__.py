@@ -35,6 +35,11 @@ def main(arguments: list[str] | None = None) -> int:
             parser.error(
                 f"--{name.replace('_', '-')} must be at least 1, received {vars(options)[name]}"
             )
+    # Before the fits: a minute of work should not end in an error about its last line.
+    if not options.output.parent.is_dir():
+        parser.error(f"--output must be in a folder that exists, received {options.output}")
+    if options.output.is_dir():
+        parser.error(f"--output must be a file, received the folder {options.output}")
 
     start = time.perf_counter()
     data = load(options.seed)
