@@ -11,6 +11,7 @@ from keras_priors.demo._data import Data
 
 NETS = ("softmax", "two layers")
 METHODS = ("plain", "MAP", "variational")
+BATCH_SIZE = 64
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,11 @@ def fit_all(data: Data, epochs: int, seed: int) -> list[Fit]:
     builders: dict[str, Callable[[str], Any]] = dict(
         zip(NETS, (softmax_regression, two_layers), strict=True)
     )
+    # The step is large at first, so that the standard deviation of a weight that the data say
+    # nothing about gets from its small start back to the prior's 1, and then falls to nothing, so
+    # that the noise of the draws is averaged out.
+    batches = -(-len(data.x) // BATCH_SIZE)
+    rate = keras.optimizers.schedules.CosineDecay(0.02, epochs * batches)
     bar = keras.utils.Progbar(len(NETS) * len(METHODS) * epochs, unit_name="epoch")
     fits = []
     for net, build in builders.items():
@@ -62,9 +68,14 @@ def fit_all(data: Data, epochs: int, seed: int) -> list[Fit]:
             model = build(method)
             if method != "plain":
                 kp.set_num_data(model, data.x)
-            model.compile(keras.optimizers.Adam(3e-3), loss="sparse_categorical_crossentropy")
+            model.compile(keras.optimizers.Adam(rate), loss="sparse_categorical_crossentropy")
             model.fit(
-                data.x, data.y, batch_size=64, epochs=epochs, verbose=0, callbacks=[_Advance(bar)]
+                data.x,
+                data.y,
+                batch_size=BATCH_SIZE,
+                epochs=epochs,
+                verbose=0,
+                callbacks=[_Advance(bar)],
             )
             fits.append(Fit(net, method, model))
     return fits

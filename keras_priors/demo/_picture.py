@@ -20,8 +20,8 @@ def draw(rows: list[Row], data: Data, output: Path) -> None:
     from matplotlib import pyplot as plt
 
     by_name = {(row.fit.net, row.fit.method): row for row in rows}
-    figure = plt.figure(figsize=(13, 9.6), dpi=110, facecolor="white")
-    top, bottom = figure.subfigures(2, 1, height_ratios=[1.0, 1.7])
+    figure = plt.figure(figsize=(13, 9.1), dpi=110, facecolor="white")
+    top, bottom = figure.subfigures(2, 1, height_ratios=[1.0, 2.0])
     _weights(top, by_name["softmax", "variational"].fit.model)
     _least_sure(bottom, by_name["two layers", "variational"], data)
     figure.savefig(output)
@@ -34,20 +34,19 @@ def _weights(figure: Any, model: Any) -> None:
         keras.ops.convert_to_numpy(tensor).T.reshape(10, 8, 8)
         for tensor in (posterior.mean(), posterior.stddev())
     )
-    figure.suptitle(
+    _heading(
+        figure,
         "Softmax regression: the posterior of every weight, one picture a class",
-        x=0.03,
-        y=0.98,
-        ha="left",
-        fontsize=13,
-        color=_INK,
+        "Red pixels speak for the class, blue ones against it. Dark: the data pin the weight down; "
+        "yellow: it is as unknown as under the prior (sd 1), as where no digit has ink.",
+        (0.97, 0.855),
     )
-    figure.subplots_adjust(left=0.09, right=0.93, top=0.86, bottom=0.02, wspace=0.08, hspace=0.06)
+    figure.subplots_adjust(left=0.09, right=0.93, top=0.75, bottom=0.02, wspace=0.08, hspace=0.08)
     axes = figure.subplots(2, 10)
     limit = float(np.quantile(np.abs(mean), 0.99))
     styles = (
         (mean, {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit}, "mean"),
-        (sd, {"cmap": "viridis", "vmin": 0.0, "vmax": float(sd.max())}, "standard\ndeviation"),
+        (sd, {"cmap": "viridis", "vmin": 0.0, "vmax": 1.0}, "standard\ndeviation"),
     )
     for line, (images, style, label) in zip(axes, styles, strict=True):
         for c, axis in enumerate(line):
@@ -65,21 +64,12 @@ def _least_sure(figure: Any, row: Row, data: Data, count: int = 12) -> None:
     p = row.predictive.probabilities
     low, high = np.quantile(np.asarray(row.predictive.draws), [0.05, 0.95], axis=0)
     order = np.argsort(-row.predictive.entropy)[:count]
-    figure.suptitle(
+    _heading(
+        figure,
         "Two layers: the test digits that the variational net is least sure of",
-        x=0.03,
-        y=0.985,
-        ha="left",
-        fontsize=13,
-        color=_INK,
-    )
-    figure.text(
-        0.03,
-        0.925,
         "Bars: predicted probability of each class; lines: 5% to 95% over draws of the weights. "
         "Blue: the true class; red: a wrong class that was preferred.",
-        fontsize=9.5,
-        color=_MUTED,
+        (0.985, 0.925),
     )
     figure.subplots_adjust(left=0.03, right=0.975, top=0.85, bottom=0.05, wspace=0.12, hspace=0.42)
     axes = figure.subplots(3, 8, width_ratios=[1, 1.7] * 4)
@@ -107,6 +97,11 @@ def _least_sure(figure: Any, row: Row, data: Data, count: int = 12) -> None:
             color=_MUTED,
             pad=8,  # above the 1 of the axis
         )
+
+
+def _heading(figure: Any, title: str, reading: str, heights: tuple[float, float]) -> None:
+    figure.suptitle(title, x=0.03, y=heights[0], ha="left", fontsize=13, color=_INK)
+    figure.text(0.03, heights[1], reading, fontsize=9.5, color=_MUTED)
 
 
 def _bare(axis: Any) -> None:
