@@ -17,6 +17,7 @@ from keras_priors.layers._weight_draws import active_draws
 from keras_priors.posteriors._check_support import check_support
 from keras_priors.posteriors.log_normal import LogNormal
 from keras_priors.posteriors.posterior import Posterior
+from keras_priors.priors._saved_num_data import load_num_data, save_num_data
 from keras_priors.priors.learnable import Learnable
 from keras_priors.priors.normal_prior import NormalPrior
 from keras_priors.priors.prior import Prior
@@ -231,6 +232,14 @@ class VariationalLayer(keras.layers.Layer):
         """KL(q‖p) of all weights of this layer, and of learned scales, in nats: a scalar."""
         parts = [part for penalty in self._kl_penalties for part in penalty.parts]
         return sum((part.kl() for part in parts), start=np.float32(0.0))
+
+    def save_assets(self, dir_path: str) -> None:
+        """Keep `num_data` also where a subclassed model, and no config, makes this layer."""
+        save_num_data(self, dir_path)
+
+    def load_assets(self, dir_path: str | None) -> None:
+        """Read it back; `load_weights` does not."""
+        load_num_data(self, dir_path)
 
     def get_config(self) -> dict[str, Any]:
         """Constructor arguments."""

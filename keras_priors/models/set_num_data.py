@@ -19,7 +19,8 @@ def set_num_data(model: keras.Model, data: Any) -> int:
 
     Call it before `fit`, and again when the amount of data changes: functions that are traced
     already are made anew and take the new value, also in the midst of a `fit`. The value is
-    saved with the model, in the configs of its priors and layers.
+    saved with the model: in the configs of its priors and layers, and beside its weights for a
+    subclassed model, whose own `__init__` makes them. `load_weights` leaves it as it is.
 
     Priors are found on the weights and on the attributes of all layers of functional, sequential,
     subclassed and nested models, inside wrappers and RNN cells too. Of a model that is not built
@@ -50,10 +51,10 @@ def set_num_data(model: keras.Model, data: Any) -> int:
     `set_num_data(model, int(mask.sum()))`, or `len(x) * num_steps` without a mask.
 
     A prior object that two models share is set for both, but only the functions of `model` and of
-    the models within it are made anew. What no config holds is not saved: a prior put on a
-    variable of a built layer by `variable.regularizer = prior` alone, and a prior that a custom
-    layer or a subclassed model makes for itself or does not return from `get_config`. Call
-    `set_num_data` again after loading such a model.
+    the models within it are made anew. A prior that no layer has in an attribute is not saved:
+    one put on a variable by `variable.regularizer = prior` alone is gone after loading, and one
+    that a layer makes for `add_weight` and does not keep comes back without `num_data`, of which
+    the next `fit` warns. Call `set_num_data` again after loading such a model.
 
     Raises:
         TypeError: `model` is not a model, or `data` is none of the above.

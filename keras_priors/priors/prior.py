@@ -12,12 +12,13 @@ from keras_priors import backend
 from keras_priors._parameters import to_config, whole_number
 from keras_priors._registration import register
 from keras_priors.priors._prior_initializer import PriorInitializer
+from keras_priors.priors._saved_num_data import SavedNumData
 from keras_priors.priors._support_constraint import SupportConstraint
 from keras_priors.priors._unset_num_data import warn_unset
 
 
 @register
-class Prior(keras.regularizers.Regularizer):
+class Prior(SavedNumData, keras.regularizers.Regularizer):
     """A density p(w) over one weight tensor, used as a Keras regularizer. Abstract.
 
     As a regularizer it adds to the loss

@@ -1,4 +1,7 @@
+import copy
+import pickle
 import warnings
+import zipfile
 
 import keras
 import numpy as np
@@ -16,6 +19,7 @@ def prior():
     return NormalPrior(0.0, 1.0)
 
 
+@keras.saving.register_keras_serializable("test_set_num_data")
 class Subclassed(keras.Model):
     """Keeps layers in an attribute, a list and a dict, and one in a layer of its own."""
 
@@ -94,7 +98,7 @@ def test_every_prior_and_variational_layer_is_reached(name):
             assert layer.kernel_prior.num_data == layer.bias_prior.num_data == NUM_DATA
 
 
-@pytest.mark.parametrize("name", ["sequential", "functional", "nested", "wrapped"])
+@pytest.mark.parametrize("name", MODELS)
 def test_it_is_saved_with_the_model(name, tmp_path):
     model = MODELS[name][0]()
     set_num_data(model, NUM_DATA)
@@ -102,6 +106,71 @@ def test_it_is_saved_with_the_model(name, tmp_path):
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     found = [r.num_data for r in regularizers(loaded)]
     assert found == [NUM_DATA] * MODELS[name][1]
+    for layer in loaded._flatten_layers():
+        if isinstance(layer, VariationalDense):
+            assert layer.num_data == NUM_DATA
+
+
+@keras.saving.register_keras_serializable("test_set_num_data")
+class MakesPriors(keras.layers.Layer):
+    """One prior is written with a number, one is kept nowhere."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.prior = NormalPrior(0.0, 1.0, num_data=7)
+
+    def build(self, input_shape):
+        self.scale = self.add_weight(name="scale", shape=(1,), regularizer=self.prior)
+        self.shift = self.add_weight(name="shift", shape=(1,), regularizer=prior())
+
+    def call(self, x):
+        return x * self.scale + self.shift
+
+
+def test_what_a_layer_makes_for_itself_is_saved_where_it_keeps_it(tmp_path):
+    model = keras.Sequential([keras.Input((1,)), MakesPriors()])
+    set_num_data(model, NUM_DATA)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    loaded.compile("sgd", zero_loss)
+    layer = loaded.layers[0]
+    assert (layer.scale.regularizer.num_data, layer.shift.regularizer.num_data) == (NUM_DATA, None)
+    # What is lost is not lost in silence.
+    ones = np.ones((4, 1), "float32")
+    with pytest.warns(UserWarning, match=rf"never given for {layer.shift.path}: "):
+        loaded.fit(ones, ones, verbose=0)
+
+
+def test_weights_do_not_bring_it_along(tmp_path):
+    """They may come from other data."""
+    model = subclassed()
+    set_num_data(model, NUM_DATA)
+    for path in (tmp_path / "model.keras", tmp_path / "model.weights.h5"):
+        (model.save if path.suffix == ".keras" else model.save_weights)(path)
+        fresh = subclassed()
+        fresh.load_weights(path)
+        assert {r.num_data for r in regularizers(fresh)} == {None}
+        set_num_data(fresh, 10)
+        fresh.load_weights(path)
+        assert {r.num_data for r in regularizers(fresh)} == {10}
+
+
+def test_a_file_without_it_loads(tmp_path):
+    model = subclassed()
+    model.save(tmp_path / "model.keras")
+    with zipfile.ZipFile(tmp_path / "model.keras") as file:
+        assert not any("num_data" in name for name in file.namelist())
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert {r.num_data for r in regularizers(loaded)} == {None}
+
+
+def test_a_prior_is_copied_and_pickled_as_any_object():
+    for copied in (copy.deepcopy, lambda p: pickle.loads(pickle.dumps(p))):
+        assert copied(NormalPrior(0.0, 2.0, num_data=4)).get_config() == {
+            "loc": 0.0,
+            "scale": 2.0,
+            "num_data": 4,
+        }
 
 
 def test_a_model_that_is_not_built_yet():
