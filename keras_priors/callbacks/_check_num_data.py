@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_priors.callbacks._output_shapes import output_shapes
 from keras_priors.callbacks._penalties import Penalty
 
 
@@ -32,8 +33,9 @@ def check_num_data(model: Any, items: list[Penalty], samples: int) -> None:
 
 def _steps(model: Any) -> float:
     """The most observations that a loss can see in one sample: 1 without a time axis."""
-    outputs = getattr(model, "outputs", None) or []  # a subclassed model has none
-    axes = [tuple(output.shape)[1:-1] for output in outputs]
-    if any(size is None for inner in axes for size in inner):
+    shapes = output_shapes(model)
+    if shapes is None:
         return np.inf
-    return max((float(np.prod(inner)) for inner in axes), default=1.0)
+    axes = [shape[1:-1] for shape in (shapes.values() if isinstance(shapes, dict) else shapes)]
+    known = [[np.inf if size is None else float(size) for size in inner] for inner in axes]
+    return max((float(np.prod(inner)) for inner in known), default=1.0)

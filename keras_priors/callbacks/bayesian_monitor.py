@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from keras_priors.callbacks._annealed_weight import annealed_weight, set_annealed_weight
+from keras_priors.callbacks._check_likelihood import check_likelihood, check_outputs
 from keras_priors.callbacks._check_num_data import check_num_data
 from keras_priors.callbacks._epoch_record import EpochRecord
 from keras_priors.callbacks._not_finite import not_finite
@@ -39,7 +40,10 @@ class BayesianMonitor(keras.callbacks.Callback):
     `evaluate` returns is made before, so they are kept in `monitor.evaluation`.
 
     What the values mean:
-        - `nll` is a negative log-likelihood if the compiled loss is one.
+        - The model is compiled with a likelihood, or with a stock loss that
+          `keras_priors.likelihoods.get` understands. Of `mse`, which does not know the noise, or of
+          a function of your own `nll` would be no likelihood: `fit` is refused, with what to
+          write. (Of Keras' "poisson" `nll` lacks log y!, a constant.)
         - Validation is exact, since weights stand still. Only a KL without closed form is an
           average over draws here as in the loss, and its noise then enters `nll`.
         - `loss` of training is a mean over batches while the weights move. The penalties are
@@ -64,8 +68,9 @@ class BayesianMonitor(keras.callbacks.Callback):
             epoch. Defaults to True.
 
     Raises:
-        ValueError: at `fit`, where a callback that monitors these values comes before it, or a
-            loss or a penalty is not finite.
+        ValueError: at `fit` and `evaluate`, where the model is not compiled with a likelihood, or
+            with `loss_weights`; at `fit`, where a callback that monitors these values comes before
+            it, or a loss or a penalty is not finite.
 
     Example:
         >>> import keras, numpy as np
@@ -73,7 +78,7 @@ class BayesianMonitor(keras.callbacks.Callback):
         >>> prior = kp.NormalPrior(0, 1, num_data=8)
         >>> dense = keras.layers.Dense(1, kernel_regularizer=prior)
         >>> model = keras.Sequential([keras.Input((2,)), dense])
-        >>> model.compile(optimizer="sgd", loss="mse")
+        >>> model.compile("sgd", loss=kp.likelihoods.Normal(scale=1.0))
         >>> x, y = np.ones((8, 2), "float32"), np.ones((8, 1), "float32")
         >>> monitor = kp.callbacks.BayesianMonitor()
         >>> logs = model.fit(x, y, epochs=2, callbacks=[monitor], verbose=0).history
@@ -99,12 +104,15 @@ class BayesianMonitor(keras.callbacks.Callback):
         self._samples = 0
         self._begin = 0
         self._first_epoch = True
+        self._outputs_checked = False
         self._owner: Any = None
 
     def on_train_begin(self, logs: Any = None) -> None:
         """See to the other callbacks, and to priors without `num_data`."""
+        check_likelihood(self.model)
         prepare_followers(self)
         self._owner = self.model
+        self._outputs_checked = False
         self._steps = (self.params or {}).get("steps")
         self._first_epoch = True
         set_annealed_weight(self._owner, None)
@@ -120,11 +128,13 @@ class BayesianMonitor(keras.callbacks.Callback):
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Evaluate the penalties at some batches."""
         self._begin = batch
+        self._check_outputs()
         if self._record.is_due(batch):
             self._note_penalties(batch)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """See that the loss is finite."""
+        self._check_outputs()
         self._record.batches = batch + 1 if self._steps is None else min(batch + 1, self._steps)
         weight = annealed_weight(self._owner)
         if weight is not None:
@@ -137,6 +147,7 @@ class BayesianMonitor(keras.callbacks.Callback):
 
     def on_test_begin(self, logs: Any = None) -> None:
         """End the record of the epoch: validation will reset the metrics."""
+        check_likelihood(self.model)
         self._end_epoch()
 
     def on_test_end(self, logs: Any = None) -> None:
@@ -193,6 +204,12 @@ class BayesianMonitor(keras.callbacks.Callback):
                 terms[kind] = float(values[chosen].sum())
         terms["elbo"] = -sum(terms.values())
         return terms
+
+    def _check_outputs(self) -> None:
+        # TensorFlow builds some models in their first step.
+        if not self._outputs_checked and self.model.built:
+            self._outputs_checked = True
+            check_outputs(self.model)
 
     def _check_first_epoch(self) -> None:
         model = self.model

@@ -62,7 +62,7 @@ class KLAnnealing(keras.callbacks.Callback):
         >>> import keras, numpy as np
         >>> import keras_priors as kp
         >>> model = keras.Sequential([keras.Input((2,)), kp.VariationalDense(1, num_data=8)])
-        >>> model.compile(optimizer="sgd", loss="mse")
+        >>> model.compile("sgd", loss=kp.likelihoods.Normal(scale=1.0))
         >>> x, y = np.ones((8, 2), "float32"), np.ones((8, 1), "float32")
         >>> annealing = kp.callbacks.KLAnnealing("linear", num_epochs=2)
         >>> history = model.fit(

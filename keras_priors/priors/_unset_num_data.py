@@ -19,7 +19,7 @@ def warn_unset(owner: Any) -> None:
     every step. The running `fit` is therefore looked up on the call stack: that gives the model,
     so that one warning names every weight concerned, and a mark that it was given.
     """
-    frame = _running_fit()
+    frame = running_fit()
     if frame is None:
         return
     model = frame.f_locals["self"]
@@ -75,7 +75,8 @@ def _warn(names: str, model_name: str) -> None:
     )
 
 
-def _running_fit() -> FrameType | None:
+def running_fit() -> FrameType | None:
+    """The innermost `fit` or `train_on_batch` on the call stack, or None."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         in_training = frame.f_code.co_name in _TRAINING

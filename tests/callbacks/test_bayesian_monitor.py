@@ -7,6 +7,7 @@ from keras import layers, ops
 
 from keras_priors.callbacks import BayesianMonitor, KLAnnealing
 from keras_priors.layers import VariationalDense
+from keras_priors.likelihoods import Normal
 from keras_priors.models import set_num_data
 from keras_priors.priors import LogNormalPrior, NormalPrior
 
@@ -16,10 +17,6 @@ X = RNG.normal(size=(N, 3)).astype("float32")
 Y = RNG.normal(size=(N, 2)).astype("float32")
 X_VAL = RNG.normal(size=(20, 3)).astype("float32")
 Y_VAL = RNG.normal(size=(20, 2)).astype("float32")
-
-
-def negative_log_likelihood(y, mean):
-    return 0.5 * ops.sum(ops.square(y - mean), axis=-1) + np.log(2.0 * np.pi)
 
 
 def numpy_nll(mean, y):
@@ -42,7 +39,7 @@ def make_model(num_data=N, rate=0.05, l2=None, **compile_arguments):
             VariationalDense(2, seed=1),
         ]
     )
-    model.compile(keras.optimizers.SGD(rate), negative_log_likelihood, **compile_arguments)
+    model.compile(keras.optimizers.SGD(rate), Normal(1.0), **compile_arguments)
     if num_data is not None:
         set_num_data(model, num_data)
     return model
@@ -139,7 +136,7 @@ def test_a_fit_is_the_same_with_and_without_it():
             2, kernel_posterior="log_normal", kernel_prior=LogNormalPrior(0.0, 1.0), seed=5
         )
         model = keras.Sequential([keras.Input((3,)), layer])
-        model.compile(keras.optimizers.SGD(0.01), negative_log_likelihood)
+        model.compile(keras.optimizers.SGD(0.01), Normal(1.0))
         set_num_data(model, N)
         fit = {"epochs": 2, "batch_size": 10, "verbose": 0, "callbacks": callbacks}
         histories.append(model.fit(X, Y, **fit).history["loss"])
@@ -232,20 +229,6 @@ def test_num_data_that_differs_from_the_samples_is_warned_of():
     model.fit(X, Y, callbacks=[BayesianMonitor(check_num_data=False)], verbose=0)
 
 
-@pytest.mark.parametrize(("num_data", "warns"), [(20, False), (17, False), (21, True), (3, True)])
-def test_with_a_time_axis_an_observation_may_be_a_step(num_data, warns):
-    model = keras.Sequential(
-        [keras.Input((4, 3)), layers.Dense(2, kernel_regularizer=NormalPrior(0.0, 1.0))]
-    )
-    model.compile("sgd", negative_log_likelihood)
-    set_num_data(model, num_data)
-    x, y = np.ones((5, 4, 3), "float32"), np.ones((5, 4, 2), "float32")
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        model.fit(x, y, callbacks=[BayesianMonitor()], verbose=0)
-    assert any("num_data is" in str(w.message) for w in caught) == warns
-
-
 def test_unset_num_data_is_warned_of_in_every_fit():
     model = make_model(num_data=None)
     counts = []
@@ -270,7 +253,7 @@ def test_a_weight_outside_the_support_stops_training_and_is_named(variational):
     else:
         layer = layers.Dense(2, use_bias=False, kernel_regularizer=prior)
     model = keras.Sequential([keras.Input((3,)), layer])
-    model.compile(keras.optimizers.SGD(0.01), negative_log_likelihood)
+    model.compile(keras.optimizers.SGD(0.01), Normal(1.0))
     set_num_data(model, N)
     layer.trainable_weights[0].assign(-np.ones((3, 2)))
     path = layer.trainable_weights[0].path
@@ -291,7 +274,7 @@ def test_a_weight_that_leaves_the_support_is_named():
         kernel_regularizer=LogNormalPrior(5.0, 10.0, num_data=N),
     )
     model = keras.Sequential([keras.Input((3,)), dense])
-    model.compile(keras.optimizers.SGD(0.3), negative_log_likelihood)
+    model.compile(keras.optimizers.SGD(0.3), Normal(1.0))
     with pytest.raises(ValueError, match=r"kernel_constraint=prior\.constraint\(\)"):
         model.fit(X, -5 + 0 * Y, batch_size=1, callbacks=[BayesianMonitor()], verbose=0)
 
@@ -306,7 +289,7 @@ def test_a_constrained_weight_trains():
         kernel_constraint=prior.constraint(),
     )
     model = keras.Sequential([keras.Input((3,)), dense])
-    model.compile(keras.optimizers.SGD(0.01), negative_log_likelihood)
+    model.compile(keras.optimizers.SGD(0.01), Normal(1.0))
     history = model.fit(X, Y, epochs=2, callbacks=[BayesianMonitor()], verbose=0).history
     assert np.all(np.isfinite(history["neg_log_prior"]))
 
@@ -326,7 +309,7 @@ def test_losses_of_layers_are_warned_of():
             layers.Dense(2, kernel_regularizer=NormalPrior(0.0, 1.0), activity_regularizer="l2"),
         ]
     )
-    model.compile("sgd", negative_log_likelihood)
+    model.compile("sgd", Normal(1.0))
     set_num_data(model, N)
     with pytest.warns(UserWarning, match=rf"{model.layers[0].name}[\s\S]*contained in `nll`"):
         model.fit(X, Y, callbacks=[BayesianMonitor()], verbose=0)
@@ -335,7 +318,7 @@ def test_losses_of_layers_are_warned_of():
 def test_a_frozen_prior_is_no_term():
     model = make_model()
     model.layers[1].trainable = False
-    model.compile("sgd", negative_log_likelihood)
+    model.compile("sgd", Normal(1.0))
     history = model.fit(X, Y, callbacks=[BayesianMonitor()], verbose=0).history
     assert "kl" not in history
     assert column(history, "nll", "neg_log_prior") == pytest.approx(history["loss"], rel=1e-5)
@@ -344,7 +327,7 @@ def test_a_frozen_prior_is_no_term():
 def test_a_model_that_is_not_built_before_fit():
     dense = layers.Dense(2, kernel_regularizer=NormalPrior(0.0, 1.0))
     model = keras.Sequential([dense, VariationalDense(2, seed=0)])
-    model.compile(keras.optimizers.SGD(0.0), negative_log_likelihood)
+    model.compile(keras.optimizers.SGD(0.0), Normal(1.0))
     set_num_data(model, N)
     fit = {"batch_size": BATCH_SIZE, "verbose": 0, "callbacks": [BayesianMonitor()]}
     history = model.fit(X, Y, **fit).history

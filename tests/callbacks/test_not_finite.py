@@ -6,6 +6,7 @@ import pytest
 from keras import layers
 
 from keras_priors.callbacks import BayesianMonitor
+from keras_priors.likelihoods import Normal
 from keras_priors.priors import LogNormalPrior
 
 
@@ -24,7 +25,7 @@ def test_the_constraint_is_named_as_the_layer_takes_it(layer, sizes, argument, s
     prior = LogNormalPrior(0.0, 1.0, num_data=2)
     built = layer(*sizes, **{f"{argument}_regularizer": prior})
     model = keras.Sequential([keras.Input(shape), built, layers.Flatten(), layers.Dense(1)])
-    model.compile(keras.optimizers.SGD(0.01), "mse")
+    model.compile(keras.optimizers.SGD(0.01), Normal(1.0))
     (weight,) = [w for w in model.trainable_weights if w.regularizer is prior]
     weight.assign(-np.ones(weight.shape))
     with pytest.raises(ValueError, match=rf" `{argument}_constraint=prior") as error:

@@ -186,7 +186,7 @@ class TestConfig:
         layers = [kp.VariationalDense(3, kernel_prior=prior, seed=k) for k in range(2)]
         model = keras.Sequential([keras.Input((4,)), *layers])
         kp.set_num_data(model, 20)
-        model.compile("adam", "mse")
+        model.compile("adam", kp.likelihoods.Normal(1.0))
         before = [as_numpy(layer.prior_scales["kernel"].mean()).copy() for layer in layers]
         x = np.ones((20, 4), "float32")
         history = model.fit(

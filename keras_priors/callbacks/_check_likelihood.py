@@ -1,0 +1,58 @@
+"""Whether the loss of a model is what `nll` and `elbo` say that it is."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_priors.callbacks._output_shapes import output_shapes
+from keras_priors.likelihoods._likelihood_of import likelihood_of
+
+_RULE = (
+    "BayesianMonitor logs `nll` and `elbo`, so the model must be compiled with a likelihood as "
+    "its loss."
+)
+
+
+def check_likelihood(model: Any) -> None:
+    """Refuse a model whose compiled loss is no negative log-likelihood.
+
+    What is known of the loss is checked: a `compute_loss` or a `train_step` of the model's own may
+    do something else.
+    """
+    if not model.compiled or model.loss is None:
+        raise ValueError(
+            f"{_RULE} Received: {model.name}, compiled without a loss. Write, for example, "
+            "`loss=keras_priors.likelihoods.Categorical()` in `compile`, or leave the callback "
+            "out."
+        )
+    try:
+        likelihood_of(model)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{_RULE} {error} Or leave the callback out.") from error
+    # Keras keeps them nowhere else.
+    weights = keras.tree.flatten(model._compile_loss._user_loss_weights)
+    weights = [1.0 if weight is None else weight for weight in weights]
+    if not np.all(np.equal(weights, 1.0)):
+        raise ValueError(
+            f"{_RULE} Received: {model.name} with loss_weights={weights}, under which the sum is "
+            "no log-likelihood. Leave `loss_weights` out of `compile` and give each likelihood "
+            "the scale of its noise, or leave the callback out."
+        )
+
+
+def check_outputs(model: Any) -> None:
+    """Refuse stock losses that take a mean over outputs where there are several."""
+    likelihoods, shapes = likelihood_of(model), output_shapes(model)
+    if shapes is None or (isinstance(likelihoods, dict) and not isinstance(shapes, dict)):
+        return
+    if isinstance(likelihoods, dict) and isinstance(shapes, dict):
+        pairs = [(likelihoods[name], shapes[name]) for name in likelihoods if name in shapes]
+    else:
+        listed = list(shapes.values()) if isinstance(shapes, dict) else shapes
+        # One loss for several outputs is that of each.
+        each = likelihoods if isinstance(likelihoods, list) else [likelihoods] * len(listed)
+        pairs = list(zip(each, listed, strict=False))
+    for likelihood, shape in pairs:
+        if likelihood is not None and likelihood._averages_outputs is not None and len(shape) > 1:
+            likelihood._check_outputs(shape)
