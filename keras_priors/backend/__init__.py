@@ -33,15 +33,18 @@ if keras.config.backend() == "tensorflow":
     )
     from keras_priors.backend._tensorflow import (
         bijector,
+        build_described,
         compile_function,
+        described_distribution,
         distribution,
         distribution_class,
-        distribution_parameters,
+        expand,
         is_distribution,
         kl_divergence,
         map_draws,
         mean,
         sample,
+        support,
         variance,
     )
 elif keras.config.backend() == "jax":
@@ -57,15 +60,18 @@ elif keras.config.backend() == "jax":
     from keras_priors.backend._elementwise import add_noise, square
     from keras_priors.backend._jax import (
         bijector,
+        build_described,
         compile_function,
+        described_distribution,
         distribution,
         distribution_class,
-        distribution_parameters,
+        expand,
         is_distribution,
         kl_divergence,
         map_draws,
         mean,
         sample,
+        support,
         variance,
     )
     from keras_priors.backend._loops_jax import fold, scan
@@ -101,15 +107,18 @@ elif keras.config.backend() == "torch":
     from keras_priors.backend._noise_torch import random_signs, standard_normal, standard_normals
     from keras_priors.backend._torch import (
         bijector,
+        build_described,
         compile_function,
+        described_distribution,
         distribution,
         distribution_class,
-        distribution_parameters,
+        expand,
         is_distribution,
         kl_divergence,
         map_draws,
         mean,
         sample,
+        support,
         variance,
     )
 else:
@@ -121,20 +130,26 @@ else:
     )
 
 from keras_priors.backend._seeds import as_seed, fold_in, spawn_seeds
+from keras_priors.backend._support import Support
+from keras_priors.backend._vocabulary import in_neutral_words
 
 __all__ = [
+    "Support",
     "add_noise",
     "as_seed",
     "bijector",
+    "build_described",
     "check_mcmc",
     "compile_function",
+    "described_distribution",
     "distribution",
     "distribution_class",
-    "distribution_parameters",
+    "expand",
     "fold",
     "fold_in",
     "hamiltonian",
     "hessian",
+    "in_neutral_words",
     "is_distribution",
     "jacobian",
     "jacobian_vector_product",
@@ -155,6 +170,7 @@ __all__ = [
     "standard_normal",
     "standard_normals",
     "sum_over",
+    "support",
     "value_and_gradient",
     "variance",
     "vectorize",

@@ -11,6 +11,8 @@ from typing import Any
 import jax
 
 from keras_priors.backend import _tfp
+from keras_priors.backend._support import Support
+from keras_priors.backend._tfp_support import tfp_support
 
 _SUBSTRATE = "tensorflow_probability.substrates.jax"
 
@@ -63,9 +65,34 @@ def distribution_class(name: str) -> type:
     return _tfp.find_class(_probability(), name)
 
 
-def distribution_parameters(value: Any) -> dict[str, Any]:
-    """The arguments a TFP distribution was constructed with."""
-    return _tfp.constructor_parameters(value)
+def described_distribution(value: Any) -> tuple[str, dict[str, Any]]:
+    """Class name and parameters of a native distribution, in the words of its library.
+
+    Raises ValueError where it is of no class of the library's own.
+    """
+    return _tfp.described(_probability(), value)
+
+
+def build_described(name: str, parameters: dict[str, Any], checked: bool) -> Any:
+    """The native distribution of a description in neutral words, its parameters tensors.
+
+    Raises TypeError or ValueError where the class does not take them; with `checked` it looks at
+    their values too.
+    """
+    return _tfp.build_described(_probability(), name, parameters, checked)
+
+
+def support(value: Any) -> Support | None:
+    """Where a native distribution has a density; None where it is discrete.
+
+    Raises NotImplementedError where the library does not say.
+    """
+    return tfp_support(value)
+
+
+def expand(value: Any, batch_shape: tuple[int, ...]) -> Any:
+    """The same distribution with a larger batch."""
+    return _probability().distributions.BatchBroadcast(value, with_shape=batch_shape)
 
 
 def kl_divergence(q: Any, p: Any) -> Any:

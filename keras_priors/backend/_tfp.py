@@ -3,7 +3,11 @@
 The parameter names are those of TFP; they are the neutral vocabulary of `distribution`.
 """
 
+import inspect
 from typing import Any
+
+import keras
+import numpy as np
 
 
 def build(tfp: Any, kind: str, parameters: dict[str, Any]) -> Any:
@@ -54,20 +58,51 @@ def find_class(tfp: Any, name: str) -> type:
     if not (isinstance(found, type) and issubclass(found, tfp.distributions.Distribution)):
         raise ValueError(
             "Only distribution classes of `tensorflow_probability.distributions` can be loaded. "
-            f"Received: class name {name!r}. Use one of its classes, or write a "
-            "`keras_priors.Prior` of your own."
+            f"Received: class name {name!r}. Load the file on PyTorch if its library has the "
+            "class; else use a class of this one, or write a `keras_priors.Prior` of your own."
         )
     return found
 
 
-def constructor_parameters(value: Any) -> dict[str, Any]:
-    """The arguments that `value` was constructed with."""
-    return {
-        name: parameter
-        for name, parameter in dict(value.parameters).items()
-        if name not in ("name", "validate_args", "allow_nan_stats", "self", "__class__")
+def described(tfp: Any, value: Any) -> tuple[str, dict[str, Any]]:
+    """Class name and parameters, those that are not the default ones."""
+    own = type(value)
+    name = own.__name__
+    if find_class(tfp, name) != own:
+        raise ValueError(f"{own} is not {name} of `tensorflow_probability.distributions`")
+    if name == "MatrixNormalLinearOperator":
+        factors = {key: _factor(getattr(value, key)) for key in ("scale_row", "scale_column")}
+        return "MatrixNormal", {"loc": value.parameters["loc"], **factors}
+    defaults = inspect.signature(own.__init__).parameters
+    parameters = {
+        key: parameter
+        for key, parameter in dict(value.parameters).items()
+        if key not in (*_NO_PARAMETERS, "self", "__class__")
         and parameter is not None
+        and not (isinstance(parameter, (bool, int)) and parameter == defaults[key].default)
     }
+    if name == "Independent":  # None is all axes but the first
+        rank = len(value.event_shape) - len(value.distribution.event_shape)
+        parameters["reinterpreted_batch_ndims"] = rank
+    if name.startswith("MultivariateNormal") and "loc" not in parameters:
+        parameters["loc"] = np.zeros(tuple(value.event_shape), "float32")
+    return name, parameters
+
+
+_NO_PARAMETERS = ("name", "validate_args", "allow_nan_stats", "dtype")
+
+
+def _factor(operator: Any) -> Any:
+    """The lower triangular factor A with A A^T = S S^T, for an operator S."""
+    matrix = keras.ops.convert_to_numpy(operator.to_dense()).astype("float64")
+    return np.linalg.cholesky(matrix @ np.swapaxes(matrix, -1, -2))
+
+
+def build_described(tfp: Any, name: str, parameters: dict[str, Any], checked: bool) -> Any:
+    """The distribution that `described` described."""
+    if name == "MatrixNormal":
+        return build(tfp, name, parameters)
+    return find_class(tfp, name)(**parameters, validate_args=checked)
 
 
 def bijector(tfp: Any, low: Any, high: Any) -> Any:

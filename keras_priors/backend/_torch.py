@@ -7,10 +7,10 @@ import keras
 import torch
 from torch import distributions as td
 
+from keras_priors.backend import _torch_described as described
 from keras_priors.backend import _torch_distributions as own
-
-_SCALES = ("scale_tril", "covariance_matrix", "precision_matrix")
-_WEIGHTS = ("logits", "probs")
+from keras_priors.backend._support import Support
+from keras_priors.backend._torch_support import torch_support
 
 _RENAMED: dict[str, Callable[..., Any]] = {
     # The names and parameters of TFP, in the words of `torch.distributions`.
@@ -68,33 +68,71 @@ def distribution_class(name: str) -> type:
     if not (isinstance(found, type) and issubclass(found, td.Distribution)):
         raise ValueError(
             "Only distribution classes of `torch.distributions` can be loaded. "
-            f"Received: class name {name!r}. Use one of its classes, or write a "
-            "`keras_priors.Prior` of your own."
+            f"Received: class name {name!r}. Load the file on TensorFlow or JAX if their library "
+            "has the class; else use a class of this one, or write a `keras_priors.Prior` of "
+            "your own."
         )
     return found
 
 
-def distribution_parameters(value: Any) -> dict[str, Any]:
-    """The arguments a torch distribution can be constructed with again."""
+def described_distribution(value: Any) -> tuple[str, dict[str, Any]]:
+    """Class name and parameters of a native distribution, in the words of its library.
+
+    Raises ValueError where it is of no class of the library's own.
+    """
+    own_type = type(value)
+    name = own_type.__name__
+    if distribution_class(name) != own_type:
+        raise ValueError(f"{own_type} is not {name} of `torch.distributions`")
     if isinstance(value, td.Independent):
-        return {
+        return name, {
             "base_distribution": value.base_dist,
             "reinterpreted_batch_ndims": value.reinterpreted_batch_ndims,
         }
     if isinstance(value, td.MixtureSameFamily):
-        return {
+        return name, {
             "mixture_distribution": value.mixture_distribution,
             "component_distribution": value.component_distribution,
         }
-    if type(value) is td.TransformedDistribution:
-        return {"base_distribution": value.base_dist, "transforms": value.transforms}
-    names = list(value.arg_constraints)
-    # Of alternative parameters (`probs` or `logits`) the first that is there: reading another
-    # one stores it beside.
-    for alternatives in (_SCALES, _WEIGHTS):
-        held = [name for name in alternatives if name in names and name in vars(value)]
-        names = [name for name in names if name not in alternatives or name in held[:1]]
-    return {name: getattr(value, name) for name in names}
+    if name == "TransformedDistribution":
+        return name, {"base_distribution": value.base_dist, "transforms": value.transforms}
+    names = [*value.arg_constraints, *_NOT_CONSTRAINED.get(name, ())]
+    if "scale_tril" in names:
+        names = [key for key in names if key not in ("covariance_matrix", "precision_matrix")]
+    if "logits" in names:  # reading another one stores it beside
+        names.remove("probs" if "logits" in vars(value) else "logits")
+    return name, {key: getattr(value, key) for key in names}
+
+
+# Parameters that are not in `arg_constraints`.
+_NOT_CONSTRAINED = {
+    "LKJCholesky": ("dim",),
+    "RelaxedBernoulli": ("temperature",),
+    "RelaxedOneHotCategorical": ("temperature",),
+}
+
+
+def build_described(name: str, parameters: dict[str, Any], checked: bool) -> Any:
+    """The native distribution of a description in neutral words, its parameters tensors.
+
+    Raises TypeError or ValueError where the class does not take them; with `checked` it looks at
+    their values too.
+    """
+    # `validate_args` reads values, which `torch.func.vmap` forbids; the priors check the support.
+    return described.build(distribution_class, name, parameters, checked)
+
+
+def support(value: Any) -> Support | None:
+    """Where a native distribution has a density; None where it is discrete.
+
+    Raises NotImplementedError where the library does not say.
+    """
+    return torch_support(value)
+
+
+def expand(value: Any, batch_shape: tuple[int, ...]) -> Any:
+    """The same distribution with a larger batch."""
+    return value.expand(batch_shape)
 
 
 def kl_divergence(q: Any, p: Any) -> Any:

@@ -59,6 +59,11 @@ def _describe(model: Any, item: Penalty, value: float) -> str:
         )
     if prior is not None and _has_bounds(prior) and _is_point(item):
         low, high = prior.support
+        if not prior.support_is_interval:
+            return (
+                f"{path} is outside the support of its prior {prior!r}, where the penalty is +inf. "
+                f"{_constrain(model, item)}"
+            )
         outside = np.sum((weight < np.asarray(low)) | (weight > np.asarray(high)))
         if outside:
             return (
@@ -75,9 +80,16 @@ def _describe(model: Any, item: Penalty, value: float) -> str:
 def _constrain(model: Any, item: Penalty) -> str:
     name = _argument(model, item)
     layer = item.variable.path.rpartition("/")[0]
+    prior = _prior(item)
+    if prior is not None and not prior.support_is_interval:
+        return (
+            f"No interval is that support: give {layer} a `{name}_constraint` of your own that "
+            f"keeps the weight in it, and `{name}_initializer=prior.initializer()`, with "
+            f"prior = {prior!r}."
+        )
     return (
         f"Give {layer} `{name}_constraint=prior.constraint()` and "
-        f"`{name}_initializer=prior.initializer()`, with prior = {_prior(item)!r}."
+        f"`{name}_initializer=prior.initializer()`, with prior = {prior!r}."
     )
 
 
@@ -119,6 +131,8 @@ def _is_point(item: Penalty) -> bool:
 
 def _has_bounds(prior: Prior) -> bool:
     low, high = prior.support
+    if not prior.support_is_interval:
+        return True
     return bool(np.any(np.isfinite(low)) or np.any(np.isfinite(high)))
 
 

@@ -173,6 +173,12 @@ def _trained(model: Any) -> list[Weight]:
 def _bijector(weight: Weight) -> Any:
     if weight.prior is None:
         return None
+    if not weight.prior.support_is_interval:
+        raise ValueError(
+            "Inference over the weights needs priors whose support is an interval for each "
+            f"element. Received: {weight.prior!r} for {weight.path}. Freeze that layer, or give "
+            "it another prior."
+        )
     low, high = (np.asarray(bound, "float32") for bound in weight.prior.support)
     finite = [np.isfinite(bound) for bound in (low, high)]
     if not finite[0].any() and not finite[1].any():

@@ -9,7 +9,8 @@ from keras import ops
 
 from keras_priors import backend
 from keras_priors._registration import register
-from keras_priors.priors._native_description import describe, is_discrete, rebuild, support_of
+from keras_priors.priors._native_density import NativeDensity
+from keras_priors.priors._native_description import describe, rebuild
 from keras_priors.priors._special import LOG_2PI
 from keras_priors.priors.prior import Prior
 
@@ -25,8 +26,9 @@ class DistributionPrior(Prior):
 
     Its batch shape must broadcast against the leading axes of the weight, and its event shape be
     that of the trailing ones. Its parameters are copied as constants. In a saved file stand the
-    name of its class and the numbers; loading looks that name up among the classes of the library
-    and nowhere else.
+    name of its class and the numbers, in the words of TensorFlow Probability; loading looks that
+    name up among the classes of the library and nowhere else. So a file loads on every backend
+    whose library has the class.
 
     Args:
         distribution: a distribution object of the library, over real numbers; also nested, as in
@@ -34,13 +36,16 @@ class DistributionPrior(Prior):
         num_data: integer or None, the number of observations whose mean is the loss.
             Defaults to None: see `keras_priors.set_num_data`.
 
-    Accuracy is the library's. Outside the support the penalty is +inf for the distributions of
-    the other priors and their kin; for more exotic ones it is what the library gives.
+    Accuracy is the library's. Outside the support, which the library is asked for, the penalty is
+    +inf. Where the support is an interval `constraint()` keeps a weight inside. Where it is
+    another set (the simplex of a `Dirichlet`, spheres, covariances, a mixture with a gap) there is
+    no constraint: give the layer one of your own, and start it inside, by `initializer()`.
 
     Raises:
         TypeError: `distribution` is no distribution of the backend's library.
-        ValueError: it is discrete, of a class that the library does not have, or its parameters
-            hold something else than numbers, arrays and distributions (such as a bijector or a
+        ValueError: it is discrete, of a class that the library does not have, of one whose support
+            the library does not say, or its parameters are ones that the class refuses or hold
+            something else than numbers, arrays and distributions (such as a bijector or a
             function); or (at the first weight) its shape does not fit.
 
     Example:
@@ -53,19 +58,38 @@ class DistributionPrior(Prior):
 
     def __init__(self, distribution: Any, *, num_data: int | None = None) -> None:
         super().__init__(num_data=num_data)
-        self._description = describe(distribution)
-        self._native = rebuild(self._description, "float32")
-        if is_discrete(self._description):
+        self._set(describe(distribution))
+
+    def _set(self, description: dict[str, Any]) -> None:
+        rebuild(description, "float32")  # a class that is not there has its own message
+        try:
+            rebuild(description, "float32", checked=True)
+        except ValueError as error:
             raise ValueError(
-                "DistributionPrior takes distributions over real numbers. "
-                f"Received: {distribution!r}, which is discrete."
-            )
-        self._low, self._high, self._open_support = support_of(self._description)
+                "The distribution of DistributionPrior must have parameters that its class takes. "
+                f"Received: {description}: {error}"
+            ) from error
+        self._description = description
+        self._density = NativeDensity(description)
+        self._native = self._density.native
 
     @property
     def support(self) -> tuple[Any, Any]:
-        """Bounds where they are known, else infinite."""
-        return self._low, self._high
+        """The bounds; where the support is no interval, those of the smallest one around it."""
+        return _simplest(self._density.low), _simplest(self._density.high)
+
+    @property
+    def support_is_interval(self) -> bool:
+        """Whether the support is all between these bounds; not so for a Dirichlet."""
+        return self._density.is_box
+
+    def constraint(self) -> keras.constraints.Constraint | None:
+        """The Keras constraint that keeps a weight inside a bounded support, or None.
+
+        None also where the support is no interval for each element, such as the simplex of a
+        Dirichlet: give the layer a constraint of your own there.
+        """
+        return super().constraint() if self.support_is_interval else None
 
     @property
     def factorized(self) -> bool:
@@ -87,24 +111,10 @@ class DistributionPrior(Prior):
             )
 
     def log_prob(self, w: Any) -> Any:
-        """Log density of the whole tensor in nats: a scalar; -inf outside a known support."""
-        if self.factorized or self.constraint() is None:
-            return super().log_prob(w)
+        """Log density of the whole tensor in nats: a scalar; -inf outside the support."""
         w = self._as_weight(w)
         self.check_shape(tuple(w.shape))
-        outside = self._outside(w, self._low, self._high)
-        safe = ops.where(outside, ops.cast(self._interior_point(), w.dtype), w)
-        total = ops.sum(self._log_density(safe))
-        return ops.where(ops.any(outside), ops.cast(-np.inf, w.dtype), total)
-
-    def _log_density(self, w: Any) -> Any:
-        native = self._distribution(tuple(w.shape), w.dtype, broadcast=False)
-        # The zero ties the value to the weight: the density of torch's uniform has no gradient.
-        value = native.log_prob(w) + 0.0 * ops.sum(w)
-        # Where the libraries' densities go on outside a support that is not known here (that of a
-        # mixture), they end in logarithms of negative numbers.
-        outside = ops.logical_and(ops.isnan(value), ops.all(ops.isfinite(w)))
-        return ops.where(outside, ops.cast(-np.inf, value.dtype), value)
+        return ops.sum(self._density.log_prob(w))
 
     def expected_log_prob(self, mean: Any, variance: Any) -> Any:
         """E[log p(w)] in nats under independent normals q, as -H(q) - KL(q‖p).
@@ -112,7 +122,7 @@ class DistributionPrior(Prior):
         None where the library has no KL for the pair.
         """
         self.check_shape(tuple(mean.shape))
-        if self.constraint() is not None:
+        if np.any(np.isfinite(self._density.low)) or np.any(np.isfinite(self._density.high)):
             return None
         variance = self._at_least(variance, _FLOOR)
         native = self._distribution(tuple(mean.shape), mean.dtype, broadcast=False)
@@ -156,9 +166,7 @@ class DistributionPrior(Prior):
         batch = shape[: len(shape) - len(native.event_shape)]
         if not broadcast or tuple(native.batch_shape) == batch:
             return native
-        if keras.config.backend() == "torch":
-            return native.expand(batch)
-        return backend.distribution("BatchBroadcast", distribution=native, with_shape=batch)
+        return backend.expand(native, batch)
 
     def get_config(self) -> dict[str, Any]:
         """Class name and parameters of the distribution, JSON-serializable."""
@@ -167,8 +175,16 @@ class DistributionPrior(Prior):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "DistributionPrior":
         """The prior that `get_config` described; looks up classes of the library only."""
-        native = rebuild(config["distribution"], "float32")
-        return cls(native, num_data=config["num_data"])
+        prior = cls.__new__(cls)
+        Prior.__init__(prior, num_data=config["num_data"])
+        prior._set(backend.in_neutral_words(config["distribution"]))
+        return prior
 
     def __repr__(self) -> str:
         return f"DistributionPrior({self._native!r}, num_data={self.num_data})"
+
+
+def _simplest(bound: Any) -> Any:
+    """A float where all elements have the same bound."""
+    first = float(bound.flat[0])
+    return first if np.all(bound == first) else bound

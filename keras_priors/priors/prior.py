@@ -65,6 +65,14 @@ class Prior(SavedNumData, keras.regularizers.Regularizer):
         return -np.inf, np.inf
 
     @property
+    def support_is_interval(self) -> bool:
+        """Whether the support of each element is all between the bounds of `support`.
+
+        False for a simplex and its kin, which no constraint of an interval keeps a weight in.
+        """
+        return True
+
+    @property
     def factorized(self) -> bool:
         """Whether log p(w) is a sum over the elements of w."""
         return True
