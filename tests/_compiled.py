@@ -12,7 +12,10 @@ def compiled(test):
         return test
     # PyTorch's own modules warn of each other, and its tracer of what it reads itself.
     quiet = pytest.mark.filterwarnings(
-        "ignore::DeprecationWarning", "ignore:The .grad attribute of a Tensor:UserWarning"
+        "ignore::DeprecationWarning",
+        "ignore::FutureWarning",
+        "ignore:The .grad attribute of a Tensor:UserWarning",
+        "ignore:Dynamo detected a call to a `functools.lru_cache`:UserWarning",
     )
     missing = shutil.which("c++") is None and shutil.which("g++") is None
     needs = pytest.mark.skipif(missing, reason="torch.compile needs a C++ compiler")

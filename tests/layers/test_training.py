@@ -6,10 +6,10 @@ import pytest
 
 from keras_priors import backend as kp_backend
 from keras_priors.layers import VariationalDense
+from tests._compiled import compiled
+from tests.layers._layers import PAIRS
 from tests.posteriors._calculus import as_numpy
-
-# Each of them compiles and fits a model, or takes thousands of draws.
-pytestmark = pytest.mark.slow
+from tests.posteriors._families import FAMILIES
 
 X = np.random.default_rng(0).normal(size=(48, 3)).astype("float32")
 Y = X[:, :2] - 0.5
@@ -27,6 +27,20 @@ def net(estimator="reparameterization", seed=0, layer=VariationalDense, initial=
             layer(2, seed=seeds[1], **arguments),
         ]
     )
+
+
+def wide_net():
+    """A layer for each estimator and posterior family, their outputs averaged."""
+    keras.utils.set_random_seed(7)
+    x = keras.Input((3,))
+    layers = [
+        VariationalDense(
+            2, kernel_posterior=FAMILIES[family], estimator=estimator, num_data=48, seed=seed
+        )
+        for seed, (estimator, family) in enumerate(PAIRS)
+        if family not in ("delta", "low_rank_3")
+    ]
+    return keras.Model(x, keras.layers.Average()([layer(x) for layer in layers]))
 
 
 def fit(model, epochs=2, jit_compile="auto", **arguments):
@@ -134,24 +148,17 @@ def test_several_steps_per_execution(steps):
     np.testing.assert_allclose(weights(model), weights(plain), rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("posterior", ["mean_field", "low_rank", "full", "matrix_normal"])
-def test_the_compiler_changes_nothing(posterior):
-    if keras.backend.backend() == "torch":
-        pytest.skip("PyTorch runs eagerly")
-    compiled, eager = (net(kernel_posterior=posterior) for _ in range(2))
-    fit(compiled, jit_compile=True)
-    fit(eager, jit_compile=False)
-    np.testing.assert_allclose(weights(compiled), weights(eager), rtol=1e-3, atol=1e-4)
+@compiled
+def test_the_compiler_changes_nothing():
+    """One model with a layer for each estimator and family: one compilation for all of them."""
 
+    def fitted(jit_compile):
+        model = wide_net()
+        model.compile(keras.optimizers.Adam(0.01), "mse", jit_compile=jit_compile)
+        model.fit(X, Y, batch_size=16, epochs=2, shuffle=False, verbose=0)
+        return weights(model)
 
-@pytest.mark.parametrize("estimator", ["local_reparameterization", "flipout"])
-def test_estimators_under_the_compiler(estimator):
-    if keras.backend.backend() != "tensorflow":
-        pytest.skip("TensorFlow alone leaves the compiler off by itself")
-    compiled, eager = (net(estimator) for _ in range(2))
-    fit(compiled, jit_compile=True)
-    fit(eager, jit_compile=False)
-    np.testing.assert_allclose(weights(compiled), weights(eager), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(fitted(True), fitted(False), rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize(

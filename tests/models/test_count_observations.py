@@ -99,7 +99,6 @@ def test_py_dataset_counts_samples_not_batches(count):
         count(Endless([8]))
 
 
-@pytest.mark.slow
 def test_tf_dataset_on_every_backend(count):
     tf = pytest.importorskip("tensorflow")
     from_slices = tf.data.Dataset.from_tensor_slices
@@ -121,7 +120,6 @@ def test_tf_dataset_on_every_backend(count):
             count(endless)
 
 
-@pytest.mark.slow
 def test_data_loader_on_every_backend(count):
     torch = pytest.importorskip("torch")
     data = torch.utils.data

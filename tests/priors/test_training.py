@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 
 from keras_priors import priors as p
+from tests._compiled import compiled
 from tests.priors._models import X, every_prior, penalties, wide_model
 
 BACKEND = keras.backend.backend()
@@ -60,12 +61,10 @@ def _one_step(**compiled):
     return [ops.convert_to_numpy(w) for w in model.trainable_weights]
 
 
-@pytest.mark.skipif(BACKEND == "torch", reason="torch.compile needs a C++ compiler")
+@compiled
 def test_jit_compile_takes_the_same_step():
-    for plain, compiled in zip(
-        _one_step(jit_compile=False), _one_step(jit_compile=True), strict=True
-    ):
-        np.testing.assert_allclose(compiled, plain, rtol=1e-4, atol=1e-6)
+    for eager, fused in zip(_one_step(jit_compile=False), _one_step(jit_compile=True), strict=True):
+        np.testing.assert_allclose(fused, eager, rtol=1e-4, atol=1e-6)
 
 
 def test_a_step_follows_the_gradient_of_the_penalty():
