@@ -22,7 +22,8 @@ def real(owner: str, name: str, value: Any) -> Number:
     if isinstance(value, (str, bytes, bool)) or value is None:
         raise TypeError(
             f"`{name}` of {owner} must be a number or an array of numbers. "
-            f"Received: {name}={value!r} of type {type(value).__name__}."
+            f"Received: {name}={value!r} of type {type(value).__name__}. Write, for example, "
+            f"{name}=1.0."
         )
     value = _decoded(value)
     try:
@@ -34,15 +35,19 @@ def real(owner: str, name: str, value: Any) -> Number:
     except (TypeError, ValueError) as error:
         raise TypeError(
             f"`{name}` of {owner} must be a number or an array of numbers. "
-            f"Received: {name}={value!r} of type {type(value).__name__}."
+            f"Received: {name}={value!r} of type {type(value).__name__}. Write, for example, "
+            f"{name}=1.0, or an array of numbers of one type."
         ) from error
     if array.size == 0:
         raise ValueError(
             f"`{name}` of {owner} must be at least one number, not empty. "
-            f"Received: {name}={value!r}."
+            f"Received: {name}={value!r}. Write, for example, {name}=1.0."
         )
     if not np.all(np.isfinite(array)):
-        raise ValueError(f"`{name}` of {owner} must be finite. Received: {name}={value!r}.")
+        raise ValueError(
+            f"`{name}` of {owner} must be finite. Received: {name}={value!r}. Look for the "
+            "computation that gave it, and put a number in place of each NaN and infinity."
+        )
     return float(array) if array.ndim == 0 else array
 
 
@@ -51,7 +56,8 @@ def positive(owner: str, name: str, value: Any) -> Number:
     number = real(owner, name, value)
     if not np.all(np.asarray(number) > 0):
         raise ValueError(
-            f"`{name}` of {owner} must be greater than 0 everywhere. Received: {name}={value!r}."
+            f"`{name}` of {owner} must be greater than 0 everywhere. Received: {name}={value!r}. "
+            f"Write, for example, {name}=1.0."
         )
     if not np.all((np.asarray(number) >= _LEAST) & (np.asarray(number) <= _MOST)):
         raise ValueError(
@@ -82,7 +88,7 @@ def check_ordered(owner: str, low: Number, high: Number) -> None:
     if not np.all(np.asarray(low) < np.asarray(high)):
         raise ValueError(
             f"`low` of {owner} must be less than `high` everywhere. "
-            f"Received: low={low!r} and high={high!r}."
+            f"Received: low={low!r} and high={high!r}. Exchange them, or move them apart."
         )
 
 
@@ -94,7 +100,7 @@ def check_broadcast(owner: str, **parameters: Number) -> None:
     except ValueError as error:
         raise ValueError(
             f"The parameters of {owner} must broadcast against each other. "
-            f"Received shapes: {shapes}."
+            f"Received shapes: {shapes}. Give numbers, or arrays of the shape of the weight."
         ) from error
 
 
@@ -103,11 +109,30 @@ def whole_number(owner: str, name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
         raise TypeError(
             f"`{name}` of {owner} must be an integer of at least 1. "
-            f"Received: {name}={value!r} of type {type(value).__name__}."
+            f"Received: {name}={value!r} of type {type(value).__name__}. Write, for example, "
+            f"{name}=1, or int(...) around a number."
         )
     if value < 1:
         raise ValueError(
-            f"`{name}` of {owner} must be an integer of at least 1. Received: {name}={value}."
+            f"`{name}` of {owner} must be an integer of at least 1. Received: {name}={value}. "
+            f"Write, for example, {name}=1."
+        )
+    return int(value)
+
+
+def seed_or_none(owner: str, value: Any) -> int | None:
+    """`value` as an integer of at least 0, or None: the rule for every seed that is kept."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise TypeError(
+            f"`seed` of {owner} must be an integer of at least 0, or None for a fresh one. "
+            f"Received: seed={value!r} of type {type(value).__name__}. Write, for example, seed=0."
+        )
+    if value < 0:
+        raise ValueError(
+            f"`seed` of {owner} must be an integer of at least 0, or None for a fresh one. "
+            f"Received: seed={value}. Write, for example, seed={-int(value)}."
         )
     return int(value)
 

@@ -21,14 +21,17 @@ def as_seed(seed: Any = None) -> Any:
         return ops.convert_to_tensor(words.astype("uint32"), dtype="uint32")
     if isinstance(seed, (int, np.integer)) and not isinstance(seed, bool):
         if seed < 0:
-            raise ValueError(f"A seed must not be negative. Received: seed={seed}.")
+            raise ValueError(
+                "A seed must be an integer of at least 0. "
+                f"Received: seed={seed}. Write, for example, seed={-int(seed)}."
+            )
         # Hashed, so that seeds 0, 1, 2 ... give unrelated pairs of words.
         words = np.random.SeedSequence(int(seed)).generate_state(2)
         return ops.convert_to_tensor(words.astype("uint32"), dtype="uint32")
     if isinstance(seed, (str, bytes, float, bool)):
         raise TypeError(
             "A seed must be an integer, a `keras.random.SeedGenerator` or None. "
-            f"Received: seed={seed!r} of type {type(seed).__name__}."
+            f"Received: seed={seed!r} of type {type(seed).__name__}. Write, for example, seed=0."
         )
     return ops.convert_to_tensor(seed, dtype="uint32")
 

@@ -29,6 +29,9 @@ class KLAnnealing(keras.callbacks.Callback):
         "blundell"   M 2^(M-i) / (2^M - 1), with i = b + 1: the KL is charged mostly to the first
                      batches of each epoch; the mean over an epoch is 1
 
+    It weighs the KL alone, `-log p(w)` within it included. A prior on a plain weight (as its
+    regularizer) keeps its whole weight throughout: a point estimate has no KL to be annealed.
+
     The weight is the variable `kl_weight` of each layer, which compiled steps read at each batch,
     on every backend. With `compile(steps_per_execution=K)` it can change every K batches only:
     each execution then gets the mean of its batches, so that the sum over an epoch is exact.

@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
-from keras_priors._parameters import real, whole_number
+from keras_priors._parameters import real, seed_or_none, whole_number
 from keras_priors.inference._stochastic_gradient import number
 
 _DECAY = 0.99
@@ -61,6 +61,7 @@ class NoisyOptimizer(keras.optimizers.Optimizer):
             raise ValueError(
                 f"`temperature` of {owner} must be at least 0. Received: {temperature!r}."
             )
+        seed = seed_or_none(owner, seed)
         self.seed = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed
         self._words = ops.convert_to_numpy(backend.as_seed(self.seed))
 

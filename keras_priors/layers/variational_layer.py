@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_priors._parameters import whole_number
+from keras_priors._parameters import seed_or_none, whole_number
 from keras_priors.layers._conditional_normal import ConditionalNormal
 from keras_priors.layers._inside_support import InsideSupport
 from keras_priors.layers._kl_penalty import KLPenalty
@@ -49,8 +49,8 @@ class VariationalLayer(keras.layers.Layer):
         super().__init__(**kwargs)
         self.num_data = num_data
         self.kl_samples = whole_number(type(self).__name__, "kl_samples", kl_samples)
-        self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.seed = seed_or_none(type(self).__name__, seed)
+        self.seed_generator = keras.random.SeedGenerator(self.seed)
         self._kl_penalties: list[KLPenalty] = []
 
     @property

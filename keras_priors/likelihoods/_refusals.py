@@ -73,3 +73,26 @@ def refuse(loss: Any) -> ValueError:
     stock = isinstance(loss, keras.losses.Loss) or loss is getattr(keras.losses, name, None)
     reason = _REASONS.get(name, _OTHER) if stock else _OTHER
     return ValueError(f'"{name}" is not a likelihood: {reason}')
+
+
+def refuse_reduction(name: str, reduction: Any) -> None:
+    """Refuse reductions under which a loss is no mean over observations.
+
+    Args:
+        name: the loss, for the message.
+        reduction: its `reduction`.
+    """
+    if reduction == "sum":
+        raise ValueError(
+            f'A likelihood must not be reduced by "sum": the prior\'s strength would depend on the '
+            f'batch size. Received: {name} with reduction="sum". Leave it out: the loss is then '
+            "the mean over observations, and `num_data` weighs the prior."
+        )
+    if reduction is None or reduction == "none":
+        # `fit` fails on JAX and PyTorch, where a loss is a scalar; TensorFlow sums it silently.
+        raise ValueError(
+            "A likelihood must be reduced to one number: `fit` fails on one for each observation, "
+            "or takes their sum, so that the prior's strength would depend on the batch size. "
+            f"Received: {name} with reduction={reduction!r}. Leave it out; for one value for each "
+            "observation write `-likelihood.log_prob(y, outputs)`."
+        )

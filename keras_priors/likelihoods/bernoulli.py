@@ -54,7 +54,7 @@ class Bernoulli(ElementwiseLikelihood):
         self,
         from_logits: bool = True,
         *,
-        reduction: str | None = "sum_over_batch_size",
+        reduction: str = "sum_over_batch_size",
         name: str | None = None,
         dtype: Any = None,
     ) -> None:

@@ -58,7 +58,7 @@ class Beta(ElementwiseLikelihood):
         self,
         min_concentration: float = 1e-6,
         *,
-        reduction: str | None = "sum_over_batch_size",
+        reduction: str = "sum_over_batch_size",
         name: str | None = None,
         dtype: Any = None,
     ) -> None:

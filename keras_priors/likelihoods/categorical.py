@@ -60,7 +60,7 @@ class Categorical(Likelihood):
         self,
         from_logits: bool = True,
         *,
-        reduction: str | None = "sum_over_batch_size",
+        reduction: str = "sum_over_batch_size",
         name: str | None = None,
         dtype: Any = None,
     ) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from keras_priors.likelihoods._refusals import refuse
+from keras_priors.likelihoods._refusals import refuse, refuse_reduction
 from keras_priors.likelihoods.bernoulli import Bernoulli
 from keras_priors.likelihoods.categorical import Categorical
 from keras_priors.likelihoods.likelihood import Likelihood
@@ -122,11 +122,7 @@ def _resolve(identifier: Any) -> Any:
 def _checked_settings(loss: keras.losses.Loss, name: str) -> bool:
     """The `from_logits` of a stock loss; settings with which it is no log density are refused."""
     config = loss.get_config()
-    if config["reduction"] == "sum":
-        raise ValueError(
-            'A loss with reduction="sum" is no likelihood: the prior\'s strength would depend on '
-            f"the batch size. Received: {loss!r}. Leave `reduction` out."
-        )
+    refuse_reduction(name, config["reduction"])
     for setting, (default, reason) in _DEFAULTS.items():
         value = config.get(setting, default)
         if value != default:

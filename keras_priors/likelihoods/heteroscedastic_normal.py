@@ -59,7 +59,7 @@ class HeteroscedasticNormal(ElementwiseLikelihood):
         self,
         min_scale: float = 1e-6,
         *,
-        reduction: str | None = "sum_over_batch_size",
+        reduction: str = "sum_over_batch_size",
         name: str | None = None,
         dtype: Any = None,
     ) -> None:

@@ -50,7 +50,7 @@ class Laplace(ElementwiseLikelihood):
         self,
         scale: Any = 1.0,
         *,
-        reduction: str | None = "sum_over_batch_size",
+        reduction: str = "sum_over_batch_size",
         name: str | None = None,
         dtype: Any = None,
     ) -> None:

@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_priors import backend
 from keras_priors.likelihoods._observation_weights import spread, weights_loss
+from keras_priors.likelihoods._refusals import refuse_reduction
 
 
 class Likelihood(keras.losses.Loss):
@@ -36,8 +37,9 @@ class Likelihood(keras.losses.Loss):
 
     Args:
         reduction: "sum_over_batch_size" or "mean" (the default, and the same), or
-            "mean_with_sample_weight" (then `num_data` is the sum of the weights), or None or
-            "none" for one value for each observation. "sum" is refused.
+            "mean_with_sample_weight" (then `num_data` is the sum of the weights). "sum" is
+            refused; so are None and "none", with which `fit` fails or takes the sum: `log_prob`
+            gives one value for each observation.
         name: string or None, the name of the loss.
         dtype: string, `keras.DTypePolicy` or None, the dtype of the loss. Defaults to None,
             which is `keras.config.floatx()`, under mixed precision too.
@@ -54,16 +56,11 @@ class Likelihood(keras.losses.Loss):
     def __init__(
         self,
         *,
-        reduction: str | None = "sum_over_batch_size",
+        reduction: str = "sum_over_batch_size",
         name: str | None = None,
         dtype: Any = None,
     ) -> None:
-        if reduction == "sum":
-            raise ValueError(
-                'A likelihood must not be reduced by "sum": the prior\'s strength would depend on '
-                'the batch size. Received: reduction="sum". Leave it out: the loss is then the '
-                "mean over observations, and `num_data` weighs the prior."
-            )
+        refuse_reduction(type(self).__name__, reduction)
         super().__init__(name=name, reduction=reduction, dtype=dtype)
         self._given_dtype = None if dtype is None else self.dtype
         self._weights = weights_loss()

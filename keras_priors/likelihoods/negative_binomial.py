@@ -55,7 +55,7 @@ class NegativeBinomial(ElementwiseLikelihood):
         self,
         total_count: Any,
         *,
-        reduction: str | None = "sum_over_batch_size",
+        reduction: str = "sum_over_batch_size",
         name: str | None = None,
         dtype: Any = None,
     ) -> None:

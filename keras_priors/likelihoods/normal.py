@@ -52,7 +52,7 @@ class Normal(ElementwiseLikelihood):
         self,
         scale: Any = 1.0,
         *,
-        reduction: str | None = "sum_over_batch_size",
+        reduction: str = "sum_over_batch_size",
         name: str | None = None,
         dtype: Any = None,
     ) -> None:

@@ -57,7 +57,7 @@ class StudentT(ElementwiseLikelihood):
         df: Any,
         scale: Any = 1.0,
         *,
-        reduction: str | None = "sum_over_batch_size",
+        reduction: str = "sum_over_batch_size",
         name: str | None = None,
         dtype: Any = None,
     ) -> None:

@@ -15,12 +15,16 @@ def set_num_data(model: keras.Model, data: Any) -> int:
     The loss that `fit` then minimizes is, up to a constant, the negative log posterior (with
     variational layers the negative evidence lower bound) per observation:
 
-        loss = mean_i -log p(y_i | x_i, w)  +  (kl_weight / num_data) * (-log p(w) or KL(q‖p))
+        loss = mean_i -log p(y_i | x_i, w)  +  1 / num_data * (-log p(w) or kl_weight * KL(q‖p))
 
     Call it before `fit`, and again when the amount of data changes: functions that are traced
     already are made anew and take the new value, also in the midst of a `fit`. The value is
     saved with the model: in the configs of its priors and layers, and beside its weights for a
     subclassed model, whose own `__init__` makes them. `load_weights` leaves it as it is.
+
+    Without it the weight is 1, and `fit` warns, once, with the line that mends it; so does, in a
+    training loop of your own, the first use of `model.losses`, also by `compute_loss` or
+    `stateless_call`.
 
     Priors are found on the weights and on the attributes of all layers of functional, sequential,
     subclassed and nested models, inside wrappers and RNN cells too. Of a model that is not built

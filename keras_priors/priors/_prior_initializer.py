@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 from keras import ops
 
+from keras_priors._parameters import seed_or_none
 from keras_priors._registration import register
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ class PriorInitializer(keras.initializers.Initializer):
         self.prior = (
             keras.saving.deserialize_keras_object(prior) if isinstance(prior, dict) else prior
         )
-        self.seed = seed
+        is_generator = isinstance(seed, keras.random.SeedGenerator)
+        self.seed = seed if is_generator else seed_or_none("PriorInitializer", seed)
 
     def __call__(self, shape: Any, dtype: Any = None) -> Any:
         draw = self.prior.sample(shape, seed=self.seed)

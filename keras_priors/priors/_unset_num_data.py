@@ -9,6 +9,8 @@ from typing import Any
 import keras
 
 _TRAINING = ("fit", "train_on_batch")
+_NO_TRAINING = ("evaluate", "test_on_batch")
+_warned_in_loop: weakref.WeakSet[Any] = weakref.WeakSet()
 _warned_in_fit: weakref.WeakKeyDictionary[Any, weakref.ref[Any]] = weakref.WeakKeyDictionary()
 
 
@@ -21,6 +23,7 @@ def warn_unset(owner: Any) -> None:
     """
     frame = running_fit()
     if frame is None:
+        _warn_in_a_loop(owner)
         return
     model = frame.f_locals["self"]
     _trace_again(model, frame.f_locals.get("callbacks"))
@@ -33,6 +36,23 @@ def warn_unset(owner: Any) -> None:
     _warned_in_fit[model] = weakref.ref(run)
     names = unset_names(model)
     _warn(", ".join(names) if names else f"{owner!r}", model.name)
+
+
+def _warn_in_a_loop(owner: Any) -> None:
+    """Where someone asks a model for its losses, and it is not `evaluate`: a training loop."""
+    model = None
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        asked = frame.f_locals.get("self")
+        if frame.f_code.co_name in _NO_TRAINING and isinstance(asked, keras.Model):
+            return
+        if frame.f_code.co_name == "losses" and isinstance(asked, keras.Model):
+            model = asked
+        frame = frame.f_back
+    if model is not None and model not in _warned_in_loop:
+        _warned_in_loop.add(model)
+        names = unset_names(model)
+        _warn(", ".join(names) if names else f"{owner!r}", model.name)
 
 
 def _trace_again(model: Any, callbacks: Any) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from keras_priors.callbacks import KLAnnealing
 from keras_priors.layers import VariationalDense
+from keras_priors.priors import NormalPrior
 
 BATCHES, BATCH_SIZE = 10, 4
 X = np.ones((BATCHES * BATCH_SIZE, 3), "float32")
@@ -239,3 +240,17 @@ def test_a_function_that_returns_nonsense_is_refused():
     model, _ = make_model()
     with pytest.raises(ValueError, match="finite weights of at least 0"):
         model.fit(X, Y, callbacks=[KLAnnealing(np.negative)], epochs=2, verbose=0)
+
+
+def test_a_prior_on_a_plain_weight_is_not_annealed():
+    """Every batch: (weight * KL - log p(w)) / num_data, with the likelihood 0."""
+    dense = keras.layers.Dense(2, kernel_regularizer=NormalPrior(0.0, 1.0, num_data=5))
+    layer = VariationalDense(1, num_data=5, seed=0)
+    model = keras.Sequential([keras.Input((3,)), dense, layer])
+    model.compile(keras.optimizers.SGD(0.0), zero_loss)
+    kl = float(keras.ops.convert_to_numpy(layer.kl()))
+    kernel = keras.ops.convert_to_numpy(dense.kernel)
+    neg_log_prior = 0.5 * np.sum(kernel**2) + 0.5 * kernel.size * np.log(2 * np.pi)
+    annealing = KLAnnealing(lambda fraction: 0.25, num_epochs=1)
+    logs = model.fit(X, Y, batch_size=20, callbacks=[annealing], verbose=0).history
+    np.testing.assert_allclose(logs["loss"], (0.25 * kl + neg_log_prior) / 5, rtol=1e-5)

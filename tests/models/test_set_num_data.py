@@ -295,3 +295,48 @@ def test_every_fit_warns_once():
             model.fit(data, targets, batch_size=4, epochs=2, verbose=0)
         counts.append(len(unset_warnings(caught)))
     assert counts == [1, 1, 1]
+
+
+def loop(model, data, targets):
+    """A training step of one's own: what the loss of it is made of."""
+    model.compute_loss(y=targets, y_pred=model(data, training=True))
+
+
+def stateless(model, data, targets):
+    """The same as a pure function."""
+    variables = [[v.value for v in vs] for vs in (model.trainable_variables,)]
+    fixed = [v.value for v in model.non_trainable_variables]
+    model.stateless_call(*variables, fixed, data, training=True, return_losses=True)
+
+
+@pytest.mark.parametrize("step", [loop, stateless])
+def test_a_training_loop_of_ones_own_is_warned_once(step):
+    model = sequential()
+    model.compile("sgd", "mse")
+    data, targets = np.ones((12, 3), "float32"), np.ones((12, 1), "float32")
+    counts = []
+    for verb in (model.evaluate, model.test_on_batch):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            verb(data, targets)
+        counts.append(len(unset_warnings(caught)))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(2):
+            step(model, data, targets)
+        prior()(data)  # by itself a penalty is no training
+    (message,) = unset_warnings(caught)
+    assert counts == [0, 0]
+    assert model.layers[0].kernel.path in message
+    assert f"set_num_data({model.name}, x_train)" in message
+
+
+def test_a_batch_at_a_time_is_warned_of_once():
+    model = sequential()
+    model.compile("sgd", "mse")
+    data, targets = np.ones((12, 3), "float32"), np.ones((12, 1), "float32")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(3):
+            model.train_on_batch(data, targets)
+    assert len(unset_warnings(caught)) == 1
