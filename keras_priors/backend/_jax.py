@@ -12,6 +12,7 @@ import jax
 
 from keras_priors.backend import _tfp
 from keras_priors.backend._support import Support
+from keras_priors.backend._tfp_from_density import from_density
 from keras_priors.backend._tfp_support import tfp_support
 
 _SUBSTRATE = "tensorflow_probability.substrates.jax"
@@ -53,6 +54,32 @@ def _give_back_moved_name() -> None:
 def distribution(kind: str, **parameters: Any) -> Any:
     """A native distribution object; `parameters` in TFP's vocabulary."""
     return _tfp.build(_probability(), kind, parameters)
+
+
+def distribution_from(
+    kind: str,
+    parameters: dict[str, Any],
+    shape: tuple[int, ...],
+    log_prob: Callable[[Any], Any],
+    draw: Callable[[Any, Any], Any],
+) -> Any:
+    """The library's class `kind`; where it has none, a distribution made of two functions.
+
+    Args:
+        kind: the name of the class.
+        parameters: tensors, what that class takes.
+        shape: the batch shape.
+        log_prob: function of a tensor, the log density of each element.
+        draw: function of a shape and a seed (what `as_seed` takes), a draw.
+    """
+    if kind in vars(_probability().distributions):
+        return distribution(kind, **parameters)
+    return from_density(_probability(), kind, shape, log_prob, draw, _words)
+
+
+def _words(seed: Any) -> Any:
+    # Raw words are one too; TFP makes typed keys.
+    return jax.random.key_data(seed)
 
 
 def is_distribution(value: Any) -> bool:

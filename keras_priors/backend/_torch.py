@@ -10,6 +10,7 @@ from torch import distributions as td
 from keras_priors.backend import _torch_described as described
 from keras_priors.backend import _torch_distributions as own
 from keras_priors.backend._support import Support
+from keras_priors.backend._torch_distributions.from_density import FromDensity
 from keras_priors.backend._torch_support import torch_support
 
 _RENAMED: dict[str, Callable[..., Any]] = {
@@ -55,6 +56,27 @@ def distribution(kind: str, **parameters: Any) -> Any:
         return _RENAMED[kind](**parameters)
     # `validate_args` reads values, which `torch.func.vmap` forbids; the priors validate.
     return vars(td)[kind](**parameters, validate_args=False)
+
+
+def distribution_from(
+    kind: str,
+    parameters: dict[str, Any],
+    shape: tuple[int, ...],
+    log_prob: Callable[[Any], Any],
+    draw: Callable[[Any, Any], Any],
+) -> Any:
+    """The library's class `kind`; where it has none, a distribution made of two functions.
+
+    Args:
+        kind: the name of the class.
+        parameters: tensors, what that class takes.
+        shape: the batch shape.
+        log_prob: function of a tensor, the log density of each element.
+        draw: function of a shape and a seed (what `as_seed` takes), a draw.
+    """
+    if kind in vars(td):
+        return distribution(kind, **parameters)
+    return FromDensity(kind, shape, log_prob, draw)
 
 
 def is_distribution(value: Any) -> bool:

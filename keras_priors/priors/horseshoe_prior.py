@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import keras
 import numpy as np
 from keras import ops
 
@@ -35,14 +34,13 @@ class HorseshoePrior(Prior):
         num_data: integer or None, the number of observations whose mean is the loss.
             Defaults to None: see `keras_priors.set_num_data`.
 
-    `distribution` is TFP's own approximation of the density (PyTorch has none); `sample` draws
-    the local scales first, and is exact.
+    `distribution` is TFP's own, an approximation of the density; PyTorch has none, and there it
+    is made of this density and this sampler. `sample` draws the local scales first, and is exact.
 
     Raises:
         TypeError: `scale` is not a number or an array of numbers.
         ValueError: `scale` is not finite or not positive, or does not broadcast against the
             weight (at the first weight).
-        NotImplementedError: `distribution` on PyTorch.
 
     Example:
         >>> import keras_priors as kp
@@ -71,14 +69,14 @@ class HorseshoePrior(Prior):
         return ops.convert_to_tensor(self._like(self.scale, z[0]) * z[0] * ops.abs(z[1] / z[2]))
 
     def _distribution(self, shape: tuple[int, ...], dtype: str, broadcast: bool) -> Any:
-        if keras.config.backend() == "torch":
-            raise NotImplementedError(
-                "HorseshoePrior has no native distribution on PyTorch. Use its `log_prob` and "
-                "`sample`, or the TensorFlow or JAX backend, where TFP has one."
-            )
-        return backend.distribution(
-            "Horseshoe", **self._tensors(shape if broadcast else None, dtype)
+        parameters = self._tensors(shape if broadcast else None, dtype)
+        return backend.distribution_from(
+            "Horseshoe", parameters, shape, self._elementwise, self.sample
         )
+
+    def _elementwise(self, w: Any) -> Any:
+        constant = -np.log(self.scale) - 0.5 * float(np.log(2.0 * np.pi**3))
+        return self._log_density(w) + self._like(constant, w)
 
     def _log_density(self, w: Any) -> Any:
         log_u = log_of_squared_ratio(w, self._like(self.scale, w))

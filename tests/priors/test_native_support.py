@@ -83,7 +83,7 @@ def test_what_is_no_interval_is_refused_where_one_is_needed():
     )
     with pytest.raises(ValueError, match="support is an interval for each element"):
         Positions(model)
-    model.compile(keras.optimizers.SGD(0.1), "mse")
+    model.compile(keras.optimizers.SGD(0.1), kp.likelihoods.Normal())
     with pytest.raises(ValueError, match=r"outside the support.*`kernel_constraint` of your own"):
         model.fit(np.ones((3, 2)), np.ones((3, 3)), callbacks=[BayesianMonitor()], verbose=0)
 

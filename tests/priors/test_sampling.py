@@ -6,12 +6,11 @@ import pytest
 from keras import ops
 from scipy import stats
 
+from keras_priors import backend
 from keras_priors import priors as p
 from tests.priors._cases import CASES, float32
 
-NO_NATIVE = ["regularized_horseshoe"] + (
-    ["horseshoe"] if keras.backend.backend() == "torch" else []
-)
+BACKEND = keras.backend.backend()
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -39,10 +38,6 @@ def test_the_seed_decides_the_draw(case):
 def test_the_native_distribution_has_the_shape_and_the_density(case):
     prior = case.make()
     shape = (1,)
-    if case.name.split("-")[0] in NO_NATIVE:
-        with pytest.raises(NotImplementedError, match=r"log_prob.*sample"):
-            prior.distribution(shape)
-        return
     native = prior.distribution(shape)
     assert tuple(native.batch_shape) == shape
     assert tuple(native.event_shape) == ()
@@ -59,8 +54,6 @@ def test_the_native_distribution_has_the_shape_and_the_density(case):
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_the_native_distribution_of_a_matrix(case):
-    if case.name.split("-")[0] in NO_NATIVE:
-        pytest.skip("no native distribution")
     native = case.make().distribution((2, 3))
     assert tuple(native.batch_shape) == (2, 3)
 
@@ -72,3 +65,50 @@ def test_initializer_draws_from_the_prior():
     assert stats.kstest(values, stats.laplace(2.0, 0.1).cdf).pvalue > 1e-3
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(initializer))
     np.testing.assert_array_equal(ops.convert_to_numpy(again((5000,))), values)
+
+
+@pytest.mark.parametrize(
+    "prior",
+    [
+        p.RegularizedHorseshoePrior(np.array([0.1, 0.2, 1.0]), np.array([[1.0], [2.0]])),
+        p.HorseshoePrior(np.array([0.1, 0.2, 1.0])),
+    ],
+    ids=lambda prior: type(prior).__name__,
+)
+def test_where_the_library_has_no_such_class_one_is_made(prior):
+    native = prior.distribution((2, 3))
+    assert backend.is_distribution(native)
+    assert tuple(native.batch_shape) == (2, 3)
+    assert tuple(native.event_shape) == ()
+    w = np.array([[0.05, -1.0, 3.0], [1e-3, 0.3, -0.2]], "float32")
+    values = ops.convert_to_numpy(native.log_prob(ops.convert_to_tensor(w)))
+    total = float(prior.log_prob(w))
+    exact = not (isinstance(prior, p.HorseshoePrior) and BACKEND != "torch")  # TFP's is not
+    np.testing.assert_allclose(values.sum(), total, rtol=1e-5 if exact else 0.1)
+    # Element by element: the parameters go where they belong.
+    for i, j in np.ndindex(2, 3):
+        single = type(prior)(**{k: np.broadcast_to(getattr(prior, k), (2, 3))[i, j].item()
+                                for k in prior._parameters})  # fmt: skip
+        expected = float(single.log_prob(w[i, j]))
+        np.testing.assert_allclose(values[i, j], expected, rtol=1e-5 if exact else 0.1, atol=1e-6)
+    seeds = [backend.as_seed(s) for s in (1, 1, 2)]
+    first, same, other = (
+        ops.convert_to_numpy(backend.sample(native, (4,), seed)) for seed in seeds
+    )
+    assert first.shape == (4, 2, 3)
+    np.testing.assert_array_equal(first, same)
+    assert (first != other).all()
+    support = backend.support(native)
+    assert np.isneginf(support.low).all()
+    assert np.isposinf(support.high).all()
+    if exact:  # a file cannot name it
+        with pytest.raises(ValueError, match=r"Write a `keras_priors.Prior` of your own"):
+            p.DistributionPrior(native)
+
+
+def test_draws_of_a_made_distribution_follow_the_density():
+    case = next(case for case in CASES if case.name == "regularized_horseshoe-0.1-2.0")
+    native = case.make().distribution((2,))
+    draws = ops.convert_to_numpy(backend.sample(native, (5000,), backend.as_seed(3)))
+    assert stats.kstest(draws.ravel().astype("float64"), case.cdf).pvalue > 1e-3
+    assert np.isfinite(ops.convert_to_numpy(native.log_prob(ops.convert_to_tensor(draws)))).all()
