@@ -158,8 +158,10 @@ class NativeDensity:
         native = self._in(w.dtype)
         # The zero ties the value to the weight: the density of torch's uniform has no gradient.
         value = native.log_prob(safe) + self._over_event(ops.sum, 0.0 * safe)
-        # A density that overflows on its way to 0.
-        lost = ops.logical_and(ops.isnan(value), self._over_event(ops.all, ops.isfinite(w)))
+        # A density that overflows on its way to 0. (That of torch's inverse gamma ends at +inf,
+        # which would be a loss of -inf.)
+        overflown = ops.logical_or(ops.isnan(value), ops.isposinf(value))
+        lost = ops.logical_and(overflown, self._over_event(ops.all, ops.isfinite(w)))
         return ops.where(lost, ops.cast(-np.inf, value.dtype), value)
 
     def _in(self, dtype: Any) -> Any:

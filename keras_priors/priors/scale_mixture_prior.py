@@ -25,7 +25,8 @@ class ScaleMixturePrior(Prior):
         weights: sequence of K numbers greater than 0 that sum to 1 (to 1e-6), the probabilities
             of the components. Defaults to (0.5, 0.5).
         scales: sequence of K numbers greater than 0, their standard deviations. Defaults to
-            (1.0, 0.0025), one of those of Blundell et al. (1 and exp(-6)).
+            (1.0, 0.0025), one of those of Blundell et al. (1 and exp(-6)). Both are the same for
+            every element of a weight: `SpikeAndSlabPrior` takes arrays that broadcast.
         num_data: integer or None, the number of observations whose mean is the loss.
             Defaults to None: see `keras_priors.set_num_data`.
 

@@ -125,3 +125,57 @@ def test_variance_scaling_families_share_the_standard_deviation(family, df, froz
     )
     draws = ops.convert_to_numpy(prior.sample((8, 3000), seed=1)).ravel()
     assert stats.kstest(draws, reference.cdf).pvalue > 1e-3
+
+
+FAR = [1e-30, 1e-8, 50.0, 1e4]
+
+
+@pytest.mark.parametrize("size", FAR)
+def test_correlated_priors_are_exact_far_in_the_tails(size):
+    w = (size * np.array([[1.0, -0.5], [0.3, 2.0], [-1.0, 0.1], [0.7, 0.7]])).astype("float32")
+    exact = w.astype("float64")
+    prior = p.MultivariateNormalPrior(LOC, COVARIANCE, axis=0)
+    expected = stats.multivariate_normal(LOC, COVARIANCE).logpdf(exact.T).sum()
+    np.testing.assert_allclose(float(prior.log_prob(w)), expected, rtol=1e-5)
+    columns = np.array([[1.0, 0.3], [0.3, 0.5]])
+    prior = p.MatrixNormalPrior(0.0, COVARIANCE, columns)
+    expected = stats.matrix_normal(None, COVARIANCE, columns).logpdf(exact)
+    np.testing.assert_allclose(float(prior.log_prob(w)), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("size", FAR)
+@pytest.mark.parametrize(
+    ("family", "frozen"),
+    [
+        ("laplace", stats.laplace(0.0, 0.5 / np.sqrt(2.0))),
+        ("student_t", stats.t(3.0, 0.0, 0.5 / np.sqrt(3.0))),
+    ],
+)
+def test_variance_scaling_families_are_exact_far_in_the_tails(family, frozen, size):
+    prior = p.VarianceScalingPrior(2.0, "fan_in", family)  # of 8 inputs: stddev 0.5
+    w = np.full((8, 1), size, "float32")
+    w[1::2] *= -1.0
+    exact = w.astype("float64")
+    if family == "laplace":  # SciPy takes the logarithm of a density that underflows
+        scale = 0.5 / np.sqrt(2.0)
+        expected = np.sum(-np.abs(exact) / scale - np.log(2.0 * scale))
+    else:
+        expected = frozen.logpdf(exact).sum()
+    np.testing.assert_allclose(float(prior.log_prob(w)), expected, rtol=1e-5)
+
+
+def test_whitened_draws_of_correlated_priors_are_standard_normals():
+    unmix = np.linalg.inv(FACTOR)
+    prior = p.MultivariateNormalPrior(LOC, COVARIANCE, axis=0)
+    draws = ops.convert_to_numpy(prior.sample((4, 20000), seed=5)).astype("float64")
+    white = unmix @ (draws - LOC[:, None])
+    # One matrix with many rows: their covariance is the identity, so that they are draws.
+    columns = np.array([[1.0, 0.3], [0.3, 0.5]])
+    many = p.MatrixNormalPrior(0.0, np.eye(300), columns)
+    other = ops.convert_to_numpy(many.sample((300, 2), seed=5)).astype("float64")
+    other = np.linalg.solve(np.linalg.cholesky(columns), other.T)
+    for marginal in [*white, *other]:
+        assert stats.kstest(marginal, stats.norm.cdf).pvalue > 1e-3
+    correlation = np.corrcoef(white) - np.eye(4)
+    assert np.abs(correlation).max() < 4.0 / np.sqrt(20000)
+    assert abs(np.corrcoef(other)[0, 1]) < 4.0 / np.sqrt(300)

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
+from scipy import stats
 
 import keras_priors as kp
 from keras_priors import priors as p
@@ -95,3 +96,36 @@ def test_a_distribution_with_an_unknown_support_is_refused():
         p.DistributionPrior(native("BatchConcat", distributions=[normal, normal], axis=0))
     with pytest.raises(ValueError, match="discrete"):
         p.DistributionPrior(native("Deterministic", loc=1.0))
+
+
+TAILS = {
+    "Cauchy": stats.cauchy(0.5, 2.0),
+    "Gumbel": stats.gumbel_r(0.5, 2.0),
+    "Laplace": None,
+    "LogNormal": stats.lognorm(2.0, 0.0, np.exp(0.5)),
+    "Exponential": stats.expon(0.0, 0.5),
+    "InverseGamma": stats.invgamma(2.0, 0.0, 0.5),
+    "StudentT": stats.t(3.0, 0.5, 2.0),
+    "HalfCauchy": stats.halfcauchy(0.0, 2.0),
+    "TruncatedNormal": stats.truncnorm(-0.75, 1.25, 0.5, 2.0),
+}
+
+
+@pytest.mark.parametrize("name", TAILS)
+def test_far_in_the_tails_and_by_goodness_of_fit(name):
+    case = next(case for case in CASES if case.name == name)
+    frozen = stats.laplace(0.5, 2.0) if TAILS[name] is None else TAILS[name]
+    prior = case.prior()
+    low, high = case.support
+    for w in (1e-30, 1e4, -1e4):
+        if not (low < w < high) or (name == "Gumbel" and w < 0.0):  # exp(5000) overflows
+            continue
+        exact = float(np.float32(w))
+        expected = -abs(exact - 0.5) / 2.0 - np.log(4.0) if name == "Laplace" else None
+        expected = frozen.logpdf(exact) if expected is None else expected
+        value = float(prior.log_prob(np.array([w], "float32")))
+        if name == "InverseGamma" and TORCH and w < 1e-20:
+            expected = -np.inf  # torch's own overflows
+        np.testing.assert_allclose(value, expected, rtol=1e-5)
+    draws = ops.convert_to_numpy(prior.sample((4000,), seed=2)).astype("float64")
+    assert stats.kstest(draws, frozen.cdf).pvalue > 1e-3

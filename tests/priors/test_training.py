@@ -1,10 +1,16 @@
 """Priors inside Keras models: every dtype, compiler, way to share and to nest a layer."""
 
+import json
+import os
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
 from keras import ops
 
+import keras_priors as kp
 from keras_priors import priors as p
 from tests._compiled import compiled
 from tests.priors._models import X, every_prior, penalties, wide_model
@@ -29,7 +35,7 @@ def test_there_is_one_of_every_prior():
 )
 def test_every_prior_trains_under_every_dtype_policy(policy):
     if policy == "float64" and BACKEND == "jax":
-        pytest.skip("JAX is without float64 by default")
+        pytest.skip("JAX is without float64 by default: see the test in a process with it")
     keras.config.set_dtype_policy(policy)
     if "mixed" not in policy:
         keras.config.set_floatx(policy)
@@ -51,6 +57,60 @@ def test_every_prior_trains_under_every_dtype_policy(policy):
         moved[weight.path] = bool((new != old).any())
     # A weight in half precision does not show a small step.
     assert any(moved.values()) if policy in ("float16", "bfloat16") else all(moved.values()), moved
+
+
+FLOAT64 = """
+import json
+
+import keras
+import numpy as np
+
+keras.config.set_floatx("float64")
+
+from tests.priors._models import X, every_prior, wide_model
+
+w = np.full((3, 2), 0.5)
+priors = every_prior()
+model = wide_model(priors)
+found = {"penalty": [], "log_prob": [], "dtype": []}
+for prior, loss in zip(priors, model.losses, strict=True):
+    found["penalty"].append(float(loss))
+    value = prior.log_prob(keras.ops.convert_to_tensor(w, dtype="float64"))
+    found["log_prob"].append(float(value))
+    found["dtype"] += [str(value.dtype), str(loss.dtype)]
+before = [keras.ops.convert_to_numpy(v) for v in model.trainable_weights]
+model.compile(keras.optimizers.SGD(0.05), loss="mse")
+history = model.fit(0.01 * X, np.zeros((8, 2)), batch_size=8, epochs=1, verbose=0)
+after = [keras.ops.convert_to_numpy(v) for v in model.trainable_weights]
+found["loss"] = float(history.history["loss"][0])
+found["moved"] = [bool((a != b).any()) for a, b in zip(after, before, strict=True)]
+found["finite"] = [bool(np.isfinite(a).all()) for a in after]
+found["dtype"] += [str(a.dtype) for a in after]
+print("RESULT" + json.dumps(found))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(BACKEND != "jax", reason="the other backends have float64 by default")
+def test_every_prior_trains_in_float64_in_a_process_that_has_it(project_root):
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FLOAT64],
+        cwd=project_root,
+        env={**os.environ, "JAX_ENABLE_X64": "1", "KERAS_BACKEND": "jax", "PYTHONPATH": "."},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("RESULT")]
+    found = json.loads(line.removeprefix("RESULT"))
+    assert set(found["dtype"]) == {"float64"}
+    assert all(found["moved"])
+    assert all(found["finite"])
+    assert np.isfinite(found["loss"])
+    values = [float(prior.log_prob(np.full((3, 2), 0.5, "float32"))) for prior in every_prior()]
+    np.testing.assert_allclose(found["log_prob"], values, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(found["penalty"], -np.array(found["log_prob"]) / 8, rtol=1e-12)
 
 
 def _one_step(**compiled):
@@ -106,6 +166,43 @@ def test_a_nested_model_counts_once():
     x = keras.Input((3,))
     outer = keras.Sequential([keras.Input((3,)), keras.Model(x, inner(x))])
     assert penalties(outer) == pytest.approx(expected_penalty(priors), rel=1e-5)
+
+
+def _expected_each(priors):
+    return [expected_penalty([prior]) for prior in priors]
+
+
+def _found(model):
+    return [float(ops.convert_to_numpy(loss)) for loss in model.losses]
+
+
+def test_every_prior_of_a_frozen_layer_drops_out():
+    priors = every_prior()
+    model = wide_model(priors)
+    expected = _expected_each(priors)
+    np.testing.assert_allclose(_found(model), expected, rtol=1e-5)
+    dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+    for layer in dense[::2]:
+        layer.trainable = False
+    np.testing.assert_allclose(_found(model), expected[1::2], rtol=1e-5)
+    for layer in dense:
+        layer.trainable = not layer.trainable
+    np.testing.assert_allclose(_found(model), expected[::2], rtol=1e-5)
+
+
+def test_every_prior_of_shared_and_nested_layers_counts_once():
+    priors = every_prior()
+    inner = wide_model(priors)
+    first, second = keras.Input((3,)), keras.Input((3,))
+    # Each layer is called twice, from within a model in a model.
+    middle = keras.Model([first, second], keras.layers.Add()([inner(first), inner(second)]))
+    outer = keras.Model([first, second], middle([first, second]))
+    np.testing.assert_allclose(_found(outer), _expected_each(priors), rtol=1e-5)
+    outer([X, X])
+    np.testing.assert_allclose(_found(outer), _expected_each(priors), rtol=1e-5)
+    found = [prior for prior in kp.get_priors(outer).values() if prior is not None]
+    assert {type(prior) for prior in found} == {type(prior) for prior in priors}
+    assert len(found) == len(priors)
 
 
 def test_a_bias_of_zeros_is_fine_under_every_prior_of_the_real_line():
