@@ -14,6 +14,10 @@ from tests._gradients import value_and_gradient
 from tests.priors._native_cases import CASES, TORCH, native
 
 
+# TFP's code is the same on JAX, where each case compiles for a second.
+slow_on_jax = pytest.mark.slow if keras.backend.backend() == "jax" else lambda test: test
+
+
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_inside_the_density_is_the_reference_and_outside_the_penalty_is_infinite(case):
     prior = case.prior()
@@ -50,6 +54,7 @@ def _check_constraint(prior, case, inside):
             assert np.isfinite(back) or (TORCH and case.name == "Kumaraswamy")
 
 
+@slow_on_jax
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_the_description_gives_the_same_distribution(case):
     prior = case.prior()
@@ -111,6 +116,7 @@ TAILS = {
 }
 
 
+@slow_on_jax
 @pytest.mark.parametrize("name", TAILS)
 def test_far_in_the_tails_and_by_goodness_of_fit(name):
     case = next(case for case in CASES if case.name == name)
