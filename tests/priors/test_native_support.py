@@ -13,7 +13,6 @@ from keras_priors.inference._positions import Positions
 from tests._gradients import value_and_gradient
 from tests.priors._native_cases import CASES, TORCH, native
 
-
 # TFP's code is the same on JAX, where each case compiles for a second.
 slow_on_jax = pytest.mark.slow if keras.backend.backend() == "jax" else lambda test: test
 
