@@ -303,3 +303,49 @@ class TestMistakes:
     def test_a_prior_whose_shape_does_not_fit(self):
         with pytest.raises(ValueError, match="shape"):
             Variational(layers.Dense(2), prior=kp.NormalPrior(np.zeros(5))).build((None, 3))
+
+
+class SaysTraining(layers.Layer):
+    """Takes `training`, and adds what it was told to its input."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.told = []
+
+    def build(self, input_shape):
+        self.shift = self.add_weight(name="shift", shape=(1,), initializer="zeros")
+
+    def call(self, x, training=None):
+        self.told.append(training)
+        return x + self.shift
+
+
+def test_the_wrapped_layer_is_told_training_by_keras_and_by_call():
+    """`call` hands it on where Keras does not: outside a call by Keras."""
+    wrapped, x = Variational(SaysTraining(), posterior="delta", seed=0), floats(2, 3)
+    wrapped(x)
+    for training in (True, False):
+        for outer in (wrapped, wrapped.call):
+            wrapped.layer.told.clear()
+            outer(x, training=training)
+            assert wrapped.layer.told == [training]
+
+
+def test_whether_keras_calls_is_known_again_after_an_error():
+    """Else a later `call` by itself would keep `training` from the wrapped layer."""
+
+    class Fails(SaysTraining):
+        def call(self, x, training=None):
+            if training == "fail":
+                raise ArithmeticError("on purpose")
+            return super().call(x, training=training)
+
+    wrapped, x = Variational(Fails(), posterior="delta", seed=0), floats(2, 3)
+    wrapped(x)
+    assert not wrapped._keras_calls
+    with pytest.raises(ArithmeticError):
+        wrapped(x, training="fail")
+    assert not wrapped._keras_calls
+    wrapped.layer.told.clear()
+    wrapped.call(x, training=True)
+    assert wrapped.layer.told == [True]
