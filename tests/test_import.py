@@ -149,3 +149,74 @@ def test_nothing_needs_tensorflow_on_another_backend(project_root):
         project_root,
     )
     assert "ran without TensorFlow" in printed
+
+
+@NOT_TENSORFLOW
+@pytest.mark.slow
+def test_nothing_at_all_needs_tensorflow_on_another_backend(project_root):
+    printed = run(
+        """
+        blocker = block("tensorflow", "tf_keras")
+        import keras
+        import numpy as np
+
+        import keras_priors as kp
+
+        x = np.linspace(-1, 1, 32, dtype="float32").reshape(32, 1)
+        model = keras.Sequential([keras.Input((1,)), kp.VariationalDense(1)])
+        model.compile(optimizer="adam", loss=kp.likelihoods.Normal(scale=0.1))
+
+        # Every prior, family and estimator, and what is done to a model.
+        import os
+        import tempfile
+
+        eye = np.eye(2)
+        given = {
+            "StudentTPrior": (3.0,), "HalfStudentTPrior": (3.0,), "UniformPrior": (0.0, 1.0),
+            "TruncatedNormalPrior": (0.0, 1.0, -1.0, 1.0), "GammaPrior": (2.0, 1.0),
+            "InverseGammaPrior": (2.0, 1.0), "BetaPrior": (2.0, 2.0),
+            "GeneralizedNormalPrior": (0.0, 1.0, 1.5),
+        }
+        here = [kp.priors.MultivariateNormalPrior(covariance=eye)]
+        for name in (
+            "Normal", "Laplace", "Cauchy", "Logistic", "HalfNormal", "HalfCauchy", "Exponential",
+            "LogNormal", "ScaleMixture", "SpikeAndSlab", "Horseshoe", "RegularizedHorseshoe",
+            "VarianceScaling", "StudentT", "HalfStudentT", "Uniform", "TruncatedNormal", "Gamma",
+            "InverseGamma", "Beta", "GeneralizedNormal",
+        ):
+            here.append(vars(kp.priors)[name + "Prior"](*given.get(name + "Prior", ())))
+        for prior in here:
+            w = prior.sample((2, 2), seed=0)
+            assert np.isfinite(float(prior.log_prob(w))), prior
+            if not isinstance(
+                prior, (kp.priors.HorseshoePrior, kp.priors.RegularizedHorseshoePrior)
+            ):
+                prior.distribution((2, 2))
+
+        for posterior in ("mean_field", "delta", "low_rank", "full", "matrix_normal"):
+            layer = kp.VariationalDense(1, kernel_posterior=posterior)
+            layer(x, training=True)
+            float(layer.kl())
+        for estimator in ("reparameterization", "local_reparameterization", "flipout"):
+            kp.VariationalDense(1, estimator=estimator)(x, training=True)
+        kp.set_num_data(model, (x, x))
+        callbacks = [kp.callbacks.BayesianMonitor(), kp.callbacks.KLAnnealing()]
+        model.fit(x, 2 * x, epochs=1, batch_size=16, verbose=0, callbacks=callbacks)
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "model.keras")
+            model.save(path)
+            assert keras.saving.load_model(path).layers[0].num_data == 32
+        dense = keras.layers.Dense(1, use_bias=False, kernel_regularizer=kp.NormalPrior())
+        plain = keras.Sequential([keras.Input((1,)), dense])
+        likelihood = kp.likelihoods.Normal(0.1)
+        for method in (
+            kp.inference.Laplace("full"), kp.inference.SGLD(num_burnin=2, num_samples=2)
+        ):
+            method.fit(plain, x, 2 * x, likelihood, seed=0, verbose=0).predict(x, 2)
+
+        assert "tensorflow" not in sys.modules
+        print("ran without TensorFlow")
+        """,
+        project_root,
+    )
+    assert "ran without TensorFlow" in printed
