@@ -3,6 +3,7 @@
 import base64
 from typing import Any
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -135,6 +136,18 @@ def seed_or_none(owner: str, value: Any) -> int | None:
             f"Received: seed={value}. Write, for example, seed={-int(value)}."
         )
     return int(value)
+
+
+def tensor(value: Any, dtype: Any) -> Any:
+    """An array as a tensor, narrowed before it is one: no float64 enters a training step."""
+    dtype = keras.backend.standardize_dtype(dtype)
+    narrow = dtype if dtype in ("float16", "float64") else "float32"
+    return ops.convert_to_tensor(np.asarray(value, narrow), dtype=dtype)
+
+
+def constant(value: Any, dtype: Any) -> Any:
+    """A number as a Python float, which costs the compiled step nothing; an array as a tensor."""
+    return float(value) if np.ndim(value) == 0 else tensor(value, dtype)
 
 
 def to_config(value: Any) -> Any:

@@ -6,7 +6,6 @@ A number stands for all outputs, a vector has one entry for each.
 from typing import Any
 
 import numpy as np
-from keras import ops
 
 from keras_priors import _parameters as shared
 from keras_priors._parameters import Number
@@ -31,11 +30,6 @@ def flag(owner: str, name: str, value: Any) -> bool:
             f"Received: {name}={value!r} of type {type(value).__name__}."
         )
     return bool(value)
-
-
-def constant(value: Any, dtype: str) -> Any:
-    """A number as a Python float, which costs the compiled step nothing; a vector as a tensor."""
-    return float(value) if np.ndim(value) == 0 else ops.convert_to_tensor(value, dtype=dtype)
 
 
 def scalar(owner: str, name: str, value: Number) -> float:

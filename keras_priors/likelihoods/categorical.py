@@ -116,7 +116,8 @@ class Categorical(Likelihood):
             y = ops.broadcast_to(y, ops.shape(outputs)[:-1])
         # The fused kernels of the backends, where a distribution would normalize all logits
         # first and then pick one.
-        log_density = -ops.sparse_categorical_crossentropy(y, outputs, from_logits=self.from_logits)
+        loss = ops.sparse_categorical_crossentropy(y, outputs, from_logits=self.from_logits)
+        log_density = -ops.cast(loss, outputs.dtype)  # float64 on JAX, where that is allowed
         if not self.from_logits:
             total = ops.sum(outputs, axis=-1)
             valid = ops.logical_and(

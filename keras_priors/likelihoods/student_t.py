@@ -7,9 +7,10 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
+from keras_priors._parameters import constant, tensor
 from keras_priors._registration import register
 from keras_priors.likelihoods._elementwise import ElementwiseLikelihood
-from keras_priors.likelihoods._parameters import constant, positive
+from keras_priors.likelihoods._parameters import positive
 
 
 @register
@@ -77,7 +78,7 @@ class StudentT(ElementwiseLikelihood):
         df = np.asarray(self.df)
         finite = np.square(self.scale) * df / np.where(df > 2.0, df - 2.0, 1.0)
         variance = np.where(df > 2.0, finite, np.inf)
-        return ops.zeros_like(outputs) + ops.convert_to_tensor(variance, dtype=outputs.dtype)
+        return ops.zeros_like(outputs) + tensor(variance, outputs.dtype)
 
     def _check_moments(self, what: str) -> None:
         if np.any(np.asarray(self.df) <= 1.0):

@@ -22,8 +22,9 @@ def log_softplus(x: Any) -> Any:
     """log softplus(x), finite and with gradient 1 where softplus underflows to zero."""
     x = ops.convert_to_tensor(x)
     tail = x < _TAIL
-    # Not `ops.maximum`: on PyTorch it rounds float64 to float32.
-    safe = ops.where(tail, ops.full_like(x, _TAIL), x)
+    # Not `ops.maximum`, which rounds float64 to float32 on PyTorch, nor `ops.full_like`, which
+    # waits for the device there.
+    safe = ops.where(tail, ops.cast(_TAIL, x.dtype), x)
     return ops.where(tail, x, ops.log(ops.softplus(safe)))
 
 

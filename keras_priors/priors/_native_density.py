@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
+from keras_priors._parameters import tensor
 from keras_priors.priors._native_description import rebuild
 
 _MIXTURES = {
@@ -131,7 +132,7 @@ class NativeDensity:
         outside = self._outside(w)
         if outside is None:
             return self._inner_log_prob(w, w)
-        point = ops.cast(self._point, w.dtype)
+        point = tensor(self._point, w.dtype)
         if self._contains is not None:
             # Events are inside or outside as a whole.
             whole = ops.reshape(outside, (*outside.shape, *([1] * self._rank)))
@@ -149,7 +150,7 @@ class NativeDensity:
             return ops.logical_not(ops.logical_or(self._contains(w), unknown))
         if not self._bounded:
             return None
-        low, high = (ops.convert_to_tensor(b, dtype=w.dtype) for b in (self.low, self.high))
+        low, high = (tensor(b, w.dtype) for b in (self.low, self.high))
         below = _either(self._closed[0], w < low, w <= low)
         above = _either(self._closed[1], w > high, w >= high)
         return ops.logical_or(below, above)
@@ -176,7 +177,7 @@ class NativeDensity:
             terms = self._parts[0].log_prob(ops.expand_dims(w, -1 - self._rank))
         else:
             terms = ops.stack([part.log_prob(w) for part in self._parts], -1)
-        return _log_sum_exp(terms + ops.cast(self._log_weights, terms.dtype))
+        return _log_sum_exp(terms + tensor(self._log_weights, terms.dtype))
 
     def _wrapped_log_prob(self, w: Any) -> Any:
         part = self._parts[0]

@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
+from keras_priors._parameters import tensor
 
 _OWNER = "DistributionPrior"
 
@@ -111,4 +112,4 @@ def _native(value: Any, dtype: str, checked: bool) -> Any:
     array = np.asarray(value)
     if array.dtype.kind in "iu":  # a shape
         return array.tolist()
-    return ops.convert_to_tensor(array, dtype="bool" if array.dtype.kind == "b" else dtype)
+    return ops.convert_to_tensor(array) if array.dtype.kind == "b" else tensor(array, dtype)

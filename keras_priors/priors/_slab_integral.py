@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from keras_priors._parameters import tensor
+
 _STEP = 0.1  # of log a, between nodes: the cubic is then exact to about 1e-7
 
 
@@ -39,9 +41,7 @@ class SlabIntegral:
         f = position - ops.cast(index, log_a.dtype)
         if np.any(self._offset):
             index = index + ops.convert_to_tensor(self._offset, dtype="int32")
-        values, rises = (
-            ops.convert_to_tensor(table, dtype=log_a.dtype) for table in (self._values, self._rises)
-        )
+        values, rises = (tensor(table, log_a.dtype) for table in (self._values, self._rises))
         left, right = ops.take(values, index, axis=0), ops.take(values, index + 1, axis=0)
         rise_left, rise_right = ops.take(rises, index, axis=0), ops.take(rises, index + 1, axis=0)
         step = right - left

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_priors._parameters import bound, to_config
+from keras_priors._parameters import bound, tensor, to_config
 from keras_priors._registration import register
 
 # Significant bits, the exponent of the smallest normal number, and the largest number.
@@ -37,7 +37,7 @@ class SupportConstraint(keras.constraints.Constraint):
         dtype = keras.backend.standardize_dtype(w.dtype)
         if dtype not in self._ends:
             self._ends[dtype] = self._inside(dtype)
-        low, high = (ops.cast(end, dtype) for end in self._ends[dtype])
+        low, high = (tensor(end, dtype) for end in self._ends[dtype])
         w = ops.convert_to_tensor(w)  # JAX takes no variable in `where`
         # `ops.maximum` rounds float64 tensors to float32 on PyTorch.
         w = ops.where(w < low, low, w)

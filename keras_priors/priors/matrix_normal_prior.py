@@ -6,7 +6,7 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
-from keras_priors._parameters import real
+from keras_priors._parameters import real, tensor
 from keras_priors._registration import register
 from keras_priors.priors._covariance import covariance_from
 from keras_priors.priors._special import LOG_2PI
@@ -147,7 +147,7 @@ class MatrixNormalPrior(Prior):
     def _distribution(self, shape: tuple[int, ...], dtype: str, broadcast: bool) -> Any:
         return backend.distribution(
             "MatrixNormal",
-            loc=ops.convert_to_tensor(np.broadcast_to(self.loc, shape), dtype=dtype),
-            scale_row=ops.convert_to_tensor(self._rows.scale_tril, dtype=dtype),
-            scale_column=ops.convert_to_tensor(self._columns.scale_tril, dtype=dtype),
+            loc=tensor(np.broadcast_to(self.loc, shape), dtype),
+            scale_row=tensor(self._rows.scale_tril, dtype),
+            scale_column=tensor(self._columns.scale_tril, dtype),
         )

@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
-from keras_priors._parameters import real
+from keras_priors._parameters import real, tensor
 from keras_priors._registration import register
 from keras_priors.priors._covariance import covariance_from
 from keras_priors.priors._special import LOG_2PI
@@ -155,6 +155,6 @@ class MultivariateNormalPrior(Prior):
         loc = np.moveaxis(np.broadcast_to(self._loc_for(shape), shape), self.axis, -1)
         return backend.distribution(
             "MultivariateNormalTriL",
-            loc=ops.convert_to_tensor(loc, dtype=dtype),
-            scale_tril=ops.convert_to_tensor(self._covariance.scale_tril, dtype=dtype),
+            loc=tensor(loc, dtype),
+            scale_tril=tensor(self._covariance.scale_tril, dtype),
         )

@@ -125,9 +125,9 @@ class NormalPrior(Prior):
         # A Python float: one of NumPy's would make float64 of the sum where JAX allows it.
         constant = float(-log_scales - 0.5 * size * math.log(2.0 * math.pi)) * factor
         zero = self.loc == 0.0 if isinstance(self.loc, float) else not np.any(self.loc)
-        squares = ops.square(w if zero else w - ops.cast(self.loc, w.dtype))
+        squares = ops.square(w if zero else w - self._like(self.loc, w))
         if variance is not None:  # on PyTorch a sum with 0 is a pass over the weight
             squares = squares + variance
         if isinstance(scale, float):
             return constant - ops.sum(squares) * (0.5 * factor / scale**2)
-        return constant - 0.5 * factor * ops.sum(squares / ops.cast(np.square(scale), w.dtype))
+        return constant - 0.5 * factor * ops.sum(squares / self._like(np.square(scale), w))

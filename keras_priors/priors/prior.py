@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
-from keras_priors._parameters import to_config, whole_number
+from keras_priors._parameters import constant, tensor, to_config, whole_number
 from keras_priors._registration import register
 from keras_priors.priors._prior_initializer import PriorInitializer
 from keras_priors.priors._saved_num_data import SavedNumData
@@ -100,7 +100,7 @@ class Prior(SavedNumData, keras.regularizers.Regularizer):
         outside = self._outside(w, low, high)
         # Outside, the density is taken at a point inside, so that neither it nor its gradient
         # can be NaN before it is replaced. A weight that is NaN itself is not outside: it stays.
-        safe = ops.where(outside, ops.cast(self._interior_point(), w.dtype), w)
+        safe = ops.where(outside, tensor(self._interior_point(), w.dtype), w)
         density = self._log_density(safe)
         return ops.sum(ops.where(outside, ops.cast(-np.inf, w.dtype), density)) + constant
 
@@ -211,10 +211,8 @@ class Prior(SavedNumData, keras.regularizers.Regularizer):
         return w if dtype in ("float32", "float64") else ops.cast(w, "float32")
 
     def _like(self, value: Any, w: Any) -> Any:
-        """A parameter as an operand for the weight: a float stays one and costs no tensor."""
-        if np.ndim(value) == 0:
-            return float(value)
-        return ops.convert_to_tensor(np.asarray(value), dtype=w.dtype)
+        """A parameter as an operand for the weight."""
+        return constant(value, w.dtype)
 
     def _at_least(self, x: Any, floor: float) -> Any:
         """max(x, floor); `ops.maximum` rounds float64 tensors to float32 on PyTorch."""

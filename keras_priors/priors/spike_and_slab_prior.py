@@ -3,10 +3,9 @@
 from typing import Any
 
 import numpy as np
-from keras import ops
 
 from keras_priors import backend
-from keras_priors._parameters import check_broadcast, positive
+from keras_priors._parameters import check_broadcast, positive, tensor
 from keras_priors._registration import register
 from keras_priors.priors._normal_mixture import log_normal_mixture
 from keras_priors.priors._special import LOG_2PI
@@ -84,8 +83,7 @@ class SpikeAndSlabPrior(Prior):
         parameters: dict[str, Any] = {"logits": logits, "loc": 0.0, "scale": scale}
         full = (*shape, 2) if broadcast else logits.shape
         tensors = {
-            name: ops.convert_to_tensor(np.broadcast_to(value, full), dtype=dtype)
-            for name, value in parameters.items()
+            name: tensor(np.broadcast_to(value, full), dtype) for name, value in parameters.items()
         }
         return backend.distribution("NormalMixture", **tensors)
 
