@@ -101,6 +101,17 @@ def hasattr_violations(path, tree):
             yield f"{path}:{node.lineno}: hasattr; say by type or by contract what is there"
 
 
+def branch_violations(path, tree):
+    """Comparisons with the name of the backend; a message may say it."""
+    if parts_of(path)[0] == "backend":
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare) and "backend.backend()" in ast.unparse(node).replace(
+            "config.backend()", "backend.backend()"
+        ):
+            yield f"{path}:{node.lineno}: only backend/ asks which backend it is"
+
+
 def length_violations(path, text):
     lines = text.splitlines()
     if len(lines) > MAX_LINES and not lines[0].startswith(LONG):
@@ -128,6 +139,10 @@ def test_one_public_name_a_file_and_the_file_is_named_after_it():
 
 def test_no_hasattr():
     assert violations_in_package(hasattr_violations) == []
+
+
+def test_only_backend_asks_which_backend_it_is():
+    assert violations_in_package(branch_violations) == []
 
 
 def test_no_long_file_without_a_reason():
@@ -201,6 +216,10 @@ def test_every_public_name_is_there():
         (name_violations, "models/_a.py", "def x(): ...\ndef y(): ...", 0),
         (hasattr_violations, "layers/a.py", "hasattr(x, 'y')", 1),
         (hasattr_violations, "layers/a.py", "isinstance(x, y)", 0),
+        (branch_violations, "layers/a.py", "keras.config.backend() == 'jax'", 1),
+        (branch_violations, "layers/a.py", "keras.backend.backend() in ('jax',)", 1),
+        (branch_violations, "layers/a.py", "f'on {keras.config.backend()}'", 0),
+        (branch_violations, "backend/a.py", "keras.config.backend() == 'jax'", 0),
     ],
 )
 def test_the_rules_see_what_they_forbid(rule, where, source, count):

@@ -41,11 +41,13 @@ if keras.config.backend() == "tensorflow":
         distribution_from,
         expand,
         is_distribution,
+        is_traced,
         kl_divergence,
         map_draws,
         mean,
         sample,
         support,
+        sync_variables,
         variance,
     )
 elif keras.config.backend() == "jax":
@@ -69,11 +71,13 @@ elif keras.config.backend() == "jax":
         distribution_from,
         expand,
         is_distribution,
+        is_traced,
         kl_divergence,
         map_draws,
         mean,
         sample,
         support,
+        sync_variables,
         variance,
     )
     from keras_priors.backend._loops_jax import fold, scan
@@ -117,11 +121,13 @@ elif keras.config.backend() == "torch":
         distribution_from,
         expand,
         is_distribution,
+        is_traced,
         kl_divergence,
         map_draws,
         mean,
         sample,
         support,
+        sync_variables,
         variance,
     )
 else:
@@ -155,6 +161,7 @@ __all__ = [
     "hessian",
     "in_neutral_words",
     "is_distribution",
+    "is_traced",
     "jacobian",
     "jacobian_vector_product",
     "kl_divergence",
@@ -175,6 +182,7 @@ __all__ = [
     "standard_normals",
     "sum_over",
     "support",
+    "sync_variables",
     "value_and_gradient",
     "variance",
     "vectorize",

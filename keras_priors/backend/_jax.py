@@ -177,3 +177,13 @@ def bijector(low: Any, high: Any) -> tuple[Any, Any, Any]:
     """
     both = _tfp.bijector(_probability(), low, high)
     return both.forward, both.inverse, lambda z: both.forward_log_det_jacobian(z, event_ndims=0)
+
+
+def is_traced() -> bool:
+    """Whether `compile_function` traces its function, which then runs without Python."""
+    return True
+
+
+def sync_variables(model: Any) -> None:
+    """Give the variables of a model the values that training has reached, also within `fit`."""
+    model.jax_state_sync()  # during `fit` Keras keeps the state of its step elsewhere

@@ -215,3 +215,12 @@ def bijector(low: Any, high: Any) -> tuple[Any, Any, Any]:
         parts = [td.ExpTransform(), td.AffineTransform(high, -1.0)]
     both = td.ComposeTransform(parts)
     return both, both.inv, lambda z: both.log_abs_det_jacobian(z, both(z))
+
+
+def is_traced() -> bool:
+    """Whether `compile_function` traces its function, which then runs without Python."""
+    return False
+
+
+def sync_variables(model: Any) -> None:
+    """Give the variables of a model the values that training has reached, also within `fit`."""

@@ -55,8 +55,7 @@ def _linearized(
     """(rows, f (N, K), covariance (N, K, K) or None, draws (S, N, K) where that is too large)."""
     given = Rows(x)
     check_inputs(posterior.model, given.first)
-    if keras.config.backend() == "jax":
-        posterior.model.jax_state_sync()
+    backend.sync_variables(posterior.model)
     rows: LaplaceRows = posterior._rows
     rows.measure(keras.tree.map_structure(lambda leaf: leaf[:1], given.first))
     mode = ops.convert_to_tensor(posterior._mode)

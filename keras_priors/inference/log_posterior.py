@@ -81,8 +81,7 @@ class LogPosterior:
         batch_size: int | None = None,
     ) -> None:
         check_built("LogPosterior", model)
-        if keras.config.backend() == "jax":
-            model.jax_state_sync()  # within `fit` the weights live elsewhere
+        backend.sync_variables(model)
         self.model = model
         self.positions = Positions(model)
         self.observations = Observations(x, y, sample_weight)

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-import keras
 from keras import ops
 
+from keras_priors import backend
 from keras_priors.inference._check_rows import check_rows
 from keras_priors.inference._likelihoods import Likelihoods
 from keras_priors.inference._observations import Observations
@@ -72,8 +72,7 @@ class VariationalLayers(Method):
                 "VariationalLayers reads what the model holds. Received: "
                 f"resume={resume!r}. Leave it out, and go on training by `model.fit`."
             )
-        if keras.config.backend() == "jax":
-            model.jax_state_sync()  # within `fit` the weights live elsewhere
+        backend.sync_variables(model)
         likelihoods = Likelihoods(model, likelihood)
         observations = None if x is None else Observations(x, y, sample_weight)
         posterior = LayersPosterior(model, likelihoods.structure, observations)

@@ -48,8 +48,7 @@ def outputs_at_draws(
     """
     rows = Rows(x)
     check_inputs(model, rows.first)
-    if keras.config.backend() == "jax":
-        model.jax_state_sync()  # within `fit` the weights live elsewhere
+    backend.sync_variables(model)
     size = chunk_rows(model, rows.first, rows.count, batch_size)
     group = draws_per_call(model, rows.first, size, num_draws)
     starts = range(0, num_draws, group)

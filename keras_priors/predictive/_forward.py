@@ -26,12 +26,12 @@ class Forward:
         self.signature = _signature(model)
         self.traces = 0
         self._model = weakref.ref(model)
-        eager = keras.config.backend() == "torch"
-        self._function = backend.compile_function(self._eager if eager else self._outputs)
+        function = self._outputs if backend.is_traced() else self._eager
+        self._function = backend.compile_function(function)
 
     def __call__(self, seeds: Any, x: Any) -> Any:
         """Outputs (draws, rows, ...) for seeds of shape (draws, 2) and a structure of tensors."""
-        if keras.config.backend() == "torch":
+        if not backend.is_traced():
             return self._function(seeds, x)
         model: Any = self._model()
         trainable = [ops.convert_to_tensor(v) for v in model.trainable_variables]

@@ -88,8 +88,7 @@ def predict(
     likelihood = given_likelihoods(likelihood)
     rows = Rows(x)
     check_inputs(model, rows.first)
-    if keras.config.backend() == "jax":
-        model.jax_state_sync()  # within `fit` the weights live elsewhere
+    backend.sync_variables(model)
     seeds = backend.spawn_seeds(seed, num_samples if random_posteriors(model) else 1)
     outputs = _draw(model, rows, seeds, batch_size, verbose)
     return wrap(model, outputs, likelihood)
