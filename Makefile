@@ -36,7 +36,7 @@ BACKEND_STAMP := $(if $(filter $(BACKEND),jax torch),$(STAMPS)/$(BACKEND))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo install test test-all lint format notebooks bench clean distclean
+.PHONY: help demo install install-tools test test-all lint format notebooks bench clean distclean
 
 help:
 	@sed -n 's/^#   make/  make/p' Makefile
@@ -49,6 +49,9 @@ test: $(BACKEND_STAMP) $(STAMPS)/test
 
 # Only the environment of `make test`; two of these must not run at once.
 install: $(BACKEND_STAMP) $(STAMPS)/test
+
+# Those of `make notebooks` and `make lint`.
+install-tools: $(STAMPS)/docs $(STAMPS)/dev
 
 test-all: $(BACKEND_STAMP) $(STAMPS)/test
 	KERAS_BACKEND=$(BACKEND) $(PY) -m pytest $(PYTEST_ARGS)

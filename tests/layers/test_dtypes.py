@@ -8,7 +8,14 @@ from keras_priors.layers import VariationalDense
 from tests.layers._layers import PAIRS
 from tests.posteriors._families import FAMILIES
 
-POLICIES = ["mixed_float16", "mixed_bfloat16", "float16", "bfloat16", "float64"]
+# One of them in CI: each compiles all estimators and families.
+POLICIES = [
+    "mixed_float16",
+    *(
+        pytest.param(policy, marks=pytest.mark.slow)
+        for policy in ("mixed_bfloat16", "float16", "bfloat16", "float64")
+    ),
+]
 X = np.random.default_rng(0).normal(size=(8, 3)).astype("float32")
 
 

@@ -79,6 +79,10 @@ class Average(keras.callbacks.Callback):
             variable.assign(np.mean(values, axis=0).astype("float32"))
 
 
+# PyTorch takes a dozen draws a step one by one.
+slow_on_torch = [pytest.mark.slow] * (keras.backend.backend() == "torch")
+
+
 def fit(family, estimator="reparameterization", prior=None, y=Y, draws=DRAWS):
     keras.utils.set_random_seed(1)
     layer = VariationalDense(
@@ -115,7 +119,14 @@ def assert_covariance(covariance):
     assert (np.abs(covariance - COVARIANCE) < 0.05 * np.outer(STDDEV, STDDEV)).all()
 
 
-@pytest.mark.parametrize("estimator", ["reparameterization", "local_reparameterization", "flipout"])
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        "reparameterization",
+        "local_reparameterization",
+        pytest.param("flipout", marks=slow_on_torch),
+    ],
+)
 def test_mean_field_finds_its_optimum(estimator):
     posterior = fit(posteriors.MeanFieldNormal(0.1), estimator)
     assert_mean(posterior)
@@ -128,7 +139,10 @@ def test_full_covariance_finds_the_exact_posterior():
     assert_covariance(as_numpy(posterior.covariance()))
 
 
-@pytest.mark.parametrize("estimator", ["reparameterization", "local_reparameterization"])
+@pytest.mark.parametrize(
+    "estimator",
+    [pytest.param("reparameterization", marks=slow_on_torch), "local_reparameterization"],
+)
 @pytest.mark.parametrize("family", ["low_rank", "matrix_normal"])
 def test_structured_families_see_the_correlations(family, estimator):
     """A row covariance holds any covariance of three inputs, two factors and a diagonal nearly."""
@@ -157,8 +171,9 @@ def test_a_point_finds_the_ridge_solution(estimator):
     np.testing.assert_allclose(as_numpy(posterior.mean())[:, 0], MEAN, rtol=1e-3)
 
 
-def test_log_normal_finds_its_optimum():
-    """Of weights that are positive: the ELBO is known, its maximum is SciPy's."""
+@pytest.mark.parametrize("family", [pytest.param("log_normal", marks=slow_on_torch)])
+def test_positive_weights_find_their_optimum(family):
+    """The ELBO is known, its maximum is SciPy's."""
     loc, scale = np.array([-1.0, 0.0, -0.5]), 0.7
     noise = np.random.default_rng(1).normal(size=(N, 1))
     y = (X @ [[0.7], [1.0], [0.3]] + NOISE * noise).astype("float32")
@@ -173,7 +188,7 @@ def test_log_normal_finds_its_optimum():
 
     optimum = scipy.optimize.minimize(negative_elbo, [*loc, *np.full(D, -2.0)])
     mu, spread = optimum.x[:D], np.exp(optimum.x[D:])
-    posterior = fit("log_normal", prior=LogNormalPrior(loc[:, None], scale), y=y)
+    posterior = fit(family, prior=LogNormalPrior(loc[:, None], scale), y=y)
     error = np.abs(as_numpy(posterior.loc)[:, 0] - mu) / spread
     assert error.max() < 0.05
     np.testing.assert_allclose(np.logaddexp(0, as_numpy(posterior.rho)[:, 0]), spread, rtol=0.03)
