@@ -16,7 +16,6 @@ from tests.priors._native_cases import CASES, TORCH, native
 # TFP's code is the same on JAX, where each case compiles for a second.
 JAX = keras.backend.backend() == "jax"
 slow_on_jax = pytest.mark.slow if JAX else lambda test: test
-# JAX compiles a second for each of them, and the code of TFP is the same on TensorFlow.
 SOME_SLOW = [
     pytest.param(case, marks=[pytest.mark.slow] * (JAX and i % 5 > 0))
     for i, case in enumerate(CASES)
