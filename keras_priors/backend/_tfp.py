@@ -9,6 +9,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_priors.backend._vocabulary import WHOLE
+
 
 def build(tfp: Any, kind: str, parameters: dict[str, Any]) -> Any:
     """A TFP distribution by the name of its class, or one of the composites below."""
@@ -79,7 +81,7 @@ def described(tfp: Any, value: Any) -> tuple[str, dict[str, Any]]:
         for key, parameter in dict(value.parameters).items()
         if key not in (*_NO_PARAMETERS, "self", "__class__")
         and parameter is not None
-        and not (isinstance(parameter, (bool, int)) and parameter == defaults[key].default)
+        and not (_is_switch(key, parameter) and parameter == defaults[key].default)
     }
     if name == "Independent":  # None is all axes but the first
         rank = len(value.event_shape) - len(value.distribution.event_shape)
@@ -87,6 +89,11 @@ def described(tfp: Any, value: Any) -> tuple[str, dict[str, Any]]:
     if name.startswith("MultivariateNormal") and "loc" not in parameters:
         parameters["loc"] = np.zeros(tuple(value.event_shape), "float32")
     return name, parameters
+
+
+def _is_switch(key: str, parameter: Any) -> bool:
+    # A real parameter given as an integer is none: torch has no defaults for it.
+    return isinstance(parameter, bool) or (isinstance(parameter, int) and key in WHOLE)
 
 
 _NO_PARAMETERS = ("name", "validate_args", "allow_nan_stats", "dtype")

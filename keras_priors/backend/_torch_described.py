@@ -33,7 +33,8 @@ def _gamma(
     return td.Gamma(concentration, rate, validate_args=validate_args)
 
 
-def _diagonal_normal(loc: Any, scale_diag: Any, validate_args: bool) -> Any:
+def _diagonal_normal(loc: Any, scale_diag: Any = None, validate_args: bool = False) -> Any:
+    scale_diag = torch.ones_like(loc) if scale_diag is None else scale_diag
     # One of the two may have fewer axes.
     loc, scale_diag = torch.broadcast_tensors(loc, scale_diag)
     return td.MultivariateNormal(

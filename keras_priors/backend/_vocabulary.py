@@ -31,7 +31,7 @@ _LINEAR_ALGEBRA = {
 }
 
 # Parameters that count or shape: they stay integers. All others are real numbers.
-_WHOLE = frozenset(
+WHOLE = frozenset(
     {
         "axis",
         "batch_shape",
@@ -70,7 +70,7 @@ def _in_neutral_words(key: str, value: Any) -> Any:
         return in_neutral_words(value)
     if isinstance(value, list) and any(isinstance(part, dict) for part in value):
         return [in_neutral_words(part) for part in value]
-    if key in _WHOLE or isinstance(value, bool):
+    if key in WHOLE or isinstance(value, bool):
         return value
     array = np.asarray(value)
     return value if array.dtype.kind != "i" else array.astype("float64").tolist()

@@ -1,5 +1,6 @@
 """The shapes of a model's outputs."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -20,11 +21,14 @@ def output_shapes(model: Any) -> dict[str, Shape] | list[Shape] | None:
     if outputs:
         shapes = [tuple(output.shape) for output in outputs]
         names = getattr(model, "output_names", None)
-        return shapes if names is None else dict(zip(names, shapes, strict=True))
-    found = _called_on(model, _arrays_of_fit(model))
+        # Outputs of one layer have one name.
+        if names is None or len(set(names)) != len(shapes):
+            return shapes
+        return dict(zip(names, shapes, strict=True))
+    found = _called_on(model, _arrays_of_fit)
     if found is not None:
         return found
-    found = _called_on(model, _built_with(model))
+    found = _called_on(model, _built_with)
     if isinstance(found, dict):
         return {name: _unsure(shape) for name, shape in found.items()}
     return None if found is None else [_unsure(shape) for shape in found]
@@ -51,13 +55,21 @@ def _arrays_of_fit(model: Any) -> Any:
 def _built_with(model: Any) -> Any:
     config = model.get_build_config() or {}
     shape = config.get("input_shape")
-    return None if shape is None else keras.KerasTensor(shape, model.compute_dtype)
-
-
-def _called_on(model: Any, inputs: Any) -> dict[str, Shape] | list[Shape] | None:
-    if inputs is None:
+    if shape is None:
         return None
+    # Several inputs have a structure of shapes.
+    return keras.tree.map_shape_structure(
+        lambda one: keras.KerasTensor(one, model.compute_dtype), shape
+    )
+
+
+def _called_on(
+    model: Any, inputs_of: Callable[[Any], Any]
+) -> dict[str, Shape] | list[Shape] | None:
     try:
+        inputs = inputs_of(model)
+        if inputs is None:
+            return None
         outputs = model.compute_output_spec(inputs)
     except Exception:  # noqa: BLE001 - a user's code, asked for advice: then it has none
         return None

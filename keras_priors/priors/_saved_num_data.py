@@ -64,7 +64,8 @@ def load_num_data(owner: Any, dir_path: str | None) -> None:
 def _loads_weights_alone() -> bool:
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        if frame.f_code.co_name == "load_weights":
+        owner = frame.f_locals.get("self")
+        if frame.f_code.co_name == "load_weights" and isinstance(owner, keras.Model):
             return True
         frame = frame.f_back
     return False

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_priors import backend
 from keras_priors import priors as p
 from tests.priors._models import every_prior
 from tests.priors._native_cases import BOTH, native
@@ -178,3 +179,17 @@ def test_a_class_of_the_other_library_is_refused_by_name():
     match = rf"Only distribution classes.*Received: class name '{name}'.*Load the file on"
     with pytest.raises(ValueError, match=match):
         p.DistributionPrior.from_config(config)
+
+
+@pytest.mark.skipif(keras.backend.backend() == "torch", reason="torch has no such defaults")
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("Uniform", {"low": 0, "high": 1}),
+        ("Kumaraswamy", {"concentration1": 2, "concentration0": 1}),
+    ],
+)
+def test_integers_that_equal_a_default_are_written(name, parameters):
+    """The other library has no defaults for them."""
+    prior = p.DistributionPrior(backend.distribution(name, **parameters))
+    assert set(parameters) <= set(prior.get_config()["distribution"]["parameters"])
