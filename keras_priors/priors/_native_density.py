@@ -158,11 +158,14 @@ class NativeDensity:
     def _inner_log_prob(self, safe: Any, w: Any) -> Any:
         native = self._in(w.dtype)
         # The zero ties the value to the weight: the density of torch's uniform has no gradient.
-        value = native.log_prob(safe) + self._over_event(ops.sum, 0.0 * safe)
+        # (Not of an infinite weight, whose zero-fold is NaN.)
+        bounded = ops.where(ops.isinf(safe), ops.zeros_like(safe), safe)
+        value = native.log_prob(safe) + self._over_event(ops.sum, 0.0 * bounded)
         # A density that overflows on its way to 0. (That of torch's inverse gamma ends at +inf,
         # which would be a loss of -inf.)
         overflown = ops.logical_or(ops.isnan(value), ops.isposinf(value))
-        lost = ops.logical_and(overflown, self._over_event(ops.all, ops.isfinite(w)))
+        known = self._over_event(ops.all, ops.logical_not(ops.isnan(w)))
+        lost = ops.logical_and(overflown, known)
         return ops.where(lost, ops.cast(-np.inf, value.dtype), value)
 
     def _in(self, dtype: Any) -> Any:

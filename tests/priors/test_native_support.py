@@ -139,3 +139,10 @@ def test_far_in_the_tails_and_by_goodness_of_fit(name):
         np.testing.assert_allclose(value, expected, rtol=1e-5)
     draws = ops.convert_to_numpy(prior.sample((4000,), seed=2)).astype("float64")
     assert stats.kstest(draws, frozen.cdf).pvalue > 1e-3
+
+
+def test_an_infinite_weight_is_refused_and_one_that_is_nan_stays_so():
+    for made_from in (p.NormalPrior(), p.HalfNormalPrior()):
+        prior = p.DistributionPrior(made_from.distribution(()))
+        assert float(prior(np.array([np.inf, 0.5], "float32"))) == np.inf
+        assert np.isnan(float(prior(np.array([np.nan, 0.5], "float32"))))
