@@ -17,6 +17,9 @@ _MOST_NUMBERS = 64
 # Beyond, the square or its inverse is infinite in float32, and a density at 0 not a number.
 _LEAST, _MOST = 1e-18, 1e18
 
+# Keras makes a tensor of it, and PyTorch one of int32.
+_LARGEST_SEED = 2**31 - 1
+
 
 def real(owner: str, name: str, value: Any) -> Number:
     """`value` as a float or an array of finite real numbers."""
@@ -122,7 +125,7 @@ def whole_number(owner: str, name: str, value: Any) -> int:
 
 
 def seed_or_none(owner: str, value: Any) -> int | None:
-    """`value` as an integer of at least 0, or None: the rule for every seed that is kept."""
+    """`value` as an integer from 0 to 2^31 - 1, or None: the rule for every seed that is kept."""
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
@@ -133,7 +136,13 @@ def seed_or_none(owner: str, value: Any) -> int | None:
     if value < 0:
         raise ValueError(
             f"`seed` of {owner} must be an integer of at least 0, or None for a fresh one. "
-            f"Received: seed={value}. Write, for example, seed={-int(value)}."
+            f"Received: seed={value}. Write, for example, seed={-int(value) & _LARGEST_SEED}."
+        )
+    if value > _LARGEST_SEED:
+        raise ValueError(
+            f"`seed` of {owner} must be at most 2^31 - 1 = {_LARGEST_SEED}, which Keras takes on "
+            f"every backend. Received: seed={value}. Write, for example, "
+            f"seed={int(value) & _LARGEST_SEED}."
         )
     return int(value)
 

@@ -177,7 +177,11 @@ def test_nothing_at_all_needs_tensorflow_on_another_backend(project_root):
             "InverseGammaPrior": (2.0, 1.0), "BetaPrior": (2.0, 2.0),
             "GeneralizedNormalPrior": (0.0, 1.0, 1.5),
         }
-        here = [kp.priors.MultivariateNormalPrior(covariance=eye)]
+        here = [
+            kp.priors.MultivariateNormalPrior(covariance=eye),
+            kp.priors.MatrixNormalPrior(row_covariance=eye, column_covariance=eye),
+            kp.DistributionPrior(kp.LogisticPrior().distribution(())),
+        ]
         for name in (
             "Normal", "Laplace", "Cauchy", "Logistic", "HalfNormal", "HalfCauchy", "Exponential",
             "LogNormal", "ScaleMixture", "SpikeAndSlab", "Horseshoe", "RegularizedHorseshoe",
@@ -188,13 +192,13 @@ def test_nothing_at_all_needs_tensorflow_on_another_backend(project_root):
         for prior in here:
             w = prior.sample((2, 2), seed=0)
             assert np.isfinite(float(prior.log_prob(w))), prior
-            if not isinstance(
-                prior, (kp.priors.HorseshoePrior, kp.priors.RegularizedHorseshoePrior)
-            ):
-                prior.distribution((2, 2))
+            prior.distribution((2, 2))
 
-        for posterior in ("mean_field", "delta", "low_rank", "full", "matrix_normal"):
-            layer = kp.VariationalDense(1, kernel_posterior=posterior)
+        for posterior in (
+            "mean_field", "delta", "low_rank", "full", "matrix_normal", "log_normal"
+        ):
+            prior = kp.HalfNormalPrior() if posterior == "log_normal" else None
+            layer = kp.VariationalDense(1, kernel_posterior=posterior, kernel_prior=prior)
             layer(x, training=True)
             float(layer.kl())
         for estimator in ("reparameterization", "local_reparameterization", "flipout"):

@@ -17,14 +17,16 @@ _RULE = (
 def check_likelihood(model: Any) -> None:
     """Refuse a model whose compiled loss is no negative log-likelihood.
 
-    What is known of the loss is checked: a `compute_loss` or a `train_step` of the model's own may
-    do something else.
+    What is known of the loss is checked. A model that computes its loss itself and was compiled
+    without one is trusted.
     """
+    if model.compiled and model.loss is None and _computes_its_loss(model):
+        return
     if not model.compiled or model.loss is None:
         raise ValueError(
             f"{_RULE} Received: {model.name}, compiled without a loss. Write, for example, "
-            "`loss=keras_priors.likelihoods.Categorical()` in `compile`, or leave the callback "
-            "out."
+            "`loss=keras_priors.likelihoods.Categorical()` in `compile`, a `compute_loss` of the "
+            "model's own, or leave the callback out."
         )
     try:
         likelihood_of(model)
@@ -43,6 +45,8 @@ def check_likelihood(model: Any) -> None:
 
 def check_outputs(model: Any) -> None:
     """Refuse stock losses that take a mean over outputs where there are several."""
+    if model.loss is None:
+        return
     likelihoods, shapes = likelihood_of(model), output_shapes(model)
     if shapes is None or (isinstance(likelihoods, dict) and not isinstance(shapes, dict)):
         return
@@ -58,3 +62,10 @@ def check_outputs(model: Any) -> None:
     for likelihood, shape in pairs:
         if likelihood is not None and likelihood._averages_outputs is not None and len(shape) > 1:
             likelihood._check_outputs(shape)
+
+
+def _computes_its_loss(model: Any) -> bool:
+    own, keras_own = type(model), keras.Model
+    return (
+        own.compute_loss is not keras_own.compute_loss or own.train_step is not keras_own.train_step
+    )

@@ -43,7 +43,9 @@ class BayesianMonitor(keras.callbacks.Callback):
         - The model is compiled with a likelihood, or with a stock loss that
           `keras_priors.likelihoods.get` understands. Of `mse`, which does not know the noise, or of
           a function of your own `nll` would be no likelihood: `fit` is refused, with what to
-          write. (Of Keras' "poisson" `nll` lacks log y!, a constant.)
+          write. (Of Keras' "poisson" `nll` lacks log y!, a constant.) A model with a `compute_loss`
+          or `train_step` of its own, compiled without a loss, is trusted to log as `loss` the mean
+          negative log-likelihood plus the sum of `model.losses`.
         - Validation is exact, since weights stand still. Only a KL without closed form is an
           average over draws here as in the loss, and its noise then enters `nll`.
         - `loss` of training is a mean over batches while the weights move. The penalties are

@@ -62,7 +62,9 @@ class NoisyOptimizer(keras.optimizers.Optimizer):
                 f"`temperature` of {owner} must be at least 0. Received: {temperature!r}."
             )
         seed = seed_or_none(owner, seed)
-        self.seed = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed
+        # Halved, so that the config is one that this constructor takes.
+        fresh = int(np.random.SeedSequence().generate_state(1)[0]) // 2
+        self.seed = fresh if seed is None else seed
         self._words = ops.convert_to_numpy(backend.as_seed(self.seed))
 
     def build(self, variables: Any) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 import keras
 
 _TRAINING = ("fit", "train_on_batch")
-_NO_TRAINING = ("evaluate", "test_on_batch")
+# `test_step`: replicas run it in threads of their own, whose stacks hold no `evaluate`.
+_NO_TRAINING = ("evaluate", "test_on_batch", "test_step")
 _warned_in_loop: weakref.WeakSet[Any] = weakref.WeakSet()
 _warned_in_fit: weakref.WeakKeyDictionary[Any, weakref.ref[Any]] = weakref.WeakKeyDictionary()
 

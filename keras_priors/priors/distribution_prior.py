@@ -36,8 +36,9 @@ class DistributionPrior(Prior):
         num_data: integer or None, the number of observations whose mean is the loss.
             Defaults to None: see `keras_priors.set_num_data`.
 
-    Accuracy is the library's. Outside the support, which the library is asked for, the penalty is
-    +inf. Where the support is an interval `constraint()` keeps a weight inside. Where it is
+    Accuracy is the library's, and so is whether a bound itself belongs to the support (1 does to
+    TFP's Uniform(0, 1), not to torch's). Outside the support, which the library is asked for, the
+    penalty is +inf. Where the support is an interval `constraint()` keeps a weight inside. Where it is
     another set (the simplex of a `Dirichlet`, spheres, covariances, a mixture with a gap) there is
     no constraint: give the layer one of your own, and start it inside, by `initializer()`.
 

@@ -95,6 +95,40 @@ def test_a_model_without_a_loss_is_refused():
     assert "compiled without a loss. Write" in refusal(model)
 
 
+class ComputesItsLoss(Subclassed):
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        return likelihoods.Normal()(y, y_pred) + sum(self.losses)
+
+
+def test_a_model_that_computes_its_loss_is_trusted():
+    model = ComputesItsLoss(1)
+    model.compile(keras.optimizers.SGD(0.0), run_eagerly=True)
+    monitor = BayesianMonitor()
+    logs = model.fit(X, Y, batch_size=2, callbacks=[monitor], verbose=0).history
+    outputs = model.predict(X, verbose=0)
+    nll = np.mean(0.5 * (outputs - Y) ** 2) + 0.5 * np.log(2 * np.pi)
+    kernel = ops.convert_to_numpy(model.dense.kernel)
+    prior = np.sum(0.5 * kernel**2 + 0.5 * np.log(2 * np.pi)) / N
+    np.testing.assert_allclose(logs["nll"], nll, rtol=1e-5)
+    np.testing.assert_allclose(logs["neg_log_prior"], prior, rtol=1e-5)
+    np.testing.assert_allclose(logs["elbo"], -nll - prior, rtol=1e-5)
+    model.evaluate(X, Y, callbacks=[monitor], verbose=0)
+    assert monitor.evaluation["nll"] == pytest.approx(nll, rel=1e-5)
+    model.compile("sgd", "mse")  # what is known of it is no likelihood
+    assert "mean_squared_error" in refusal(model, Y)
+
+
+def test_a_train_step_of_its_own_is_trusted():
+    class Steps(Subclassed):
+        def train_step(self, *arguments):
+            raise ArithmeticError("the step is reached")
+
+    model = Steps(1)
+    model.compile("sgd", run_eagerly=True)
+    with pytest.raises(ArithmeticError, match="the step is reached"):
+        model.fit(X, Y, callbacks=[BayesianMonitor()], verbose=0)
+
+
 def test_weights_of_losses_are_refused():
     model = two_outputs()
     normals = [likelihoods.Normal(), likelihoods.Normal()]

@@ -1,5 +1,6 @@
 import copy
 import pickle
+import threading
 import warnings
 import zipfile
 
@@ -307,6 +308,27 @@ def stateless(model, data, targets):
     variables = [[v.value for v in vs] for vs in (model.trainable_variables,)]
     fixed = [v.value for v in model.non_trainable_variables]
     model.stateless_call(*variables, fixed, data, training=True, return_losses=True)
+
+
+def test_a_step_of_evaluate_in_a_thread_of_its_own_is_not_warned_of(backend):
+    """So do replicas run it."""
+    if backend == "jax":
+        pytest.skip("a test step of JAX takes its state as arguments")
+    model = sequential()
+    model.compile("sgd", "mse")
+    data = np.ones((12, 3), "float32"), np.ones((12, 1), "float32")
+    losses = []
+
+    def replica():
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            losses.append(model.test_step(data)["loss"])
+
+    model.evaluate(*data, verbose=0)
+    thread = threading.Thread(target=replica)
+    thread.start()
+    thread.join()
+    assert len(losses) == 1
 
 
 @pytest.mark.parametrize("step", [loop, stateless])
