@@ -38,9 +38,9 @@ class DistributionPrior(Prior):
 
     Accuracy is the library's, and so is whether a bound itself belongs to the support (1 does to
     TFP's Uniform(0, 1), not to torch's). Outside the support, which the library is asked for, the
-    penalty is +inf. Where the support is an interval `constraint()` keeps a weight inside. Where it is
-    another set (the simplex of a `Dirichlet`, spheres, covariances, a mixture with a gap) there is
-    no constraint: give the layer one of your own, and start it inside, by `initializer()`.
+    penalty is +inf. Where the support is an interval `constraint()` keeps a weight inside. Where it
+    is another set (the simplex of a `Dirichlet`, spheres, covariances, a mixture with a gap) there
+    is no constraint: give the layer one of your own, and start it inside, by `initializer()`.
 
     Raises:
         TypeError: `distribution` is no distribution of the backend's library.
