@@ -23,9 +23,24 @@ def warn_unset(owner: Any) -> None:
     so that one warning names every weight concerned, and a mark that it was given.
     """
     frame = running_fit()
-    if frame is None:
-        _warn_in_a_loop(owner)
+    if frame is not None:
+        _warn_in_fit(owner, frame)
         return
+    model = _asked_for_losses()
+    if model is None:
+        return
+    # The replicas of a strategy run their steps in threads of their own, while `fit` waits.
+    for other in sys._current_frames().values():
+        frame = _innermost_fit(other)
+        if frame is not None and frame.f_locals["self"] is model:
+            _warn_in_fit(owner, frame)
+            return
+    if model not in _warned_in_loop:
+        _warned_in_loop.add(model)
+        _warn(owner, model)
+
+
+def _warn_in_fit(owner: Any, frame: FrameType) -> None:
     model = frame.f_locals["self"]
     _trace_again(model, frame.f_locals.get("callbacks"))
     # Each `fit` makes one; the id of the frame would come again in the next. `train_on_batch` has
@@ -35,25 +50,21 @@ def warn_unset(owner: Any) -> None:
     if warned is not None and warned() is run:
         return
     _warned_in_fit[model] = weakref.ref(run)
-    names = unset_names(model)
-    _warn(", ".join(names) if names else f"{owner!r}", model.name)
+    _warn(owner, model)
 
 
-def _warn_in_a_loop(owner: Any) -> None:
-    """Where someone asks a model for its losses, and it is not `evaluate`: a training loop."""
+def _asked_for_losses() -> Any:
+    """The model that someone asks for its losses, and not to evaluate it: to train it, or None."""
     model = None
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         asked = frame.f_locals.get("self")
         if frame.f_code.co_name in _NO_TRAINING and isinstance(asked, keras.Model):
-            return
+            return None
         if frame.f_code.co_name == "losses" and isinstance(asked, keras.Model):
             model = asked
         frame = frame.f_back
-    if model is not None and model not in _warned_in_loop:
-        _warned_in_loop.add(model)
-        names = unset_names(model)
-        _warn(", ".join(names) if names else f"{owner!r}", model.name)
+    return model
 
 
 def _trace_again(model: Any, callbacks: Any) -> None:
@@ -86,11 +97,12 @@ def unset_names(model: Any) -> list[str]:
     return names
 
 
-def _warn(names: str, model_name: str) -> None:
+def _warn(owner: Any, model: Any) -> None:
+    names = ", ".join(unset_names(model)) or f"{owner!r}"
     warnings.warn(
         f"num_data was never given for {names}: the prior is weighed as if the data were one "
         "observation, and will dominate. Before `fit`, write "
-        f"`keras_priors.set_num_data({model_name}, x_train)`.",
+        f"`keras_priors.set_num_data({model.name}, x_train)`.",
         UserWarning,
         stacklevel=2,
     )
@@ -98,7 +110,10 @@ def _warn(names: str, model_name: str) -> None:
 
 def running_fit() -> FrameType | None:
     """The innermost `fit` or `train_on_batch` on the call stack, or None."""
-    frame: FrameType | None = sys._getframe(1)
+    return _innermost_fit(sys._getframe(1))
+
+
+def _innermost_fit(frame: FrameType | None) -> FrameType | None:
     while frame is not None:
         in_training = frame.f_code.co_name in _TRAINING
         if in_training and isinstance(frame.f_locals.get("self"), keras.Model):

@@ -178,6 +178,7 @@ def test_pytorch_step_has_no_float64_and_waits_for_no_value(name, backend, monke
 
 
 MIRRORED = """
+import warnings
 import keras, numpy as np, tensorflow as tf
 import keras_priors as kp
 
@@ -226,10 +227,21 @@ for (one, loss), (two, losses), tolerance in zip(alone, mirrored, [1e-5, 3e-4]):
     np.testing.assert_allclose(losses, loss, rtol=tolerance)
     for a, b in zip(one, two, strict=True):
         np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
+
+with strategy.scope():
+    unset = keras.Sequential([keras.Input((3,)), penalized(kp.NormalPrior())])
+    unset.compile("sgd", "mse")
+counts = []
+for verb in (unset.evaluate, unset.fit, unset.fit):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        verb(x, y, batch_size=8, verbose=0)
+    counts.append(sum("num_data was never given" in str(w.message) for w in caught))
+assert counts == [0, 1, 1], counts
 """
 
 
-def test_mirrored_strategy_ends_where_one_device_does(project_root, backend):
+def test_mirrored_strategy_ends_where_one_device_does_and_warns_as_there(project_root, backend):
     if backend != "tensorflow":
         pytest.skip("TensorFlow")
     environment = {**os.environ, "KERAS_BACKEND": "tensorflow", "PYTHONPATH": str(project_root)}
