@@ -24,7 +24,7 @@ class SGHMCOptimizer(NoisyOptimizer):
         preconditioner: None (the default) or "rmsprop".
         num_burnin: integer, steps in which the preconditioner is learned. Defaults to 0.
         temperature: float T of at least 0. Defaults to 1, the posterior; 0 is SGD.
-        seed: integer or None for a fresh one.
+        seed: integer from 0 to 2^31 - 1, or None for a fresh one.
         **kwargs: `name`, `clipnorm` and other arguments of `keras.optimizers.Optimizer`.
 
     Raises:

@@ -49,7 +49,7 @@ class VariationalConv1D(ConvLayer, keras.layers.Conv1D):
         num_data: integer or None, number of observations whose mean is the loss; see
             `keras_priors.set_num_data`. Defaults to None.
         kl_samples: integer, draws for a KL without closed form. Defaults to 1.
-        seed: integer or None, seed of the draws. Defaults to None.
+        seed: integer from 0 to 2^31 - 1, or None, seed of the draws. Defaults to None.
         **kwargs: those of `keras.layers.Layer`.
 
     Input shape:

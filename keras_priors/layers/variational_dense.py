@@ -50,7 +50,7 @@ class VariationalDense(KernelLayer, keras.layers.Dense):
         num_data: integer or None, number of observations whose mean is the loss; else taken
             from the prior. Defaults to None: see `keras_priors.set_num_data`.
         kl_samples: integer, draws for a KL without closed form. Defaults to 1.
-        seed: integer or None, seed of the draws.
+        seed: integer from 0 to 2^31 - 1, or None, seed of the draws.
         **kwargs: those of `keras.layers.Layer`.
 
     Input shape:
