@@ -1,7 +1,6 @@
 """Priors, variational layers and posterior inference for Keras 3 models."""
 
 from keras_priors import callbacks, inference, layers, likelihoods, metrics, posteriors, priors
-from keras_priors._version import __version__
 from keras_priors.inference import compare
 from keras_priors.layers import (
     VariationalConv1D,
@@ -58,6 +57,7 @@ from keras_priors.priors import (
     UniformPrior,
     VarianceScalingPrior,
 )
+from keras_priors.version import __version__
 
 __all__ = [
     "BetaPrior",

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from keras_priors.demo import __main__ as demo
-from keras_priors.demo._table import COLUMNS
+from keras_priors.demo.table import COLUMNS
 
 
 @pytest.fixture(scope="module")

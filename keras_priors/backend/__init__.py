@@ -7,7 +7,7 @@ it). The backend is the one Keras was started with; the others are never importe
 import keras
 
 if keras.config.backend() == "tensorflow":
-    from keras_priors.backend._calculus_tensorflow import (
+    from keras_priors.backend.tensorflow.calculus import (
         hessian,
         jacobian,
         jacobian_vector_product,
@@ -16,42 +16,42 @@ if keras.config.backend() == "tensorflow":
         value_and_gradient,
         vectorize,
     )
-    from keras_priors.backend._elementwise import add_noise, square
-    from keras_priors.backend._loops_tensorflow import fold, scan
-    from keras_priors.backend._mcmc_tensorflow import check_mcmc, hamiltonian
-    from keras_priors.backend._mean_field_tensorflow import (
+    from keras_priors.backend.tensorflow.distributions import (
+        bijector,
+        build_described,
+        compile_function,
+        described_distribution,
+        distribution,
+        distribution_class,
+        distribution_from,
+        expand,
+        is_distribution,
+        is_traced,
+        kl_divergence,
+        map_draws,
+        mean,
+        sample,
+        support,
+        sync_variables,
+        variance,
+    )
+    from keras_priors.backend.tensorflow.loops import fold, scan
+    from keras_priors.backend.tensorflow.mcmc import check_mcmc, hamiltonian
+    from keras_priors.backend.tensorflow.mean_field import (
         mean_field_kl,
         mean_field_perturbation,
         mean_field_scale,
         mean_field_transform,
         mean_field_variance,
     )
-    from keras_priors.backend._noise_tensorflow import (
+    from keras_priors.backend.tensorflow.noise import (
         random_signs,
         standard_normal,
         standard_normals,
     )
-    from keras_priors.backend._tensorflow import (
-        bijector,
-        build_described,
-        compile_function,
-        described_distribution,
-        distribution,
-        distribution_class,
-        distribution_from,
-        expand,
-        is_distribution,
-        is_traced,
-        kl_divergence,
-        map_draws,
-        mean,
-        sample,
-        support,
-        sync_variables,
-        variance,
-    )
+    from keras_priors.backend.tfp.elementwise import add_noise, square
 elif keras.config.backend() == "jax":
-    from keras_priors.backend._calculus_jax import (
+    from keras_priors.backend.jax.calculus import (
         hessian,
         jacobian,
         jacobian_vector_product,
@@ -60,8 +60,7 @@ elif keras.config.backend() == "jax":
         value_and_gradient,
         vectorize,
     )
-    from keras_priors.backend._elementwise import add_noise, square
-    from keras_priors.backend._jax import (
+    from keras_priors.backend.jax.distributions import (
         bijector,
         build_described,
         compile_function,
@@ -80,18 +79,19 @@ elif keras.config.backend() == "jax":
         sync_variables,
         variance,
     )
-    from keras_priors.backend._loops_jax import fold, scan
-    from keras_priors.backend._mcmc_jax import check_mcmc, hamiltonian
-    from keras_priors.backend._mean_field_jax import (
+    from keras_priors.backend.jax.loops import fold, scan
+    from keras_priors.backend.jax.mcmc import check_mcmc, hamiltonian
+    from keras_priors.backend.jax.mean_field import (
         mean_field_kl,
         mean_field_perturbation,
         mean_field_scale,
         mean_field_transform,
         mean_field_variance,
     )
-    from keras_priors.backend._noise_jax import random_signs, standard_normal, standard_normals
+    from keras_priors.backend.jax.noise import random_signs, standard_normal, standard_normals
+    from keras_priors.backend.tfp.elementwise import add_noise, square
 elif keras.config.backend() == "torch":
-    from keras_priors.backend._calculus_torch import (
+    from keras_priors.backend.torch.calculus import (
         hessian,
         jacobian,
         jacobian_vector_product,
@@ -100,18 +100,7 @@ elif keras.config.backend() == "torch":
         value_and_gradient,
         vectorize,
     )
-    from keras_priors.backend._elementwise_torch import add_noise, square
-    from keras_priors.backend._loops_torch import fold, scan
-    from keras_priors.backend._mcmc_torch import check_mcmc, hamiltonian
-    from keras_priors.backend._mean_field_torch import (
-        mean_field_kl,
-        mean_field_perturbation,
-        mean_field_scale,
-        mean_field_transform,
-        mean_field_variance,
-    )
-    from keras_priors.backend._noise_torch import random_signs, standard_normal, standard_normals
-    from keras_priors.backend._torch import (
+    from keras_priors.backend.torch.distributions import (
         bijector,
         build_described,
         compile_function,
@@ -130,6 +119,17 @@ elif keras.config.backend() == "torch":
         sync_variables,
         variance,
     )
+    from keras_priors.backend.torch.elementwise import add_noise, square
+    from keras_priors.backend.torch.loops import fold, scan
+    from keras_priors.backend.torch.mcmc import check_mcmc, hamiltonian
+    from keras_priors.backend.torch.mean_field import (
+        mean_field_kl,
+        mean_field_perturbation,
+        mean_field_scale,
+        mean_field_transform,
+        mean_field_variance,
+    )
+    from keras_priors.backend.torch.noise import random_signs, standard_normal, standard_normals
 else:
     raise NotImplementedError(
         "keras_priors needs the TensorFlow, JAX or PyTorch backend of Keras. "
@@ -138,9 +138,9 @@ else:
         "before Keras is imported."
     )
 
-from keras_priors.backend._seeds import as_seed, fold_in, spawn_seeds
-from keras_priors.backend._support import Support
-from keras_priors.backend._vocabulary import in_neutral_words
+from keras_priors.backend.seeds import as_seed, fold_in, spawn_seeds
+from keras_priors.backend.support import Support
+from keras_priors.backend.vocabulary import in_neutral_words
 
 __all__ = [
     "Support",

@@ -7,15 +7,15 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_priors.callbacks._annealed_weight import annealed_weight, set_annealed_weight
-from keras_priors.callbacks._check_likelihood import check_likelihood, check_outputs
-from keras_priors.callbacks._check_num_data import check_num_data
-from keras_priors.callbacks._epoch_record import EpochRecord
-from keras_priors.callbacks._not_finite import not_finite
-from keras_priors.callbacks._penalties import Penalties, to_numpy
-from keras_priors.callbacks._prepare_followers import prepare_followers
-from keras_priors.models._find_priors import all_layers
-from keras_priors.priors._unset_num_data import unset_names, warn_unset
+from keras_priors.callbacks.annealed_weight import annealed_weight, set_annealed_weight
+from keras_priors.callbacks.check_likelihood import check_likelihood, check_outputs
+from keras_priors.callbacks.check_num_data import check_num_data
+from keras_priors.callbacks.epoch_record import EpochRecord
+from keras_priors.callbacks.not_finite import not_finite
+from keras_priors.callbacks.penalties import Penalties, to_numpy
+from keras_priors.callbacks.prepare_followers import prepare_followers
+from keras_priors.functional.traversal import all_layers
+from keras_priors.utils.unset_num_data import unset_names, warn_unset
 
 
 class BayesianMonitor(keras.callbacks.Callback):

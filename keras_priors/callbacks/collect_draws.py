@@ -8,11 +8,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_priors._parameters import whole_number
-from keras_priors.callbacks._penalties import to_numpy
-from keras_priors.callbacks._weight_recorder import WeightRecorder
-from keras_priors.inference._noisy_optimizer import NoisyOptimizer
+from keras_priors.callbacks.penalties import to_numpy
+from keras_priors.callbacks.weight_recorder import WeightRecorder
 from keras_priors.inference.sample_posterior import SamplePosterior
+from keras_priors.inference.sgmcmc.noisy_optimizer import NoisyOptimizer
+from keras_priors.utils.parameters import whole_number
 
 
 class CollectDraws(WeightRecorder):

@@ -6,12 +6,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_priors._parameters import real, whole_number
-from keras_priors.callbacks import _schedules
-from keras_priors.callbacks._annealed_weight import set_annealed_weight
-from keras_priors.callbacks._callback_order import callbacks_before, name_of
+from keras_priors.callbacks import schedules as _schedules
+from keras_priors.callbacks.annealed_weight import set_annealed_weight
+from keras_priors.callbacks.callback_order import callbacks_before, name_of
+from keras_priors.functional.traversal import all_layers
 from keras_priors.layers.variational_layer import VariationalLayer
-from keras_priors.models._find_priors import all_layers
+from keras_priors.utils.parameters import real, whole_number
 
 _NAMES = ("linear", "cyclical", "blundell")
 

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from keras_priors._parameters import whole_number
-from keras_priors.callbacks._weight_recorder import WeightRecorder
-from keras_priors.inference._swag_moments import SWAGMoments, checked_rank
-from keras_priors.inference.swag_posterior import SWAGPosterior
+from keras_priors.callbacks.weight_recorder import WeightRecorder
+from keras_priors.inference.sgmcmc.swag_moments import SWAGMoments, checked_rank
+from keras_priors.inference.sgmcmc.swag_posterior import SWAGPosterior
+from keras_priors.utils.parameters import whole_number
 
 
 class SWAG(WeightRecorder):

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import keras
 
-from keras_priors.demo._data import load
-from keras_priors.demo._fits import METHODS, NETS, fit_all
-from keras_priors.demo._picture import draw
-from keras_priors.demo._table import format_table, measure
+from keras_priors.demo.data import load
+from keras_priors.demo.fits import METHODS, NETS, fit_all
+from keras_priors.demo.picture import draw
+from keras_priors.demo.table import format_table, measure
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,32 +1,32 @@
 """From a model, its priors and data to its posterior: one method a file, all of one shape."""
 
 from keras_priors.inference.compare import compare
-from keras_priors.inference.deep_ensemble import DeepEnsemble
-from keras_priors.inference.full_rank import FullRank
-from keras_priors.inference.hmc import HMC
-from keras_priors.inference.laplace import Laplace
-from keras_priors.inference.laplace_posterior import LaplacePosterior
-from keras_priors.inference.layers_posterior import LayersPosterior
+from keras_priors.inference.ensembles.deep_ensemble import DeepEnsemble
+from keras_priors.inference.ensembles.mc_dropout import MCDropout
+from keras_priors.inference.ensembles.mc_dropout_posterior import MCDropoutPosterior
+from keras_priors.inference.ensembles.randomized_map import RandomizedMAP
+from keras_priors.inference.laplace.laplace import Laplace
+from keras_priors.inference.laplace.laplace_posterior import LaplacePosterior
 from keras_priors.inference.log_posterior import LogPosterior
-from keras_priors.inference.low_rank import LowRank
 from keras_priors.inference.map import MAP
-from keras_priors.inference.mc_dropout import MCDropout
-from keras_priors.inference.mc_dropout_posterior import MCDropoutPosterior
-from keras_priors.inference.mean_field import MeanField
+from keras_priors.inference.mcmc.hmc import HMC
+from keras_priors.inference.mcmc.nuts import NUTS
 from keras_priors.inference.method import Method
-from keras_priors.inference.nuts import NUTS
 from keras_priors.inference.point_posterior import PointPosterior
 from keras_priors.inference.posterior import Posterior
-from keras_priors.inference.randomized_map import RandomizedMAP
 from keras_priors.inference.sample_posterior import SamplePosterior
-from keras_priors.inference.sghmc import SGHMC
-from keras_priors.inference.sghmc_optimizer import SGHMCOptimizer
-from keras_priors.inference.sgld import SGLD
-from keras_priors.inference.sgld_optimizer import SGLDOptimizer
-from keras_priors.inference.swag import SWAG
-from keras_priors.inference.swag_posterior import SWAGPosterior
-from keras_priors.inference.variational_layers import VariationalLayers
-from keras_priors.inference.variational_posterior import VariationalPosterior
+from keras_priors.inference.sgmcmc.sghmc import SGHMC
+from keras_priors.inference.sgmcmc.sghmc_optimizer import SGHMCOptimizer
+from keras_priors.inference.sgmcmc.sgld import SGLD
+from keras_priors.inference.sgmcmc.sgld_optimizer import SGLDOptimizer
+from keras_priors.inference.sgmcmc.swag import SWAG
+from keras_priors.inference.sgmcmc.swag_posterior import SWAGPosterior
+from keras_priors.inference.variational.full_rank import FullRank
+from keras_priors.inference.variational.layers_posterior import LayersPosterior
+from keras_priors.inference.variational.low_rank import LowRank
+from keras_priors.inference.variational.mean_field import MeanField
+from keras_priors.inference.variational.variational_layers import VariationalLayers
+from keras_priors.inference.variational.variational_posterior import VariationalPosterior
 
 __all__ = [
     "HMC",

@@ -10,9 +10,9 @@ import keras
 import numpy as np
 
 from keras_priors import likelihoods
-from keras_priors.inference._leave_one_out import leave_one_out
-from keras_priors.inference._table import Table
+from keras_priors.inference.leave_one_out import leave_one_out
 from keras_priors.inference.posterior import Posterior
+from keras_priors.inference.table import Table
 from keras_priors.metrics.brier_score import brier_score
 from keras_priors.metrics.expected_calibration_error import expected_calibration_error
 from keras_priors.predictive.predict import predict

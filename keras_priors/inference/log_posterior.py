@@ -10,14 +10,14 @@ import keras
 from keras import ops
 
 from keras_priors import backend
-from keras_priors._parameters import whole_number
-from keras_priors.inference._check_rows import check_rows
-from keras_priors.inference._likelihoods import Likelihoods
-from keras_priors.inference._observations import Observations
-from keras_priors.inference._positions import Positions
-from keras_priors.models._check_model import check_built
-from keras_priors.predictive._check_inputs import check_inputs
-from keras_priors.predictive._plan import chunk_rows
+from keras_priors.functional.check_built import check_built
+from keras_priors.functional.check_inputs import check_inputs
+from keras_priors.functional.check_rows import check_rows
+from keras_priors.functional.observations import Observations
+from keras_priors.functional.output_likelihoods import Likelihoods
+from keras_priors.functional.positions import Positions
+from keras_priors.functional.row_blocks import chunk_rows
+from keras_priors.utils.parameters import whole_number
 
 
 class LogPosterior:

@@ -3,8 +3,8 @@
 import warnings
 from typing import Any
 
-from keras_priors.inference._maximize import maximize
 from keras_priors.inference.log_posterior import LogPosterior
+from keras_priors.inference.maximize import maximize
 from keras_priors.inference.method import Method
 from keras_priors.inference.point_posterior import PointPosterior
 

@@ -7,10 +7,10 @@ from abc import abstractmethod
 from typing import Any
 
 from keras_priors import backend
-from keras_priors.inference._say_flat import say_flat
+from keras_priors.functional.warn_flat import say_flat
 from keras_priors.inference.log_posterior import LogPosterior
 from keras_priors.inference.posterior import Posterior
-from keras_priors.predictive._progress import check_verbose
+from keras_priors.utils.progress import check_verbose
 
 
 class Method:

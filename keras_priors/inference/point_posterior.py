@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_priors.inference._observations import Observations
+from keras_priors.functional.observations import Observations
 from keras_priors.inference.posterior import Posterior
 
 

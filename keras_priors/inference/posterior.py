@@ -9,15 +9,15 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_priors._parameters import whole_number
-from keras_priors.inference._observations import Observations
-from keras_priors.inference._positions import Positions
-from keras_priors.inference._saving import load, save
-from keras_priors.inference._to_arviz import summary, to_arviz
-from keras_priors.models._to_plain import to_plain
-from keras_priors.predictive._at_draws import outputs_at_draws
-from keras_priors.predictive._progress import check_verbose
-from keras_priors.predictive._wrap import wrap
+from keras_priors.functional.observations import Observations
+from keras_priors.functional.outputs_at_draws import outputs_at_draws
+from keras_priors.functional.positions import Positions
+from keras_priors.inference.arviz import summary, to_arviz
+from keras_priors.inference.saving import load, save
+from keras_priors.models.to_plain import to_plain
+from keras_priors.predictive.wrap import wrap
+from keras_priors.utils.parameters import whole_number
+from keras_priors.utils.progress import check_verbose
 
 
 class Posterior:

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from keras_priors._parameters import whole_number
-from keras_priors.inference._observations import Observations
+from keras_priors.functional.observations import Observations
 from keras_priors.inference.posterior import Posterior
+from keras_priors.utils.parameters import whole_number
 
 
 class SamplePosterior(Posterior):

@@ -6,10 +6,10 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_priors._parameters import positive
-from keras_priors._registration import register
-from keras_priors.layers._resolve_prior import resolve_prior
+from keras_priors.layers.resolve_prior import resolve_prior
 from keras_priors.priors.half_cauchy_prior import HalfCauchyPrior
+from keras_priors.utils.export import register
+from keras_priors.utils.parameters import positive
 
 # What `HeteroscedasticNormal` adds by default; below, its scale cannot be.
 _MIN_SCALE = 1e-6

@@ -10,16 +10,16 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
-from keras_priors._registration import register
-from keras_priors.layers._inner_paths import inner_paths
-from keras_priors.layers._path_matches import path_matches
-from keras_priors.layers._weight_draws import active_draws
-from keras_priors.layers._with_signature_of import with_signature_of
 from keras_priors.layers.variational_layer import VariationalLayer
+from keras_priors.layers.weight_draws import active_draws
 from keras_priors.posteriors.get import get as get_posterior
 from keras_priors.posteriors.posterior import Posterior
 from keras_priors.priors.normal_prior import NormalPrior
 from keras_priors.priors.prior import Prior
+from keras_priors.utils.call_signature import with_signature_of
+from keras_priors.utils.export import register
+from keras_priors.utils.inner_paths import inner_paths
+from keras_priors.utils.path_matches import path_matches
 
 
 @register

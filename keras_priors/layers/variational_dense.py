@@ -5,11 +5,11 @@ from typing import Any
 
 import keras
 
-from keras_priors._parameters import whole_number
-from keras_priors._registration import register
-from keras_priors.layers._constructor_arguments import bind_arguments
-from keras_priors.layers._dense_op import DenseOp
-from keras_priors.layers._kernel_layer import KernelLayer, LinearMap
+from keras_priors.layers.constructor_arguments import bind_arguments
+from keras_priors.layers.dense_op import DenseOp
+from keras_priors.layers.kernel_layer import KernelLayer, LinearMap
+from keras_priors.utils.export import register
+from keras_priors.utils.parameters import whole_number
 
 
 @register

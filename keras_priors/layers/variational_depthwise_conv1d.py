@@ -2,8 +2,8 @@
 
 import keras
 
-from keras_priors._registration import register
-from keras_priors.layers._conv_layers import DepthwiseConvLayer
+from keras_priors.layers.conv_layers import DepthwiseConvLayer
+from keras_priors.utils.export import register
 
 
 @register

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import keras
 
-from keras_priors._registration import register
-from keras_priors.layers._einsum_op import EinsumOp
-from keras_priors.layers._kernel_layer import KernelLayer, LinearMap
-from keras_priors.layers._weight_axes import WeightAxes
+from keras_priors.layers.einsum_op import EinsumOp
+from keras_priors.layers.kernel_layer import KernelLayer, LinearMap
+from keras_priors.layers.weight_axes import WeightAxes
+from keras_priors.utils.export import register
 
 
 @register

@@ -6,10 +6,10 @@ from typing import Any, ClassVar
 import keras
 from keras import ops
 
-from keras_priors._registration import register
-from keras_priors.layers._constructor_arguments import bind_arguments
-from keras_priors.layers._embedding_op import EmbeddingOp
-from keras_priors.layers._kernel_layer import KernelLayer, LinearMap
+from keras_priors.layers.constructor_arguments import bind_arguments
+from keras_priors.layers.embedding_op import EmbeddingOp
+from keras_priors.layers.kernel_layer import KernelLayer, LinearMap
+from keras_priors.utils.export import register
 
 
 @register

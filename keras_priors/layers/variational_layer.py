@@ -7,20 +7,20 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_priors._parameters import seed_or_none, whole_number
-from keras_priors.layers._conditional_normal import ConditionalNormal
-from keras_priors.layers._inside_support import InsideSupport
-from keras_priors.layers._kl_penalty import KLPenalty
-from keras_priors.layers._point_scale import PointScale
-from keras_priors.layers._weight_axes import WeightAxes, dense_axes
-from keras_priors.layers._weight_draws import active_draws
-from keras_priors.posteriors._check_support import check_support
+from keras_priors.layers.conditional_normal import ConditionalNormal
+from keras_priors.layers.inside_support import InsideSupport
+from keras_priors.layers.kl_penalty import KLPenalty
+from keras_priors.layers.point_scale import PointScale
+from keras_priors.layers.weight_axes import WeightAxes, dense_axes
+from keras_priors.layers.weight_draws import active_draws
+from keras_priors.posteriors.check_support import check_support
 from keras_priors.posteriors.log_normal import LogNormal
 from keras_priors.posteriors.posterior import Posterior
-from keras_priors.priors._saved_num_data import load_num_data, save_num_data
 from keras_priors.priors.learnable import Learnable
 from keras_priors.priors.normal_prior import NormalPrior
 from keras_priors.priors.prior import Prior
+from keras_priors.utils.parameters import seed_or_none, whole_number
+from keras_priors.utils.saved_num_data import load_num_data, save_num_data
 
 
 class VariationalLayer(keras.layers.Layer):

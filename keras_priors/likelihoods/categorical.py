@@ -6,10 +6,10 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
-from keras_priors._registration import register
-from keras_priors.likelihoods._align import align
-from keras_priors.likelihoods._parameters import flag
+from keras_priors.likelihoods.align import align
 from keras_priors.likelihoods.likelihood import Likelihood
+from keras_priors.likelihoods.parameters import flag
+from keras_priors.utils.export import register
 
 # Half-precision softmax rows add up to one within this.
 _SUM_TOLERANCE = 0.01

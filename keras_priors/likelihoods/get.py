@@ -5,11 +5,11 @@ from typing import Any
 
 import keras
 
-from keras_priors.likelihoods._refusals import refuse, refuse_reduction
 from keras_priors.likelihoods.bernoulli import Bernoulli
 from keras_priors.likelihoods.categorical import Categorical
 from keras_priors.likelihoods.likelihood import Likelihood
 from keras_priors.likelihoods.poisson import Poisson
+from keras_priors.likelihoods.refusals import refuse, refuse_reduction
 
 _STOCK = {
     # The stock losses that are log densities (up to constants), as functions and as classes.

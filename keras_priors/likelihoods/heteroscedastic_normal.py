@@ -6,9 +6,9 @@ from typing import Any
 from keras import ops
 
 from keras_priors import backend
-from keras_priors._registration import register
-from keras_priors.likelihoods._elementwise import ElementwiseLikelihood
-from keras_priors.likelihoods._parameters import positive, scalar
+from keras_priors.likelihoods.elementwise import ElementwiseLikelihood
+from keras_priors.likelihoods.parameters import positive, scalar
+from keras_priors.utils.export import register
 
 
 @register

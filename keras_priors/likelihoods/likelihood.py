@@ -8,8 +8,8 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
-from keras_priors.likelihoods._observation_weights import spread, weights_loss
-from keras_priors.likelihoods._refusals import refuse_reduction
+from keras_priors.likelihoods.observation_weights import spread, weights_loss
+from keras_priors.likelihoods.refusals import refuse_reduction
 
 
 class Likelihood(keras.losses.Loss):

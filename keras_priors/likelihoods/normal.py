@@ -7,10 +7,10 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
-from keras_priors._parameters import constant
-from keras_priors._registration import register
-from keras_priors.likelihoods._elementwise import ElementwiseLikelihood
-from keras_priors.likelihoods._parameters import positive
+from keras_priors.likelihoods.elementwise import ElementwiseLikelihood
+from keras_priors.likelihoods.parameters import positive
+from keras_priors.utils.export import register
+from keras_priors.utils.parameters import constant
 
 
 @register

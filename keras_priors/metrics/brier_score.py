@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_priors.metrics._classes import labels_and_probabilities
+from keras_priors.metrics.classes import labels_and_probabilities
 
 
 def brier_score(y_true: Any, y_prob: Any) -> float:

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from keras_priors._parameters import whole_number
-from keras_priors.metrics._classes import labels_and_probabilities
+from keras_priors.metrics.classes import labels_and_probabilities
+from keras_priors.utils.parameters import whole_number
 
 
 def expected_calibration_error(y_true: Any, y_prob: Any, *, n_bins: int = 15) -> float:

@@ -2,8 +2,8 @@
 
 import keras
 
-from keras_priors.models._check_model import check_built
-from keras_priors.models._weights import find_weights
+from keras_priors.functional.check_built import check_built
+from keras_priors.functional.weights import find_weights
 from keras_priors.priors.prior import Prior
 
 

@@ -5,9 +5,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_priors._parameters import positive
-from keras_priors.models._check_model import check_built
+from keras_priors.functional.check_built import check_built
 from keras_priors.priors.normal_prior import NormalPrior
+from keras_priors.utils.parameters import positive
 
 
 def pretrained_prior(model: keras.Model, scale: Any = 1.0) -> dict[str, NormalPrior]:

@@ -5,8 +5,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_priors.models._to_plain import to_plain
-from keras_priors.models._twins import posteriors_of
+from keras_priors.models.to_plain import to_plain
+from keras_priors.models.twins import posteriors_of
 from keras_priors.posteriors.posterior import Posterior
 
 

@@ -6,11 +6,11 @@ import keras
 from keras import ops
 
 from keras_priors import backend
-from keras_priors._parameters import whole_number
-from keras_priors.models._check_model import check_built
-from keras_priors.models._weights import Weight, find_weights
+from keras_priors.functional.check_built import check_built
+from keras_priors.functional.weights import Weight, find_weights
 from keras_priors.priors.learnable import Learnable
 from keras_priors.priors.normal_prior import NormalPrior
+from keras_priors.utils.parameters import whole_number
 
 
 def sample_prior(model: keras.Model, num_samples: int = 100, seed: Any = None) -> dict[str, Any]:

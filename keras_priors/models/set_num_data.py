@@ -4,9 +4,9 @@ from typing import Any
 
 import keras
 
-from keras_priors.models._count_observations import count_observations
-from keras_priors.models._find_priors import find_owners
-from keras_priors.models._remake_functions import remake_functions
+from keras_priors.functional.count_observations import count_observations
+from keras_priors.functional.traversal import find_owners
+from keras_priors.models.remake_functions import remake_functions
 
 
 def set_num_data(model: keras.Model, data: Any) -> int:

@@ -5,12 +5,12 @@ from typing import Any
 
 import keras
 
-from keras_priors.models._assign import assign
-from keras_priors.models._check_model import check_built
-from keras_priors.models._move_inside import move_inside
-from keras_priors.models._remake_functions import remake_functions
-from keras_priors.models._rules import match
-from keras_priors.models._weights import find_weights
+from keras_priors.functional.check_built import check_built
+from keras_priors.functional.weights import find_weights
+from keras_priors.models.assign_priors import assign
+from keras_priors.models.match_rules import match
+from keras_priors.models.move_inside import move_inside
+from keras_priors.models.remake_functions import remake_functions
 from keras_priors.priors.prior import Prior
 
 

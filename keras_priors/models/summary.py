@@ -7,9 +7,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_priors.layers._kl_penalty import KLPenalty
-from keras_priors.models._check_model import check_built
-from keras_priors.models._weights import Weight, find_weights
+from keras_priors.functional.check_built import check_built
+from keras_priors.functional.weights import Weight, find_weights
+from keras_priors.layers.kl_penalty import KLPenalty
 from keras_priors.priors.prior import Prior
 
 _DRAWS = 20

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 from keras_priors import backend
-from keras_priors.models._to_plain import to_plain
+from keras_priors.models.to_plain import to_plain
 from keras_priors.posteriors.posterior import Posterior
 
 

@@ -7,18 +7,18 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_priors.layers._inner_paths import inner_paths
-from keras_priors.layers._path_matches import path_matches
+from keras_priors.functional.check_built import check_built
+from keras_priors.functional.clone import clone, copy_variables, is_cloneable, own
+from keras_priors.functional.copy_of import copy_of
 from keras_priors.layers.variational import Variational
 from keras_priors.layers.variational_layer import VariationalLayer
-from keras_priors.models._check_model import check_built
-from keras_priors.models._clone import clone, copy_variables, is_cloneable, own
-from keras_priors.models._copy_of import copy_of
-from keras_priors.models._twins import posteriors_by_weight, twins
+from keras_priors.models.twins import posteriors_by_weight, twins
 from keras_priors.models.variational_model import VariationalModel
 from keras_priors.posteriors.get import get as get_posterior
 from keras_priors.posteriors.posterior import Posterior
 from keras_priors.priors.prior import Prior
+from keras_priors.utils.inner_paths import inner_paths
+from keras_priors.utils.path_matches import path_matches
 
 
 def to_variational(

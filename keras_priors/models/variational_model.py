@@ -4,9 +4,9 @@ from typing import Any
 
 import keras
 
-from keras_priors._registration import register
-from keras_priors.layers._with_signature_of import with_signature_of
 from keras_priors.layers.variational import Variational
+from keras_priors.utils.call_signature import with_signature_of
+from keras_priors.utils.export import register
 
 
 @register

@@ -5,9 +5,9 @@ from typing import Any
 from keras import ops
 
 from keras_priors import backend
-from keras_priors._registration import register
 from keras_priors.posteriors.posterior import AddWeight, Posterior
 from keras_priors.priors.prior import Prior
+from keras_priors.utils.export import register
 
 
 @register

@@ -7,16 +7,16 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
-from keras_priors._parameters import whole_number
-from keras_priors._registration import register
-from keras_priors.posteriors._normal_entropy import normal_entropy
-from keras_priors.posteriors._scale import (
+from keras_priors.posteriors.normal_entropy import normal_entropy
+from keras_priors.posteriors.posterior import AddWeight, Posterior
+from keras_priors.posteriors.scale import (
     checked_initial_scale,
     initial_scale_for,
     log_softplus,
     softplus_inverse,
 )
-from keras_priors.posteriors.posterior import AddWeight, Posterior
+from keras_priors.utils.export import register
+from keras_priors.utils.parameters import whole_number
 
 
 @register

@@ -5,15 +5,15 @@ from typing import Any
 from keras import ops
 
 from keras_priors import backend
-from keras_priors._registration import register
-from keras_priors.posteriors._normal_entropy import normal_entropy
-from keras_priors.posteriors._scale import checked_initial_scale, initial_scale_for
-from keras_priors.posteriors._triangular import (
+from keras_priors.posteriors.normal_entropy import normal_entropy
+from keras_priors.posteriors.posterior import AddWeight, Posterior
+from keras_priors.posteriors.scale import checked_initial_scale, initial_scale_for
+from keras_priors.posteriors.triangular import (
     TriangularInitializer,
     log_det_triangular,
     triangular,
 )
-from keras_priors.posteriors.posterior import AddWeight, Posterior
+from keras_priors.utils.export import register
 
 
 @register

@@ -6,16 +6,16 @@ import keras
 from keras import ops
 
 from keras_priors import backend
-from keras_priors._registration import register
-from keras_priors.posteriors._normal_entropy import normal_entropy
-from keras_priors.posteriors._scale import (
+from keras_priors.posteriors.normal_entropy import normal_entropy
+from keras_priors.posteriors.posterior import AddWeight, Posterior
+from keras_priors.posteriors.scale import (
     checked_initial_scale,
     initial_scale_for,
     log_softplus,
     softplus_inverse,
 )
-from keras_priors.posteriors.posterior import AddWeight, Posterior
 from keras_priors.priors.prior import Prior
+from keras_priors.utils.export import register
 
 
 @register

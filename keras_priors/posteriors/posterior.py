@@ -9,10 +9,10 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
-from keras_priors._parameters import to_config
-from keras_priors.posteriors._check_support import check_support
+from keras_priors.posteriors.check_support import check_support
 from keras_priors.priors.distribution_prior import DistributionPrior
 from keras_priors.priors.prior import Prior
+from keras_priors.utils.parameters import to_config
 
 AddWeight = Callable[..., Any]
 """A layer's `add_weight`, with what all variables of one posterior share already given."""

@@ -7,14 +7,14 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
-from keras_priors._parameters import whole_number
-from keras_priors.predictive._check_inputs import check_inputs
-from keras_priors.predictive._forward import forward_of, random_posteriors
-from keras_priors.predictive._plan import chunk_rows, draws_per_call
-from keras_priors.predictive._progress import Progress, check_verbose
-from keras_priors.predictive._results import Results
-from keras_priors.predictive._rows import Rows
-from keras_priors.predictive._wrap import given_likelihoods, wrap
+from keras_priors.functional.check_inputs import check_inputs
+from keras_priors.functional.forward import forward_of, random_posteriors
+from keras_priors.functional.results import Results
+from keras_priors.functional.row_blocks import chunk_rows, draws_per_call
+from keras_priors.functional.rows import Rows
+from keras_priors.predictive.wrap import given_likelihoods, wrap
+from keras_priors.utils.parameters import whole_number
+from keras_priors.utils.progress import Progress, check_verbose
 
 
 def predict(

@@ -9,10 +9,10 @@ import keras
 import numpy as np
 
 from keras_priors import likelihoods
-from keras_priors._parameters import whole_number
-from keras_priors.predictive._by_rows import by_rows
-from keras_priors.predictive._information import entropy_of
-from keras_priors.predictive._observations import log_mean_density, quantiles, sample_mixture
+from keras_priors.predictive.by_rows import by_rows
+from keras_priors.predictive.information import entropy_of
+from keras_priors.predictive.mixture import log_mean_density, quantiles, sample_mixture
+from keras_priors.utils.parameters import whole_number
 
 
 class Predictive:

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from keras_priors.models._weights import find_weights
+from keras_priors.functional.outputs_at_draws import outputs_at_draws
+from keras_priors.functional.weights import find_weights
 from keras_priors.models.sample_prior import sample_prior
-from keras_priors.predictive._at_draws import outputs_at_draws
-from keras_priors.predictive._progress import check_verbose
-from keras_priors.predictive._wrap import given_likelihoods, wrap
+from keras_priors.predictive.wrap import given_likelihoods, wrap
+from keras_priors.utils.progress import check_verbose
 
 
 def prior_predictive(

@@ -6,11 +6,11 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
-from keras_priors._parameters import check_broadcast, positive
-from keras_priors._registration import register
-from keras_priors.priors._log_ratio import float32_number, log_ratio
-from keras_priors.priors._special import log_gamma, mean_over
+from keras_priors.priors.log_ratio import float32_number, log_ratio
 from keras_priors.priors.prior import Prior
+from keras_priors.priors.special import log_gamma, mean_over
+from keras_priors.utils.export import register
+from keras_priors.utils.parameters import check_broadcast, positive
 
 
 @register

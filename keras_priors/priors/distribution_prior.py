@@ -8,11 +8,11 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
-from keras_priors._registration import register
-from keras_priors.priors._native_density import NativeDensity
-from keras_priors.priors._native_description import describe, rebuild
-from keras_priors.priors._special import LOG_2PI
+from keras_priors.priors.native_density import NativeDensity
+from keras_priors.priors.native_description import describe, rebuild
 from keras_priors.priors.prior import Prior
+from keras_priors.priors.special import LOG_2PI
+from keras_priors.utils.export import register
 
 # The smallest variance that a normal of float32 can stand: its logarithm cancels.
 _FLOOR = 1e-36

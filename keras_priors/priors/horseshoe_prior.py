@@ -6,14 +6,14 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
-from keras_priors._parameters import positive
-from keras_priors._registration import register
-from keras_priors.priors._exponential_integral import (
+from keras_priors.priors.exponential_integral import (
     log_of_squared_ratio,
     log_scaled_exponential_integral,
 )
-from keras_priors.priors._special import mean_over
 from keras_priors.priors.prior import Prior
+from keras_priors.priors.special import mean_over
+from keras_priors.utils.export import register
+from keras_priors.utils.parameters import positive
 
 
 @register

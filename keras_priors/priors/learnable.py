@@ -5,9 +5,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_priors._parameters import positive
-from keras_priors._registration import register
 from keras_priors.priors.prior import Prior
+from keras_priors.utils.export import register
+from keras_priors.utils.parameters import positive
 
 PER = ("tensor", "input", "unit")
 

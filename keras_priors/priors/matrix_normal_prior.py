@@ -6,11 +6,11 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
-from keras_priors._parameters import real, tensor
-from keras_priors._registration import register
-from keras_priors.priors._covariance import covariance_from
-from keras_priors.priors._special import LOG_2PI
+from keras_priors.priors.covariance import covariance_from
 from keras_priors.priors.prior import Prior
+from keras_priors.priors.special import LOG_2PI
+from keras_priors.utils.export import register
+from keras_priors.utils.parameters import real, tensor
 
 
 @register

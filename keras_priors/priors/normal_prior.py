@@ -8,10 +8,10 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
-from keras_priors._parameters import Number, check_broadcast, positive, real
-from keras_priors._registration import register
 from keras_priors.priors.learnable import Learnable
 from keras_priors.priors.prior import Prior
+from keras_priors.utils.export import register
+from keras_priors.utils.parameters import Number, check_broadcast, positive, real
 
 
 @register

@@ -9,12 +9,12 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
-from keras_priors._parameters import constant, tensor, to_config, whole_number
-from keras_priors._registration import register
-from keras_priors.priors._prior_initializer import PriorInitializer
-from keras_priors.priors._saved_num_data import SavedNumData
-from keras_priors.priors._support_constraint import SupportConstraint
-from keras_priors.priors._unset_num_data import warn_unset
+from keras_priors.priors.prior_initializer import PriorInitializer
+from keras_priors.priors.support_constraint import SupportConstraint
+from keras_priors.utils.export import register
+from keras_priors.utils.parameters import constant, tensor, to_config, whole_number
+from keras_priors.utils.saved_num_data import SavedNumData
+from keras_priors.utils.unset_num_data import warn_unset
 
 
 @register

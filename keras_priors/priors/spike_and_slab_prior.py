@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 
 from keras_priors import backend
-from keras_priors._parameters import check_broadcast, positive, tensor
-from keras_priors._registration import register
-from keras_priors.priors._normal_mixture import log_normal_mixture
-from keras_priors.priors._special import LOG_2PI
+from keras_priors.priors.normal_mixture import log_normal_mixture
 from keras_priors.priors.prior import Prior
+from keras_priors.priors.special import LOG_2PI
+from keras_priors.utils.export import register
+from keras_priors.utils.parameters import check_broadcast, positive, tensor
 
 
 @register

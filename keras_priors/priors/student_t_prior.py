@@ -6,10 +6,10 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
-from keras_priors._parameters import check_broadcast, positive, real
-from keras_priors._registration import register
-from keras_priors.priors._special import log_student_t_constant, mean_over
 from keras_priors.priors.prior import Prior
+from keras_priors.priors.special import log_student_t_constant, mean_over
+from keras_priors.utils.export import register
+from keras_priors.utils.parameters import check_broadcast, positive, real
 
 
 @register

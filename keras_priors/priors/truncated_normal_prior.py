@@ -6,7 +6,10 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
-from keras_priors._parameters import (
+from keras_priors.priors.prior import Prior
+from keras_priors.priors.special import LOG_2PI, log_normal_mass, mean_over
+from keras_priors.utils.export import register
+from keras_priors.utils.parameters import (
     bound,
     check_broadcast,
     check_ordered,
@@ -14,9 +17,6 @@ from keras_priors._parameters import (
     real,
     to_config,
 )
-from keras_priors._registration import register
-from keras_priors.priors._special import LOG_2PI, log_normal_mass, mean_over
-from keras_priors.priors.prior import Prior
 
 
 @register

@@ -3,12 +3,12 @@
 import math
 from typing import Any
 
-from keras_priors._parameters import positive
-from keras_priors._registration import register
 from keras_priors.priors.laplace_prior import LaplacePrior
 from keras_priors.priors.normal_prior import NormalPrior
 from keras_priors.priors.prior import Prior
 from keras_priors.priors.student_t_prior import StudentTPrior
+from keras_priors.utils.export import register
+from keras_priors.utils.parameters import positive
 
 _MODES = ("fan_in", "fan_out", "fan_avg")
 _FAMILIES = ("normal", "laplace", "student_t")

@@ -182,7 +182,7 @@ class TestPyTorchTape:
     @pytest.mark.parametrize("prior", [kp.NormalPrior(), kp.LaplacePrior()])
     @pytest.mark.parametrize("posterior", ["mean_field", "log_normal"])
     def test_nothing_as_large_as_the_weights_outlives_a_step(self, posterior, prior):
-        from keras_priors.backend import _mean_field_torch
+        from keras_priors.backend.torch import mean_field as _mean_field_torch
 
         prior = kp.LogNormalPrior() if posterior == "log_normal" else prior
         layer = kp.VariationalDense(

@@ -184,7 +184,7 @@ if BACKEND == "jax":
     import jax
     import jax.numpy as jnp
 
-    from keras_priors.backend import _noise_jax
+    from keras_priors.backend.jax import noise as _noise_jax
 
     def seeds(count):
         return jnp.stack([jnp.arange(count), jnp.ones(count)], 1).astype("uint32")

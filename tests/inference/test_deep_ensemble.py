@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 import keras_priors as kp
-from keras_priors.inference._positions import Positions
-from keras_priors.inference.deep_ensemble import _initial_value
+from keras_priors.functional.positions import Positions
+from keras_priors.inference.ensembles.deep_ensemble import _initial_value
 from tests.inference._lines import SIGMA, exact, line_data, line_model
 
 LIKELIHOOD = kp.likelihoods.Normal(SIGMA)
@@ -116,7 +116,7 @@ def test_an_interrupted_run_gives_what_there_is(monkeypatch):
     def interrupt(self):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("keras_priors.inference.deep_ensemble.Progress.step", interrupt)
+    monkeypatch.setattr("keras_priors.inference.ensembles.deep_ensemble.Progress.step", interrupt)
     with pytest.warns(UserWarning, match="there are 1 of 4 members"):
         posterior = kp.inference.DeepEnsemble(4, epochs=1, batch_size=256).fit(
             line_model(), x, y, LIKELIHOOD, seed=0, verbose=0
@@ -126,7 +126,9 @@ def test_an_interrupted_run_gives_what_there_is(monkeypatch):
     def stop(*arguments, **more):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("keras_priors.inference.deep_ensemble.DeepEnsemble._trained", stop)
+    monkeypatch.setattr(
+        "keras_priors.inference.ensembles.deep_ensemble.DeepEnsemble._trained", stop
+    )
     with pytest.raises(KeyboardInterrupt):
         kp.inference.DeepEnsemble(4).fit(line_model(), x, y, LIKELIHOOD, seed=0, verbose=0)
 

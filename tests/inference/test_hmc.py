@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 import keras_priors as kp
-from keras_priors.inference._warmup import learned_scale, rescaled, windows
+from keras_priors.inference.mcmc.warmup import learned_scale, rescaled, windows
 
 TORCH = keras.backend.backend() == "torch"
 needs_kernels = pytest.mark.skipif(TORCH, reason="the refusal on PyTorch has its own test")

@@ -6,7 +6,8 @@ import pytest
 from scipy import special, stats
 
 import keras_priors as kp
-from keras_priors.inference import Laplace, LogPosterior, _laplace_predictive
+from keras_priors.inference import Laplace, LogPosterior
+from keras_priors.inference.laplace import predictions as _laplace_predictive
 from tests.inference.test_laplace import covariance_of, flat
 
 RNG = np.random.default_rng(3)
@@ -237,7 +238,7 @@ def test_draws_through_the_jacobian_of_large_nets(monkeypatch):
 
 def test_an_interrupted_pass_tells_how_much_it_saw(monkeypatch):
     model, _ = line()
-    monkeypatch.setattr("keras_priors.inference._laplace_rows._MAX_ROWS", 5)
+    monkeypatch.setattr("keras_priors.inference.laplace.laplace_rows._MAX_ROWS", 5)
     compiled = kp.backend.compile_function
 
     def stops_in_the_third_call(function):
@@ -252,7 +253,8 @@ def test_an_interrupted_pass_tells_how_much_it_saw(monkeypatch):
         return call
 
     monkeypatch.setattr(
-        "keras_priors.inference._sum_over_blocks.backend.compile_function", stops_in_the_third_call
+        "keras_priors.inference.laplace.sum_over_blocks.backend.compile_function",
+        stops_in_the_third_call,
     )
     with pytest.warns(UserWarning, match=r"block 3 of 4.*times 2\b"):
         posterior = fit_here(model, X, REALS, kp.likelihoods.Normal(0.5), "full")

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import keras_priors as kp
-from keras_priors.inference import MAP, _maximize
+from keras_priors.inference import MAP
+from keras_priors.inference import maximize as _maximize
 from tests.inference import test_laplace as linear
 
 NORMAL = kp.likelihoods.Normal(linear.NOISE)

@@ -6,7 +6,7 @@ import pytest
 from scipy import special, stats
 
 import keras_priors as kp
-from keras_priors.inference import _hamiltonian
+from keras_priors.inference.mcmc import hamiltonian as _hamiltonian
 
 TORCH = keras.backend.backend() == "torch"
 needs_kernels = pytest.mark.skipif(TORCH, reason="the refusal on PyTorch has its own test")

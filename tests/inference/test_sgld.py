@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 import keras_priors as kp
-from keras_priors.inference._step_plan import StepPlan
+from keras_priors.inference.sgmcmc.step_plan import StepPlan
 from tests.inference._lines import SIGMA, exact, line_data, line_model
 
 LIKELIHOOD = kp.likelihoods.Normal(SIGMA)
@@ -132,8 +132,10 @@ def test_an_interrupted_run_gives_what_there_is(monkeypatch):
         if len(calls) == 3:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("keras_priors.inference._stochastic_gradient.Progress.step", interrupt)
-    monkeypatch.setattr("keras_priors.inference._stochastic_gradient._STEPS", 24)
+    monkeypatch.setattr(
+        "keras_priors.inference.sgmcmc.stochastic_gradient.Progress.step", interrupt
+    )
+    monkeypatch.setattr("keras_priors.inference.sgmcmc.stochastic_gradient._STEPS", 24)
     with pytest.warns(UserWarning, match="interrupted: there are .* of 1000 draws"):
         posterior = method.fit(line_model(), x, y, LIKELIHOOD, seed=0, verbose=0)
     assert 0 < posterior.num_draws < 1000

@@ -6,8 +6,8 @@ import pytest
 from scipy import stats
 
 import keras_priors as kp
-from keras_priors.inference._step_plan import rows_of
-from keras_priors.inference._swag_moments import SWAGMoments
+from keras_priors.inference.sgmcmc.step_plan import rows_of
+from keras_priors.inference.sgmcmc.swag_moments import SWAGMoments
 from tests.inference._lines import COUNT, SIGMA, exact, line_data, line_model
 
 LIKELIHOOD = kp.likelihoods.Normal(SIGMA)
@@ -198,7 +198,7 @@ def test_an_interrupted_run_gives_what_there_is(monkeypatch):
             if len(calls) == 1 + done:
                 raise KeyboardInterrupt
 
-        monkeypatch.setattr("keras_priors.inference.swag.Progress.step", interrupt)
+        monkeypatch.setattr("keras_priors.inference.sgmcmc.swag.Progress.step", interrupt)
         if done == 1:  # one snapshot has no spread
             with pytest.raises(KeyboardInterrupt):
                 method.fit(line_model(), x, y, LIKELIHOOD, seed=0, verbose=0)

@@ -292,7 +292,7 @@ def test_it_goes_to_arviz(full, regression):
 
 
 def test_an_interrupted_search_gives_what_it_had_found(regression, monkeypatch):
-    from keras_priors.inference import _variational
+    from keras_priors.inference.variational import variational_inference as _variational
 
     calls = []
 

@@ -148,7 +148,7 @@ def test_pytorch_step_has_no_float64_and_waits_for_no_value(name, backend, monke
     import torch
     from torch.utils._python_dispatch import TorchDispatchMode
 
-    from keras_priors.backend import _mean_field_torch
+    from keras_priors.backend.torch import mean_field as _mean_field_torch
 
     # What it keeps on the CPU alone, where nothing is waited for.
     monkeypatch.setattr(_mean_field_torch, "_is_kept", lambda rho: False)

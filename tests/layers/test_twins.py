@@ -9,7 +9,7 @@ import pytest
 from keras import ops
 
 from keras_priors import layers, posteriors, priors
-from keras_priors.layers._weight_draws import WeightDraws
+from keras_priors.layers.weight_draws import WeightDraws
 from keras_priors.priors import NormalPrior
 from tests.layers._twins import (
     CASES,

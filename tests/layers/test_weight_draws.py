@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_priors.layers._weight_draws import WeightDraws, active_draws
+from keras_priors.layers.weight_draws import WeightDraws, active_draws
 from tests.layers._layers import dense
 from tests.posteriors._calculus import as_numpy, over_seeds, standard_errors
 from tests.posteriors._families import SPREAD, make, moments, raw_values

@@ -8,7 +8,7 @@ import pytest
 
 from keras_priors import posteriors
 from keras_priors.layers import Variational
-from keras_priors.layers._weight_draws import WeightDraws
+from keras_priors.layers.weight_draws import WeightDraws
 from tests.layers._wrapped import (
     EACH,
     MASKED,

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_priors import likelihoods
-from keras_priors.likelihoods._likelihood_of import likelihood_of
+from keras_priors.functional.likelihood_of import likelihood_of
 from tests.likelihoods._cases import f32, numpy
 
 kl = keras.losses

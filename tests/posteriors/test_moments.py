@@ -5,7 +5,7 @@ import pytest
 from keras import ops
 
 from keras_priors import backend
-from keras_priors.posteriors._scale import DEFAULT_RELATIVE_SCALE
+from keras_priors.posteriors.scale import DEFAULT_RELATIVE_SCALE
 from tests.posteriors._calculus import as_numpy, over_seeds, standard_errors
 from tests.posteriors._families import FAMILIES, SPREAD, build, make, moments, raw_values
 

@@ -5,7 +5,7 @@ import pytest
 from keras import ops
 
 from keras_priors import priors
-from keras_priors.posteriors._scale import log_softplus, softplus_inverse
+from keras_priors.posteriors.scale import log_softplus, softplus_inverse
 from tests.posteriors._calculus import as_numpy, value_and_gradient
 from tests.posteriors._families import NORMAL, SPREAD, make, raw_values, softplus
 

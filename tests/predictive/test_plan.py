@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import keras_priors as kp
-from keras_priors.predictive import _plan
+from keras_priors.functional import row_blocks as _plan
 
 
 def dense_net():

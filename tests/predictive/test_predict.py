@@ -5,10 +5,10 @@ import keras
 import numpy as np
 import pytest
 
+from keras_priors.functional.forward import forward_of
 from keras_priors.layers import VariationalDense
 from keras_priors.likelihoods import Categorical, Normal
 from keras_priors.predictive import Predictive, predict
-from keras_priors.predictive._forward import forward_of
 from tests.predictive._models import (
     BIAS_LOC,
     BIAS_SCALE,
@@ -66,7 +66,7 @@ def test_a_row_at_both_ends_of_chunked_data_has_the_same_draws():
 def test_a_small_work_limit_changes_nothing(monkeypatch):
     x, model = rows(9, 4), net()
     whole = predict(model, x, num_samples=11, seed=3).draws
-    monkeypatch.setattr("keras_priors.predictive._plan._PRODUCTS", 4 * 9 * 140)
+    monkeypatch.setattr("keras_priors.functional.row_blocks._PRODUCTS", 4 * 9 * 140)
     split = predict(model, x, num_samples=11, seed=3).draws
     np.testing.assert_allclose(split, whole, rtol=1e-5, atol=1e-6)
 
@@ -334,6 +334,6 @@ def test_what_is_refused(arguments, error, match):
     [("auto", 1e6, False), ("auto", 0.0, True), (1, 1e6, True), (0, 0.0, False)],
 )
 def test_progress_is_shown_for_long_work(monkeypatch, capsys, verbose, patience, shown):
-    monkeypatch.setattr("keras_priors.predictive._progress._PATIENCE", patience)
+    monkeypatch.setattr("keras_priors.utils.progress._PATIENCE", patience)
     predict(LINEAR, rows(9, 2), num_samples=2, batch_size=3, verbose=verbose)
     assert ("3/3" in capsys.readouterr().out) == shown

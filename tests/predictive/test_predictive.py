@@ -29,7 +29,7 @@ def test_blocks_of_rows_change_nothing(monkeypatch):
     whole = Predictive(DRAWS, likelihoods.Normal(0.3))
     y = RNG.standard_normal((5, 2))
     expected = whole.mean, whole.total, whole.log_prob(y)
-    monkeypatch.setattr("keras_priors.predictive._by_rows._ELEMENTS", 30)
+    monkeypatch.setattr("keras_priors.predictive.by_rows._ELEMENTS", 30)
     blocks = Predictive(DRAWS, likelihoods.Normal(0.3))
     for a, b in zip(expected, (blocks.mean, blocks.total, blocks.log_prob(y)), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-7)

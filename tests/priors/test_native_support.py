@@ -9,7 +9,7 @@ from scipy import stats
 import keras_priors as kp
 from keras_priors import priors as p
 from keras_priors.callbacks import BayesianMonitor
-from keras_priors.inference._positions import Positions
+from keras_priors.functional.positions import Positions
 from tests._gradients import value_and_gradient
 from tests.priors._native_cases import CASES, TORCH, native
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_priors import _parameters
 from keras_priors import priors as p
+from keras_priors.utils import parameters as _parameters
 from tests.priors._models import X, every_prior, penalties, wide_model
 
 W = np.full((3, 2), 0.4, "float32")

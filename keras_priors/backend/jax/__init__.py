@@ -1,0 +1,1 @@
+"""JAX, with TFP's JAX substrate."""

@@ -1,0 +1,1 @@
+"""What TensorFlow and JAX share."""

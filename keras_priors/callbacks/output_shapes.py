@@ -1,0 +1,78 @@
+"""The shapes of a model's outputs."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from keras_priors.utils.unset_num_data import running_fit
+
+Shape = tuple[int | None, ...]
+
+
+def output_shapes(model: Any) -> dict[str, Shape] | list[Shape] | None:
+    """Shapes of the outputs of a built model, by name or in order; None where they are not known.
+
+    A size that may differ from batch to batch is None. A subclassed model says nothing of its
+    outputs: it is called without data, on the shapes of what the running `fit` was given; and where
+    that is no array, on those that it was built with, of which only the number of axes is sure.
+    """
+    outputs = getattr(model, "outputs", None)
+    if outputs:
+        shapes = [tuple(output.shape) for output in outputs]
+        names = getattr(model, "output_names", None)
+        # Outputs of one layer have one name.
+        if names is None or len(set(names)) != len(shapes):
+            return shapes
+        return dict(zip(names, shapes, strict=True))
+    found = _called_on(model, _arrays_of_fit)
+    if found is not None:
+        return found
+    found = _called_on(model, _built_with)
+    if isinstance(found, dict):
+        return {name: _unsure(shape) for name, shape in found.items()}
+    return None if found is None else [_unsure(shape) for shape in found]
+
+
+def _unsure(shape: Shape) -> Shape:
+    return (None, *(None for _ in shape[1:-1]), *shape[-1:]) if len(shape) > 1 else shape
+
+
+def _arrays_of_fit(model: Any) -> Any:
+    frame = running_fit()
+    if frame is None or frame.f_locals["self"] is not model:
+        return None
+    x = frame.f_locals.get("x")
+    leaves = keras.tree.flatten(x)
+    if not leaves or any(getattr(leaf, "dtype", None) is None for leaf in leaves):
+        return None
+    return keras.tree.map_structure(
+        lambda a: keras.KerasTensor((None, *a.shape[1:]), keras.backend.standardize_dtype(a.dtype)),
+        x,
+    )
+
+
+def _built_with(model: Any) -> Any:
+    config = model.get_build_config() or {}
+    shape = config.get("input_shape")
+    if shape is None:
+        return None
+    # Several inputs have a structure of shapes.
+    return keras.tree.map_shape_structure(
+        lambda one: keras.KerasTensor(one, model.compute_dtype), shape
+    )
+
+
+def _called_on(
+    model: Any, inputs_of: Callable[[Any], Any]
+) -> dict[str, Shape] | list[Shape] | None:
+    try:
+        inputs = inputs_of(model)
+        if inputs is None:
+            return None
+        outputs = model.compute_output_spec(inputs)
+    except Exception:  # noqa: BLE001 - a user's code, asked for advice: then it has none
+        return None
+    if isinstance(outputs, dict):
+        return {name: tuple(output.shape) for name, output in outputs.items()}
+    return [tuple(output.shape) for output in keras.tree.flatten(outputs)]

@@ -1,0 +1,1 @@
+"""A Keras model as a pure function of weights and rows, shared by models, predictions, inference."""

@@ -1,0 +1,106 @@
+"""Whether rows have a log likelihood that is finite, said before anything is compiled."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_priors.functional.observations import Observations
+from keras_priors.functional.output_likelihoods import Likelihoods
+
+# Elements of the outputs, and rows, that are looked at in one go.
+_ELEMENTS, _ROWS = 2**20, 1024
+
+
+def check_rows(
+    model: Any,
+    observations: Observations,
+    likelihoods: Likelihoods,
+    outputs: Any,
+    log_likelihood: Callable[[Any], float],
+) -> None:
+    """Refuses NaN and infinity in x, and targets without a density, where they count.
+
+    Such a target has the gradient 0, so that a search would pass over its row in silence. What
+    looks wrong is put to the model itself: it may fill in NaN, or mask a target.
+
+    Args:
+        model: the model, whose weights are finite.
+        observations: the data.
+        likelihoods: those of the model.
+        outputs: the outputs of the model for row 0.
+        log_likelihood: a function of a batch (x, y, weight), nats.
+    """
+    for rows in _in_parts(_not_finite(observations.x)):
+        x, y, weight = observations.batch(rows)
+        # Of weight 0 too: a NaN in a forward pass is one in the gradient.
+        row = _first_bad(rows, log_likelihood, (x, y, ops.ones_like(weight)))
+        if row is not None:
+            raise ValueError(
+                f"`x` must be finite where {model.name} needs it. Received: NaN or infinity in "
+                f"{len(_not_finite(observations.x))} of {observations.count} rows, first in row "
+                f"{row[0]}, whose log likelihood is {row[1]:g} nats. Leave these rows out, or fill "
+                "them in."
+            )
+    for rows in _in_parts(_without_density(observations, likelihoods, outputs)):
+        row = _first_bad(rows, log_likelihood, observations.batch(rows))
+        if row is not None:
+            raise ValueError(
+                f"`y` must have a density under {likelihoods.structure!r}. Received: targets "
+                f"whose log density is {row[1]:g} nats, first in row {row[0]} of "
+                f"{observations.count}. Look for NaN, for values outside its support, for huge "
+                "inputs, and for a likelihood that is not that of these targets."
+            )
+
+
+def _first_bad(
+    rows: Any, log_likelihood: Callable[[Any], float], batch: Any
+) -> tuple[int, float] | None:
+    """(number, log likelihood) of the first of these rows for which it is not finite."""
+    if np.isfinite(log_likelihood(batch)):
+        return None
+    for k, row in enumerate(rows):
+        one = keras.tree.map_structure(lambda leaf, k=k: leaf[k : k + 1], batch)
+        value = log_likelihood(one)
+        if not np.isfinite(value):
+            return int(row), value
+    return None
+
+
+def _in_parts(rows: Any) -> Iterator[Any]:
+    for start in range(0, len(rows), _ROWS):
+        yield rows[start : start + _ROWS]
+
+
+def _not_finite(leaves: Any) -> Any:
+    """Numbers of the rows, ascending, with an element that is not finite."""
+    found: set[int] = set()
+    for leaf in keras.tree.flatten(leaves):
+        # The sum is one pass without a copy, and no sum of finite float32 overflows float64.
+        if np.issubdtype(leaf.dtype, np.floating) and not np.isfinite(leaf.sum(dtype="float64")):
+            each = np.isfinite(leaf).reshape(len(leaf), -1).all(axis=1)
+            found.update(np.flatnonzero(~each).tolist())
+    return np.array(sorted(found), "int64")
+
+
+def _without_density(observations: Observations, likelihoods: Likelihoods, outputs: Any) -> Any:
+    """Numbers of the rows that count, ascending, whose targets no outputs make finite."""
+    leaves = keras.tree.flatten(outputs)
+    if not all(bool(ops.all(ops.isfinite(leaf))) for leaf in leaves):
+        return np.zeros(0, "int64")
+    count = observations.count
+    size = min(
+        max(1, _ELEMENTS // max(1, max(np.prod(leaf.shape) for leaf in leaves))),
+        4 ** math.ceil(math.log(count, 4)),  # few sizes: JAX compiles each operation for each size
+    )
+    found: set[int] = set()
+    for start in range(0, count, size):
+        rows = np.minimum(np.arange(start, start + size), count - 1)
+        finite = likelihoods.finite(observations.batch(rows)[1], outputs, size)
+        found.update(rows[~finite & (observations.weight[rows] > 0)].tolist())
+    return np.array(sorted(found), "int64")

@@ -1,0 +1,80 @@
+"""The likelihood of each output of a model, and their sum."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_priors.functional.likelihood_of import likelihood_of
+from keras_priors.predictive.wrap import given_likelihoods
+
+
+class Likelihoods:
+    """What explains the targets: one likelihood, or a structure of them like the outputs.
+
+    Args:
+        model: the model, whose compiled loss is taken where `likelihood` is None.
+        likelihood: what `keras_priors.likelihoods.get` takes, or a structure of it.
+    """
+
+    def __init__(self, model: Any, likelihood: Any = None) -> None:
+        given = likelihood is not None
+        self.structure = given_likelihoods(likelihood) if given else likelihood_of(model)
+        self._model = model
+
+    @property
+    def single(self) -> Any:
+        """The likelihood of a model with one output; refused for several."""
+        if keras.tree.is_nested(self.structure):
+            raise ValueError(
+                "This is for models with one output. "
+                f"Received: {self._model.name!r} with the likelihoods {self.structure!r}."
+            )
+        return self.structure
+
+    def log_likelihood(self, y: Any, outputs: Any, weight: Any) -> Any:
+        """Sum over outputs and rows of weight * log p(y | outputs), in nats: a scalar."""
+        total = ops.zeros((), dtype="float32")
+        for likelihood, target, output in self._each(y, outputs):
+            densities = -likelihood.call(target, output)
+            # With what Keras knows of masks; of weight 0, a row counts nothing, also at -inf.
+            counted = likelihood._weights(output, output, likelihood._spread(weight, output))
+            counted = ops.cast(counted, densities.dtype)
+            terms = ops.where(counted == 0, ops.zeros_like(densities), densities * counted)
+            total = total + ops.cast(ops.sum(terms), "float32")
+        return total
+
+    def finite(self, y: Any, outputs: Any, count: int) -> Any:
+        """Which of so many targets have a finite log density at the outputs of one row: (n,)."""
+        found = np.ones(count, bool)
+        for likelihood, target, output in self._each(y, outputs):
+            output = ops.repeat(ops.stop_gradient(output), count, axis=0)
+            finite = ops.convert_to_numpy(ops.isfinite(likelihood.call(target, output)))
+            found &= finite.reshape(count, -1).all(axis=1)
+        return found
+
+    def _each(self, y: Any, outputs: Any) -> list[tuple[Any, Any, Any]]:
+        if not keras.tree.is_nested(outputs):
+            return [(self.single, y, outputs)]
+        names = list(outputs) if isinstance(outputs, dict) else range(len(outputs))
+        parts = (self.structure, y)
+        same = all(
+            sorted(part) == sorted(outputs)
+            if isinstance(outputs, dict) and isinstance(part, dict)
+            else isinstance(part, (list, tuple)) and len(part) == len(outputs)
+            for part in parts
+        )
+        if not same:
+            raise ValueError(
+                f"Likelihoods and targets must have the structure of the outputs of "
+                f"{self._model.name!r}. Received: outputs {names}, likelihoods "
+                f"{self.structure!r}, and targets of type {type(y).__name__}."
+            )
+        return [
+            (self.structure[name], y[name], outputs[name])
+            for name in names
+            if self.structure[name] is not None
+        ]

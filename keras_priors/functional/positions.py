@@ -1,0 +1,205 @@
+"""The weights that an inference is about, as one vector without bounds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_priors import backend
+from keras_priors.functional.weights import Weight, find_weights
+
+
+class Positions:
+    """Trained weights of a model by path, and the way to a flat vector and back.
+
+    A weight whose prior has a bounded support (low, high) is w = b(z) with a bijector b from the
+    real line; every other weight is z itself.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self.weights = _trained(model)
+        self.paths = tuple(w.path for w in self.weights)
+        self.shapes = tuple(w.shape for w in self.weights)
+        self.sizes = tuple(math.prod(shape) for shape in self.shapes)
+        self.size = sum(self.sizes)
+        """The number of scalars."""
+        self.variables = [w.variable for w in self.weights]
+        self.priors = [w.prior for w in self.weights]
+        self._bijectors = [_bijector(w) for w in self.weights]
+
+    @property
+    def bounded(self) -> bool:
+        """Whether any weight has bounds."""
+        return any(b is not None for b in self._bijectors)
+
+    def is_bounded(self, index: int) -> bool:
+        """Whether the weight of this index has bounds."""
+        return self._bijectors[index] is not None
+
+    def split(self, vector: Any) -> list[Any]:
+        """The parts of a vector (D,) in the shapes of the weights."""
+        ends = np.cumsum(self.sizes)
+        return [
+            ops.reshape(vector[end - size : end], shape)
+            for end, size, shape in zip(ends, self.sizes, self.shapes, strict=True)
+        ]
+
+    def constrain(self, vector: Any) -> tuple[list[Any], Any]:
+        """Weights inside their supports, and log|dw/dz| in nats, from an unbounded vector (D,)."""
+        values, log_det = [], ops.zeros((), dtype="float32")
+        for part, bijector in zip(self.split(vector), self._bijectors, strict=True):
+            if bijector is None:
+                values.append(part)
+            else:
+                values.append(bijector[0](part))
+                log_det = log_det + ops.sum(bijector[2](part))
+        return values, log_det
+
+    def join(self, values: Sequence[Any]) -> Any:
+        """The vector (D,) of weights as they are, bounds or not."""
+        return ops.concatenate(
+            [
+                ops.reshape(ops.convert_to_tensor(v, dtype="float32"), (size,))
+                for v, size in zip(values, self.sizes, strict=True)
+            ]
+        )
+
+    def unconstrain(self, values: Sequence[Any]) -> Any:
+        """The unbounded vector (D,) of weights, which are finite and inside their supports."""
+        self.check_finite(values)
+        parts = []
+        for weight, value, bijector in zip(self.weights, values, self._bijectors, strict=True):
+            part = ops.convert_to_tensor(value, dtype="float32")
+            if bijector is not None:
+                inside = _inside(weight.prior, part)
+                part = bijector[1](part)
+                if not (inside and bool(ops.all(ops.isfinite(part)))):
+                    raise ValueError(
+                        "A weight must lie inside the support of its prior. Received: "
+                        f"{weight.path} with values from {np.min(_numpy(value)):.4g} to "
+                        f"{np.max(_numpy(value)):.4g} under {weight.prior!r}. Start the layer "
+                        "with `..._initializer=prior.initializer()` and give it "
+                        "`..._constraint=prior.constraint()`, or use keras_priors.set_priors."
+                    )
+            parts.append(part)
+        return self.join(parts)
+
+    def check_finite(self, values: Sequence[Any]) -> None:
+        """Refuses weights that are NaN or infinite: an inference begins at them."""
+        bad = [
+            path
+            for path, value in zip(self.paths, values, strict=True)
+            if not bool(ops.all(ops.isfinite(ops.convert_to_tensor(value))))
+        ]
+        if bad:
+            raise ValueError(
+                "The weights must be finite where an inference begins. Received: NaN or infinity "
+                f"in {', '.join(bad)}. Give the model fresh or earlier weights; if training lost "
+                "them, lower its learning rate and look for NaN in its data."
+            )
+
+    def current(self) -> list[Any]:
+        """The values that the model's weights have now, as tensors."""
+        return [ops.stop_gradient(ops.convert_to_tensor(v)) for v in self.variables]
+
+    def checked(self, position: Mapping[str, Any]) -> list[Any]:
+        """The values of a mapping from path to array, in order."""
+        missing = [path for path in self.paths if path not in position]
+        unknown = [path for path in position if path not in self.paths]
+        if missing or unknown:
+            raise ValueError(
+                f"A position must have one array for each weight: {list(self.paths)}. "
+                f"Received: a mapping without {missing} and with the unknown {unknown}."
+            )
+        values = [ops.convert_to_tensor(position[path], dtype="float32") for path in self.paths]
+        for path, shape, value in zip(self.paths, self.shapes, values, strict=True):
+            if tuple(value.shape) != shape:
+                raise ValueError(
+                    f"{path} must have the shape {shape}. Received: shape {tuple(value.shape)}."
+                )
+        return values
+
+    def named(self, values: Sequence[Any]) -> dict[str, Any]:
+        """NumPy arrays by path."""
+        return {path: _numpy(v) for path, v in zip(self.paths, values, strict=True)}
+
+    def names(self) -> list[str]:
+        """One name for each scalar: the path, and the index in brackets."""
+        return [
+            path + (f"[{','.join(map(str, index))}]" if index else "")
+            for path, shape in zip(self.paths, self.shapes, strict=True)
+            for index in np.ndindex(shape)
+        ]
+
+    def without_prior(self) -> list[str]:
+        """Paths of the weights whose prior is flat because none was given."""
+        return [w.path for w in self.weights if w.prior is None]
+
+
+def _trained(model: Any) -> list[Weight]:
+    weights = [w for w in find_weights(model) if w.variable.trainable]
+    if not weights:
+        raise ValueError(
+            "An inference needs a model with trained weights. "
+            f"Received: {model.name}, which has none. Set `trainable = True` on its layers."
+        )
+    variational = [w.path for w in weights if w.penalty is not None]
+    if variational:
+        raise ValueError(
+            "The log posterior is that of a plain model: posteriors of variational layers have "
+            f"taken the place of weights. Received: {model.name} with posteriors over "
+            f"{variational}. Use keras_priors.inference.VariationalLayers(), or "
+            "keras_priors.to_deterministic(model) and keras_priors.set_priors."
+        )
+    for weight in weights:
+        regularizer = weight.variable.regularizer
+        if regularizer is not None and weight.prior is None:
+            raise ValueError(
+                "A penalty must be a prior to be part of a log posterior. Received: "
+                f"{regularizer!r} on {weight.path}. In place of L2(c) write "
+                "keras_priors.NormalPrior(0, 1 / sqrt(2 * c * num_data)), of L1(c) "
+                "keras_priors.LaplacePrior(0, 1 / (c * num_data))."
+            )
+        if weight.prior is not None:
+            weight.prior.check_shape(weight.shape)
+    return weights
+
+
+def _bijector(weight: Weight) -> Any:
+    if weight.prior is None:
+        return None
+    if not weight.prior.support_is_interval:
+        raise ValueError(
+            "Inference over the weights needs priors whose support is an interval for each "
+            f"element. Received: {weight.prior!r} for {weight.path}. Freeze that layer, or give "
+            "it another prior."
+        )
+    low, high = (np.asarray(bound, "float32") for bound in weight.prior.support)
+    finite = [np.isfinite(bound) for bound in (low, high)]
+    if not finite[0].any() and not finite[1].any():
+        return None
+    if any(f.any() and not f.all() for f in finite):
+        raise ValueError(
+            "A prior is bounded for all elements of a weight or for none. Received: "
+            f"{weight.prior!r} for {weight.path}. Give the bounded part a layer of its own."
+        )
+    bounds = [
+        ops.convert_to_tensor(bound) if f.all() else None
+        for bound, f in zip((low, high), finite, strict=True)
+    ]
+    return backend.bijector(*bounds)
+
+
+def _inside(prior: Any, value: Any) -> bool:
+    # PyTorch's inverses take what is outside to the nearest point inside.
+    low, high = (ops.convert_to_tensor(b, dtype=value.dtype) for b in prior.support)
+    return bool(ops.all(ops.logical_and(value > low, value < high)))
+
+
+def _numpy(value: Any) -> Any:
+    return keras.ops.convert_to_numpy(value)

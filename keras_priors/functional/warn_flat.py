@@ -1,0 +1,22 @@
+"""The warning for weights whose prior is flat because none was given."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from keras_priors.functional.positions import Positions
+
+
+def say_flat(model: Any, positions: Positions, stacklevel: int) -> None:
+    """Warn where weights have no prior; `stacklevel` is that of the caller."""
+    flat = positions.without_prior()
+    if flat:
+        shown = ", ".join(flat[:5]) + (f" and {len(flat) - 5} more" if len(flat) > 5 else "")
+        warnings.warn(
+            f"A weight without a prior has a flat one: {shown} of {model.name}. If "
+            "that is not meant, give them priors: "
+            f'keras_priors.set_priors(model, {{"{flat[0]}": keras_priors.NormalPrior(0, 1)}}).',
+            UserWarning,
+            stacklevel=stacklevel + 1,
+        )

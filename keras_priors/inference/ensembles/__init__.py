@@ -1,0 +1,1 @@
+"""Several points that stand for a posterior."""

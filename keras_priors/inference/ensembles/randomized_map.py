@@ -1,0 +1,210 @@
+"""Ensembles of MAPs under randomized priors and data."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_priors import backend
+from keras_priors.inference.log_posterior import LogPosterior
+from keras_priors.inference.maximize import not_finite
+from keras_priors.inference.method import Method
+from keras_priors.inference.sample_posterior import SamplePosterior
+from keras_priors.likelihoods.normal import Normal
+from keras_priors.models.sample_prior import sample_prior
+from keras_priors.priors.normal_prior import NormalPrior
+from keras_priors.priors.variance_scaling_prior import VarianceScalingPrior
+from keras_priors.utils.parameters import whole_number
+from keras_priors.utils.progress import Progress
+
+
+class RandomizedMAP(Method):
+    """Anchored ensembles: each member is the MAP under a prior that is centred at a draw of itself.
+
+        w_m = argmax sum_i log p(y_i + e_i | f(x_i; w)) + log N(w; a_m, s^2),  a_m ~ N(mean, s^2)
+
+    by L-BFGS on all rows from w = a_m, where N(mean, s^2) is the prior. Of a Normal likelihood with
+    known noise sigma, targets get e_i ~ N(0, sigma^2), and then the members of a linear regression
+    are exact draws of its posterior; for other likelihoods e_i is 0, as in Pearce et al., and the
+    spread is too small where the data say much.
+
+    All priors must be normal: `NormalPrior`, or `VarianceScalingPrior` of that family. The draws of
+    the posterior are the members, in one chain.
+
+    Args:
+        num_members: integer. Defaults to 10.
+        noise_targets: bool, whether targets are noised. Defaults to None: where the likelihood is
+            Normal.
+        max_iterations: integer. Defaults to 1000.
+        tolerance: float, largest element of the gradient of the mean log posterior (nats per row)
+            at which a member is done. Defaults to 1e-5.
+
+    Raises:
+        TypeError: an argument of the wrong type.
+        ValueError: an argument out of range; in `fit`, a prior that is not normal, a weight
+            without one, or `noise_targets=True` for another likelihood.
+
+    Example:
+        >>> import keras, numpy as np
+        >>> import keras_priors as kp
+        >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(
+        ...     1, use_bias=False, kernel_regularizer=kp.NormalPrior(0, 1), name="line")])
+        >>> posterior = kp.inference.RandomizedMAP(4).fit(
+        ...     model, np.ones((8, 1)), np.ones((8, 1)), kp.likelihoods.Normal(1.0), seed=0,
+        ...     verbose=0)
+        >>> posterior.draws()["line/kernel"].shape
+        (4, 1, 1)
+
+    References:
+        - Lu and Van Roy, 2017, Ensemble sampling, arXiv:1705.07347, section 3.
+        - Pearce et al., 2020, Uncertainty in neural networks: approximately Bayesian ensembling,
+          arXiv:1810.05546, equation 9.
+    """
+
+    _parameters = ("num_members", "noise_targets", "max_iterations", "tolerance")
+
+    def __init__(
+        self,
+        num_members: int = 10,
+        noise_targets: bool | None = None,
+        max_iterations: int = 1000,
+        tolerance: float = 1e-5,
+    ) -> None:
+        self.num_members = whole_number("RandomizedMAP", "num_members", num_members)
+        self.max_iterations = whole_number("RandomizedMAP", "max_iterations", max_iterations)
+        if noise_targets not in (None, True, False):
+            raise ValueError(
+                "`noise_targets` of RandomizedMAP must be None, True or False. Received: "
+                f"noise_targets={noise_targets!r}."
+            )
+        if not tolerance > 0:
+            raise ValueError(
+                "`tolerance` of RandomizedMAP must be greater than 0. Received: "
+                f"tolerance={tolerance!r}."
+            )
+        self.noise_targets = noise_targets
+        self.tolerance = tolerance
+
+    def _fit(
+        self, log_posterior: LogPosterior, seed: Any, verbose: Any, resume: Any
+    ) -> SamplePosterior:
+        _check_normal(log_posterior)
+        noise = self._noise(log_posterior)
+        positions, rows = log_posterior.positions, log_posterior.num_rows
+        words = ops.convert_to_numpy(seed)
+        anchors = sample_prior(log_posterior.model, self.num_members, _integer(words))
+        centres = [_centre(w) for w in positions.weights]
+        fixed, blocks = log_posterior.data
+
+        def search(anchor: Any, data: Any) -> Any:
+            fixed, blocks = data
+            of_block = backend.value_and_gradient(
+                lambda z, block: log_posterior.log_likelihood_of(positions.split(z), fixed, block)
+            )
+
+            def of_prior(z: Any) -> Any:
+                moved = [
+                    w - a + centre
+                    for w, a, centre in zip(
+                        positions.split(z), positions.split(anchor), centres, strict=True
+                    )
+                ]
+                return log_posterior.log_prior_of(moved)
+
+            def loss(z: Any) -> Any:
+                likelihood, slope = backend.sum_over(lambda block: of_block(z, block), blocks)
+                prior, prior_slope = backend.value_and_gradient(of_prior)(z)
+                return -(likelihood + prior) / rows, -(slope + prior_slope) / rows
+
+            return backend.minimize(loss, anchor, self.max_iterations, self.tolerance)
+
+        run = backend.compile_function(search)
+        found, late = [], 0
+        progress = Progress(self.num_members, verbose)
+        try:
+            for member in range(self.num_members):
+                anchor = positions.join([anchors[path][member] for path in positions.paths])
+                x, y, weight = blocks
+                if noise is not None:
+                    key = [*(int(w) for w in words), member]
+                    y = _noised(y, noise, weight, np.random.default_rng(key))
+                z, value, converged = run(anchor, (fixed, (x, y, weight)))
+                if not bool(ops.all(ops.isfinite(z))) or not bool(ops.isfinite(value)):
+                    raise ValueError(not_finite(-float(value) * rows, log_posterior))
+                late += not bool(converged)
+                found.append([ops.convert_to_numpy(v) for v in positions.split(z)])
+                progress.step()
+        except KeyboardInterrupt:
+            if not found:
+                raise
+            warnings.warn(
+                f"RandomizedMAP was interrupted: there are {len(found)} of {self.num_members} "
+                "members.",
+                UserWarning,
+                stacklevel=4,
+            )
+        progress.close()
+        if late:
+            warnings.warn(
+                f"{late} of {len(found)} members of RandomizedMAP stopped before they converged, "
+                f"after at most {self.max_iterations} iterations. Give more iterations or a larger "
+                "tolerance.",
+                UserWarning,
+                stacklevel=4,
+            )
+        return SamplePosterior(
+            log_posterior.model,
+            log_posterior.likelihoods.structure,
+            [np.stack(v)[None] for v in zip(*found, strict=True)],
+            observations=log_posterior.observations,
+        )
+
+    def _noise(self, log_posterior: LogPosterior) -> Any:
+        """The standard deviation of the noise of targets, or None."""
+        structure = log_posterior.likelihoods.structure
+        if isinstance(structure, Normal) and self.noise_targets is not False:
+            return structure.scale
+        if self.noise_targets:
+            raise ValueError(
+                "Targets are noised where the likelihood is Normal. Received: "
+                f"noise_targets=True with {structure!r}. Leave it out."
+            )
+        return None
+
+
+def _check_normal(log_posterior: LogPosterior) -> None:
+    for weight in log_posterior.positions.weights:
+        prior = weight.prior
+        scaled = isinstance(prior, VarianceScalingPrior) and prior.family == "normal"
+        if not (isinstance(prior, NormalPrior) or scaled):
+            raise ValueError(
+                "RandomizedMAP moves the mean of normal priors, and other priors have none that "
+                f"can be moved in this way. Received: {prior!r} on {weight.path}. Give it a "
+                "NormalPrior, or use DeepEnsemble."
+            )
+
+
+def _centre(weight: Any) -> Any:
+    mean = weight.prior.loc if isinstance(weight.prior, NormalPrior) else 0.0
+    return ops.convert_to_tensor(np.broadcast_to(mean, weight.shape).astype("float32"))
+
+
+def _noised(y: Any, scale: Any, weight: Any, random: Any) -> Any:
+    counted = ops.convert_to_numpy(weight)
+    # A row that counts twice is known with half the variance.
+    factor = 1.0 / np.sqrt(np.where(counted > 0, counted, 1.0))
+
+    def add(leaf: Any) -> Any:
+        noise = random.normal(size=leaf.shape) * np.asarray(scale)
+        noise = noise * factor.reshape(factor.shape + (1,) * (noise.ndim - 2))
+        return ops.cast(leaf, "float32") + ops.convert_to_tensor(noise.astype("float32"))
+
+    return keras.tree.map_structure(add, y)
+
+
+def _integer(words: Any) -> int:
+    return int(words[0]) + (int(words[1]) << 32)

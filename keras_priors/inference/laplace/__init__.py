@@ -1,0 +1,1 @@
+"""A normal distribution around the mode."""

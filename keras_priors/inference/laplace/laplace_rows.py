@@ -1,0 +1,154 @@
+"""The network as a function of the weights that a Laplace approximation moves, row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_priors import backend
+from keras_priors.functional.output_likelihoods import Likelihoods
+from keras_priors.functional.positions import Positions
+from keras_priors.inference.laplace.natural_outputs import NaturalOutputs
+
+# Jacobians of one block of rows stay within it.
+_BYTES = 128 * 2**20
+_MAX_ROWS = 4096
+
+
+class LaplaceRows:
+    """Jacobians (R, K, D) of rows, and the curvature H (R, K, K) between them.
+
+    Args:
+        model: the model.
+        positions: its weights.
+        likelihood: the likelihood.
+        fisher: bool. Whether a row's function is its log density (K = 1, and H = 1), which makes
+            the empirical Fisher matrix, or its natural outputs.
+        moved: indices of the weights that move. Defaults to None: all.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        positions: Positions,
+        likelihood: Any,
+        fisher: bool = False,
+        moved: Sequence[int] | None = None,
+    ) -> None:
+        self.model, self.positions, self.fisher = model, positions, fisher
+        self.natural = NaturalOutputs(likelihood)
+        self.likelihoods = Likelihoods(model, likelihood)
+        self.moved = list(range(len(positions.paths))) if moved is None else list(moved)
+        ends = np.cumsum(positions.sizes)
+        self._parts = [(int(e - s), int(e)) for s, e in zip(positions.sizes, ends, strict=True)]
+        self.size = sum(positions.sizes[k] for k in self.moved)
+        """D, the number of scalars that move."""
+        taken = {id(v) for v in positions.variables}
+        self.fixed_variables = [v for v in model.variables if id(v) not in taken]
+        self.shape: tuple[int, ...] = ()
+        """Shape of one row of outputs; known after `measure`."""
+
+    @property
+    def places(self) -> list[tuple[int, int]]:
+        """Where in the vector of all weights those that move begin and end."""
+        return [self._parts[k] for k in self.moved]
+
+    @property
+    def outputs_per_row(self) -> int:
+        """K."""
+        return 1 if self.fisher else int(np.prod(self.shape, dtype=int))
+
+    def measure(self, x: Any) -> None:
+        """Read the shape of the outputs from a row of inputs (1, ...)."""
+        values = self.positions.current()
+        outputs = self.outputs(values, self.fixed(), keras.tree.map_structure(_tensor, x))
+        self.shape = tuple(outputs.shape[1:])
+
+    def fixed(self) -> list[Any]:
+        """Values of what does not move, nor is in `positions`."""
+        return [_tensor(v) for v in self.fixed_variables]
+
+    def take(self, vector: Any) -> Any:
+        """The part (D,) of a vector of all weights that moves."""
+        return ops.concatenate([vector[slice(*self._parts[k])] for k in self.moved])
+
+    def put(self, vector: Any, part: Any) -> Any:
+        """`vector` with `part` (D,) in the places that move."""
+        if len(self.moved) == len(self._parts):
+            return part
+        pieces, start = [], 0
+        for k, (low, high) in enumerate(self._parts):
+            if k in self.moved:
+                pieces.append(part[start : start + high - low])
+                start += high - low
+            else:
+                pieces.append(vector[low:high])
+        return ops.concatenate(pieces)
+
+    def block_rows(self, count: int, held: int = 3) -> int:
+        """Rows whose Jacobians fit in memory together."""
+        per_row = 4 * held * self.outputs_per_row * max(self.size, 1)
+        most = int(np.clip(_BYTES // per_row, 1, _MAX_ROWS))
+        return -(-count // -(-count // most))
+
+    def outputs(self, values: list[Any], fixed: list[Any], x: Any) -> Any:
+        """Outputs of the model."""
+        variables = [*self.positions.variables, *self.fixed_variables]
+        mapping = list(zip(variables, [*values, *fixed], strict=True))
+        with keras.StatelessScope(state_mapping=mapping):
+            return self.model(x, training=False)
+
+    def values_of(self, part: Any, z: Any) -> list[Any]:
+        """All weights, from those that move and the vector z of all."""
+        return self.positions.constrain(self.put(z, part))[0]
+
+    def jacobian_of_outputs(self, part: Any, z: Any, fixed: Any, x: Any) -> tuple[Any, Any]:
+        """(f (R, K), df/dpart (R, K, D))."""
+        slope = backend.jacobian(self._row_outputs)
+
+        def row(x: Any) -> Any:
+            return slope(part, z, fixed, x)
+
+        f = self.natural.forward(self.outputs(self.values_of(part, z), fixed, x))
+        return f, backend.vectorize(row)(x)
+
+    def of_block(self, part: Any, z: Any, fixed: Any, block: Any) -> tuple[Any, Any]:
+        """(J (R, K, D), H (R, K, K)) of a block of rows (x, y, weight)."""
+        x, _, weight = block
+        if not self.fisher:
+            return self.jacobian_of_outputs(part, z, fixed, x)[1], self.curvature_of(
+                self.values_of(part, z), fixed, block
+            )
+        slope = backend.jacobian(self._row_density)
+        jacobian = backend.vectorize(lambda row: slope(part, z, fixed, row))(block)
+        return jacobian, ops.reshape(weight, (-1, 1, 1))
+
+    def curvature_of(self, values: list[Any], fixed: Any, block: Any) -> Any:
+        """H (R, K, K) of the natural outputs, with the weights of the rows in it."""
+        x, y, weight = block
+        outputs = self.outputs(values, fixed, x)
+        counted = self.natural.counted(outputs, weight)
+        return self.natural.curvature(self.natural.forward(outputs), y, counted, self.shape)
+
+    def row_densities(self, outputs: Any, y: Any) -> Any:
+        """log p(y | f) of each row (R,), with masks and without sample weights."""
+        counted = self.natural.counted(outputs, ops.ones((outputs.shape[0],)))
+        densities = -self.natural.likelihood.call(y, outputs)
+        terms = ops.where(counted == 0, ops.zeros_like(densities), densities * counted)
+        return ops.sum(ops.reshape(terms, (terms.shape[0], -1)), axis=1)
+
+    def _row_outputs(self, part: Any, z: Any, fixed: Any, x: Any) -> Any:
+        x = keras.tree.map_structure(lambda leaf: ops.expand_dims(leaf, 0), x)
+        return self.natural.forward(self.outputs(self.values_of(part, z), fixed, x))[0]
+
+    def _row_density(self, part: Any, z: Any, fixed: Any, row: Any) -> Any:
+        x, y, _ = keras.tree.map_structure(lambda leaf: ops.expand_dims(leaf, 0), row)
+        return self.row_densities(self.outputs(self.values_of(part, z), fixed, x), y)
+
+
+def _tensor(value: Any) -> Any:
+    return ops.convert_to_tensor(value)

@@ -1,0 +1,122 @@
+"""Predictives of the linearized network."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_priors import backend
+from keras_priors.functional.check_inputs import check_inputs
+from keras_priors.functional.rows import Rows
+from keras_priors.inference.laplace.laplace_rows import LaplaceRows
+from keras_priors.predictive.predictive import Predictive
+from keras_priors.utils.progress import Progress
+
+# A Jacobian of one row that is larger is never made: draws of weights go forward through it.
+_BYTES = 64 * 2**20
+
+
+def glm(
+    posterior: Any, x: Any, num_samples: int, batch_size: int | None, seed: Any, verbose: Any
+) -> Predictive:
+    """Draws of f ~ Normal(f*, J P^-1 J^T) in each row."""
+    rows, f, covariance, draws = _linearized(posterior, x, num_samples, batch_size, seed, verbose)
+    if draws is None:
+        values, vectors = np.linalg.eigh(covariance)
+        root = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
+        noise = _noise(num_samples, f.shape[1], backend.spawn_seeds(seed, 1)[0])
+        draws = f + np.einsum("nkj,sj->snk", root, noise)
+    draws = draws.reshape(len(draws), len(f), *rows.shape)
+    outputs = rows.natural.backward(draws).astype("float32")
+    return Predictive(outputs, posterior.likelihood)
+
+
+def probit(posterior: Any, x: Any, batch_size: int | None, verbose: Any) -> Predictive:
+    """One draw: f / sqrt(1 + pi var / 8), whose probabilities are those of the extended probit."""
+    if not posterior._rows.natural.is_classes:
+        raise ValueError(
+            "The probit approximation is for classes: the likelihoods Categorical and Bernoulli. "
+            f'Received: {posterior.likelihood!r}. Use method="glm", which is exact for a Normal.'
+        )
+    rows, f, covariance, draws = _linearized(posterior, x, 100, batch_size, 0, verbose)
+    variance = np.diagonal(covariance, axis1=1, axis2=2) if draws is None else draws.var(axis=0)
+    f = f / np.sqrt(1.0 + math.pi / 8.0 * variance)
+    outputs = rows.natural.backward(f.reshape(1, len(f), *rows.shape)).astype("float32")
+    return Predictive(outputs, posterior.likelihood)
+
+
+def _linearized(
+    posterior: Any, x: Any, num_samples: int, batch_size: int | None, seed: Any, verbose: Any
+) -> tuple[LaplaceRows, Any, Any, Any]:
+    """(rows, f (N, K), covariance (N, K, K) or None, draws (S, N, K) where that is too large)."""
+    given = Rows(x)
+    check_inputs(posterior.model, given.first)
+    backend.sync_variables(posterior.model)
+    rows: LaplaceRows = posterior._rows
+    rows.measure(keras.tree.map_structure(lambda leaf: leaf[:1], given.first))
+    mode = ops.convert_to_tensor(posterior._mode)
+    part, fixed = rows.take(mode), rows.fixed()
+    by_draws = 4 * rows.size * rows.outputs_per_row > _BYTES
+    size = batch_size or rows.block_rows(given.count or 4096, 1 if by_draws else 6)
+    if by_draws:
+        size = batch_size or min(given.count or 4096, 256)
+        deviations = [posterior._deviation(h) for h in posterior._handles(num_samples, seed)]
+    compiled = posterior._compiled(by_draws, size)
+    number = None if given.count is None else -(-given.count // size)
+    progress = Progress(number, verbose, unit="chunk of rows")
+    outputs, spreads = [], []
+    for chunk, valid in given.chunks(size):
+        tensors = keras.tree.map_structure(ops.convert_to_tensor, chunk)
+        if by_draws:
+            moves = []
+            for deviation in deviations:
+                v = ops.convert_to_tensor(deviation.astype("float32"))
+                f, move = compiled(part, v, mode, fixed, tensors)
+                moves.append(ops.convert_to_numpy(move)[:valid])
+            spreads.append(np.stack(moves).astype("float64"))
+        else:
+            f, jacobian = compiled(part, mode, fixed, tensors)
+            jacobian = ops.convert_to_numpy(jacobian)[:valid].astype("float64")
+            spreads.append(posterior._precision.covariance_of(jacobian))
+        outputs.append(ops.convert_to_numpy(f)[:valid].astype("float64"))
+        progress.step()
+    progress.close()
+    f = np.concatenate(outputs)
+    if by_draws:
+        return rows, f, None, f + np.concatenate(spreads, axis=1)
+    return rows, f, np.concatenate(spreads), None
+
+
+def forward_of(rows: LaplaceRows) -> Any:
+    """(part, v, z, fixed, x) to (f, J v)."""
+
+    def outputs(part: Any, z: Any, fixed: Any, x: Any) -> Any:
+        return rows.natural.forward(rows.outputs(rows.values_of(part, z), fixed, x))
+
+    forward = backend.jacobian_vector_product(outputs)
+
+    def both(part: Any, v: Any, z: Any, fixed: Any, x: Any) -> tuple[Any, Any]:
+        return outputs(part, z, fixed, x), forward(part, v, z, fixed, x)
+
+    return both
+
+
+def _noise(count: int, width: int, seed: Any) -> Any:
+    """Normals (S, K) of mean 0 and covariance 1, exactly where S > K: moments are then exact."""
+    generator = np.random.default_rng([int(word) for word in seed])
+    if width <= 8:
+        from scipy import stats  # Not at `import keras_priors`: it takes long.
+
+        uniform = stats.qmc.Halton(width, seed=generator).random(count)
+        noise = stats.norm.ppf(np.clip(uniform, 1e-9, 1 - 1e-9))
+    else:
+        noise = generator.standard_normal((count, width))
+    if count <= width + 1:
+        return noise
+    noise = noise - noise.mean(axis=0)
+    root = np.linalg.cholesky(noise.T @ noise / count)
+    return np.linalg.solve(root, noise.T).T

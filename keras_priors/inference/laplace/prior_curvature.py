@@ -1,0 +1,87 @@
+"""The curvature of the log prior."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from keras_priors import backend
+from keras_priors.inference.laplace.laplace_rows import LaplaceRows
+
+
+def prior_precision(rows: LaplaceRows, z: Any, structure: str) -> Any:
+    """-d2 (log p(w) + log|dw/dz|) / dz2 of the weights that move: NumPy (D,), or (D, D).
+
+    A matrix only where a prior is no product over elements, which takes the full structure.
+    """
+    positions = rows.positions
+    priors = [(k, prior) for k in rows.moved if (prior := positions.priors[k]) is not None]
+    dependent = [positions.paths[k] for k, prior in priors if not prior.factorized]
+    if dependent and structure != "full":
+        raise ValueError(
+            "A prior that ties the elements of a weight together has a curvature that only "
+            f'Laplace("full") holds. Received: structure={structure!r} with such priors on '
+            f'{dependent}. Use Laplace("full"), or priors over each element.'
+        )
+
+    def log_prior(part: Any, z: Any) -> Any:
+        values, log_det = positions.constrain(rows.put(z, part))
+        total = log_det
+        for k, prior in priors:
+            total = total + prior.log_prob(values[k])
+        return total
+
+    gradient = backend.value_and_gradient(log_prior)
+
+    def diagonal(part: Any, z: Any) -> Any:
+        # The Hessian is diagonal, so that its rows sum to its diagonal.
+        return backend.value_and_gradient(lambda part: ops.sum(gradient(part, z)[1]))(part)[1]
+
+    part = rows.take(z)
+    function = backend.hessian(log_prior) if dependent else diagonal
+    found = ops.convert_to_numpy(backend.compile_function(function)(part, z))
+    if not np.all(np.isfinite(found)):
+        raise ValueError(
+            "The log prior must have a second derivative at the mode. Received: one that is not "
+            "finite. Weights that are exactly 0 under a prior with a peak there have none: use "
+            "another prior, such as NormalPrior."
+        )
+    return -found.astype("float64")
+
+
+class NormalPriors:
+    """What the evidence needs of the independent normal priors: their log density at any scale.
+
+    Args:
+        rows: the weights that move.
+        values: all weights at the mode, NumPy arrays in order.
+    """
+
+    def __init__(self, rows: LaplaceRows, values: Any) -> None:
+        self.entries: dict[str, tuple[slice, float, float, float]] = {}
+        """By path: where in the vector (D,), the sum of squared residuals, how many, log p."""
+        start = 0
+        for k in rows.moved:
+            prior, size = rows.positions.priors[k], rows.positions.sizes[k]
+            where = slice(start, start + size)
+            start += size
+            shape = rows.positions.shapes[k]
+            normal = None if prior is None else prior.as_normal(shape)
+            if normal is None:
+                continue
+            loc, scale = (np.asarray(ops.convert_to_numpy(part), "float64") for part in normal)
+            residual = np.broadcast_to(np.asarray(values[k], "float64") - loc, shape)
+            scale = np.broadcast_to(scale, shape)
+            self.entries[rows.positions.paths[k]] = (
+                where,
+                float(np.sum(residual**2)),
+                float(size),
+                float(np.sum(log_normal(residual**2, 1.0, scale))),
+            )
+
+
+def log_normal(squares: Any, count: Any, scale: Any) -> Any:
+    """log density in nats of `count` normals of one scale whose squared residuals have this sum."""
+    return -0.5 * squares / scale**2 - count * (np.log(scale) + 0.5 * np.log(2.0 * np.pi))

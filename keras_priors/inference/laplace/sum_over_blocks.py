@@ -1,0 +1,74 @@
+"""One pass over the rows, block by block."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_priors import backend
+from keras_priors.functional.observations import Observations
+from keras_priors.utils.progress import Progress
+
+
+class SumOverBlocks:
+    """The sum of a function over blocks of rows, each one call of one compiled program.
+
+    Between calls the progress bar moves and Ctrl-C is heard: then the sum over the rows seen so
+    far is scaled up to all rows, with a warning.
+
+    Args:
+        of_block: `(*arguments, (x, y, weight))` to tensors that add up over rows.
+        observations: the rows.
+        size: integer, rows of a block.
+        verbose: "auto", 1 or 0. Defaults to 0.
+        partial: bool. Whether a part of the rows can stand for all. Defaults to True.
+    """
+
+    def __init__(
+        self,
+        of_block: Callable[..., Any],
+        observations: Observations,
+        size: int,
+        verbose: Any = 0,
+        partial: bool = True,
+    ) -> None:
+        self._compiled = backend.compile_function(of_block)
+        self._observations = observations
+        self._size = size
+        self._verbose, self._partial = verbose, partial
+
+    def __call__(self, *arguments: Any) -> Any:
+        """The sums, NumPy arrays."""
+        observations = self._observations
+        number = -(-observations.count // self._size)
+        progress = Progress(number, self._verbose, unit="block of rows")
+        total, seen = None, 0.0
+        try:
+            for k in range(number):
+                block = observations.block(k, self._size)
+                part = keras.tree.map_structure(
+                    ops.convert_to_numpy, self._compiled(*arguments, block)
+                )
+                if total is None:  # a copy: what a backend gives may be read-only
+                    total = keras.tree.map_structure(np.array, part)
+                else:
+                    total = keras.tree.map_structure(np.add, total, part)
+                seen += float(np.sum(ops.convert_to_numpy(block[2]), dtype="float64"))
+                progress.step()
+        except KeyboardInterrupt:
+            if total is None or not self._partial or seen == 0.0:
+                raise
+            share = float(np.sum(observations.weight, dtype="float64")) / seen
+            warnings.warn(
+                f"The pass over the rows was interrupted in block {k + 1} of {number}. The "
+                f"curvature is that of the rows before it, times {share:.3g}.",
+                UserWarning,
+                stacklevel=2,
+            )
+            total = keras.tree.map_structure(lambda leaf: (leaf * share).astype(leaf.dtype), total)
+        return total

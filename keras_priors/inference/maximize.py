@@ -1,0 +1,95 @@
+"""The highest point of a log posterior."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+from keras import ops
+
+from keras_priors import backend
+from keras_priors.inference.log_posterior import LogPosterior
+from keras_priors.utils.progress import Progress
+
+# Iterations of one call of the compiled search: between calls the bar moves, and Ctrl-C is heard.
+_CALL = 100
+
+
+def maximize(
+    log_posterior: LogPosterior,
+    start: Any,
+    iterations: int,
+    tolerance: float,
+    jacobian: bool = False,
+    verbose: Any = 0,
+) -> tuple[Any, float, bool]:
+    """(z, log density, converged) by L-BFGS from the vector z = `start` (D,).
+
+    It has converged where the gradient is small, or where float32 shows no point that is higher.
+    After Ctrl-C it is the highest point so far, with a warning.
+
+    Args:
+        log_posterior: the log posterior.
+        start: tensor (D,), a position without bounds.
+        iterations: integer; 0 only evaluates.
+        tolerance: float, largest element of the gradient per row.
+        jacobian: bool. Whether the density is that of z, or that of the weights (the default).
+        verbose: "auto", 1 or 0, for the progress bar. Defaults to 0.
+    """
+    rows = log_posterior.num_rows
+
+    def search_of(count: int) -> Any:
+        def search(z: Any, data: Any) -> tuple[Any, Any, Any, Any, Any]:
+            def loss(z: Any) -> tuple[Any, Any]:
+                value, gradient = log_posterior.log_prob_and_gradient(z, data, jacobian)
+                return -value / rows, -gradient / rows
+
+            first, gradient = loss(z)
+            finite = ops.all(ops.isfinite(gradient))
+            if count == 0:
+                return z, first, ops.max(ops.abs(gradient)) <= tolerance, first, finite
+            return *backend.minimize(loss, z, count, tolerance), first, finite
+
+        return backend.compile_function(search)
+
+    progress = Progress(None, verbose, unit="iteration")
+    z, done, best, converged = start, 0, math.inf, False
+    compiled: dict[int, Any] = {}
+    try:
+        while True:
+            count = min(_CALL, iterations - done)
+            if count not in compiled:
+                compiled[count] = search_of(count)
+            found, value, converged, first, finite = compiled[count](z, log_posterior.data)
+            for given in (first, value):
+                if not (math.isfinite(float(given)) and bool(finite)):
+                    raise ValueError(not_finite(-float(given) * rows, log_posterior))
+            converged = bool(converged) or not float(value) < best
+            z, best, done = found, float(value), done + count
+            if converged or done >= iterations:
+                break
+            progress.step(count)
+    except KeyboardInterrupt:
+        if not math.isfinite(best):
+            raise
+        warnings.warn(
+            f"The search for the mode of {log_posterior.model.name} was interrupted after {done} "
+            f"of at most {iterations} iterations; it returns the highest point so far.",
+            UserWarning,
+            stacklevel=5,
+        )
+    progress.close()
+    return z, -best * rows, converged
+
+
+def not_finite(value: float, log_posterior: LogPosterior) -> str:
+    """What to say where the log posterior or its gradient is infinite or NaN."""
+    prior = log_posterior.log_prior()
+    part = "likelihood" if math.isfinite(prior) else f"prior (log prior {prior:.6g})"
+    return (
+        f"The log posterior of {log_posterior.model.name} must be finite where inference begins, "
+        f"and so must its gradient. Received: {value:.6g} nats, by its {part}. Look for targets "
+        "outside the support of the likelihood, inputs that are NaN or huge, and weights outside "
+        "the support of their prior."
+    )

@@ -1,0 +1,270 @@
+"""What NUTS and HMC share: chains, warmup, the run in chunks and what is said about it."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from keras_priors import backend
+from keras_priors.inference.log_posterior import LogPosterior
+from keras_priors.inference.mcmc.diagnose import check_convergence, check_divergences
+from keras_priors.inference.mcmc.starts import STARTS, starts
+from keras_priors.inference.mcmc.warmup import learned_scale, rescaled, restarted, windows
+from keras_priors.inference.method import Method
+from keras_priors.inference.sample_posterior import SamplePosterior
+from keras_priors.utils.parameters import whole_number
+from keras_priors.utils.progress import Progress
+
+_CAPACITY = 50
+_CHUNK_SECONDS = 1.0
+_STATE = (
+    "position",
+    "log_prob",
+    "gradient",
+    "seed",
+    "step_size",
+    "error_sum",
+    "log_average",
+    "adapted",
+    "log_shrinkage",
+)
+
+
+class Hamiltonian(Method):
+    """Markov chains along the gradient of the log posterior. Abstract.
+
+    A subclass gives the constructor arguments beside those of all, and `_steps`.
+    """
+
+    _resumes = True
+    _nuts = True
+
+    def __init__(
+        self,
+        num_chains: int,
+        num_warmup: int,
+        num_samples: int,
+        target_accept: float,
+        start: str,
+        mass: str,
+    ) -> None:
+        name = type(self).__name__
+        self.num_chains = whole_number(name, "num_chains", num_chains)
+        self.num_samples = whole_number(name, "num_samples", num_samples)
+        self.num_warmup = (
+            num_warmup if num_warmup == 0 else whole_number(name, "num_warmup", num_warmup)
+        )
+        if not 0 < target_accept < 1:
+            raise ValueError(
+                f"`target_accept` of {name} must lie between 0 and 1. Received: target_accept="
+                f"{target_accept!r}. Take 0.8, and 0.9 to 0.99 against divergences."
+            )
+        self.target_accept = float(target_accept)
+        for argument, value, known in (
+            ("start", start, STARTS),
+            ("mass", mass, ("diagonal", "dense")),
+        ):
+            if value not in known:
+                raise ValueError(
+                    f"`{argument}` of {name} must be one of {known}. Received: "
+                    f"{argument}={value!r}."
+                )
+        self.start = start
+        self.mass = mass
+
+    @property
+    @abstractmethod
+    def _steps(self) -> int:
+        """Largest depth of a tree, or most leapfrog steps."""
+
+    def fit(self, *args: Any, **kwargs: Any) -> SamplePosterior:
+        backend.check_mcmc(type(self).__name__)
+        posterior: SamplePosterior = super().fit(*args, **kwargs)
+        return posterior
+
+    fit.__doc__ = Method.fit.__doc__
+
+    def _fit(
+        self, log_posterior: LogPosterior, seed: Any, verbose: Any, resume: Any
+    ) -> SamplePosterior:
+        name = type(self).__name__
+        earlier = None if resume is None else self._continued(log_posterior, resume)
+        run = _Run(self, log_posterior, verbose, warm=earlier is None)
+        if earlier is None:
+            run.begin(*starts(log_posterior, self.start, self.num_chains, *_seeds(seed)[:1]), seed)
+            run.warm_up(name)
+        else:
+            run.state = {key: earlier.continuation[key] for key in _STATE}
+            run.scale = earlier.continuation["scale"]
+        z, stats = run.sample(name)
+        check_divergences(name, stats, self.target_accept)
+        self._check(stats)
+        check_convergence(name, z)
+        values = _values(log_posterior, z)
+        if earlier is not None:
+            values = [
+                np.concatenate([a, b], axis=1) for a, b in zip(earlier._stored, values, strict=True)
+            ]
+            stats = {
+                key: np.concatenate([earlier.sample_stats[key], value], axis=1)
+                for key, value in stats.items()
+            }
+        return SamplePosterior(
+            log_posterior.model,
+            log_posterior.likelihoods.structure,
+            values,
+            sample_stats=stats,
+            continuation=run.state | {"scale": run.scale},
+            observations=log_posterior.observations,
+        )
+
+    def _check(self, stats: Mapping[str, Any]) -> None:
+        """More that is to be said of the statistics."""
+
+    def _continued(self, log_posterior: LogPosterior, resume: Any) -> SamplePosterior:
+        name = type(self).__name__
+        shape = (self.num_chains, log_posterior.size)
+        known = isinstance(resume, SamplePosterior) and {*_STATE, "scale"} <= set(
+            resume.continuation
+        )
+        if not known or resume.continuation["position"].shape != shape:
+            raise ValueError(
+                f"`resume` must be a posterior that {name} gave for this model, with "
+                f"num_chains={self.num_chains}. Received: resume={resume!r}"
+                + (f" with {resume.num_chains} chains." if known else ".")
+            )
+        found: SamplePosterior = resume
+        return found
+
+
+class _Run:
+    """The chains of one `fit`, from chunk to chunk."""
+
+    def __init__(self, method: Any, log_posterior: LogPosterior, verbose: Any, warm: bool) -> None:
+        self._method = method
+        self._data = log_posterior.data
+        self._advance = backend.hamiltonian(
+            log_posterior.log_prob_and_gradient,
+            _CAPACITY,
+            method._steps,
+            method.target_accept,
+            method._nuts,
+        )
+        total = method.num_samples + (method.num_warmup if warm else 0)
+        self._progress = Progress(total, verbose, "transition")
+        self._chunk = _CAPACITY
+        self.state: dict[str, Any] = {}
+        self.scale: Any = None
+
+    def begin(self, z: Any, log_prob: Any, gradient: Any, seed: Any) -> None:
+        size = z.shape[1]
+        self.scale = np.ones(size, "float32")
+        if self._method.mass == "dense":
+            self.scale = np.eye(size, dtype="float32")
+        self.state = restarted(
+            {"position": z, "log_prob": log_prob, "gradient": gradient, "seed": _seeds(seed)[1]},
+            1.0,
+        )
+
+    def warm_up(self, name: str) -> None:
+        total, done = self._method.num_warmup, 0
+        for length, learns in windows(total):
+            z = []
+            try:
+                for part, _ in self._chunks(length, True):
+                    z.append(part)
+                    done += len(part)
+            except KeyboardInterrupt:
+                raise KeyboardInterrupt(
+                    f"{name} was interrupted in its warmup, after {done} of {total} transitions: "
+                    "there is no draw yet."
+                ) from None
+            step_size = float(np.exp(self.state["log_average"]))
+            if learns:
+                scale = learned_scale(np.concatenate(z), self.scale)
+                self.state = rescaled(self.state, self.scale, scale)
+                self.scale, step_size = scale, 1.0
+            self.state = restarted(self.state, step_size)
+
+    def sample(self, name: str) -> tuple[Any, dict[str, Any]]:
+        """Draws of z (chains, draws, D), and statistics (chains, draws)."""
+        z: list[Any] = []
+        stats: list[dict[str, Any]] = []
+        total = self._method.num_samples
+        try:
+            for part, record in self._chunks(total, False):
+                z.append(part)
+                stats.append(record)
+        except KeyboardInterrupt:
+            done = sum(len(part) for part in z)
+            if not done:
+                raise
+            warnings.warn(
+                f"{name} was interrupted after {done} of {total} draws a chain; it returns these. "
+                "`fit(..., resume=posterior)` goes on.",
+                UserWarning,
+                stacklevel=5,
+            )
+
+        def stack(parts: list[Any]) -> Any:
+            return np.swapaxes(np.concatenate(parts), 0, 1)
+
+        joined = {key: stack([record[key] for record in stats]) for key in stats[0]}
+        if self._method._nuts:
+            joined["tree_depth"] = np.ceil(np.log2(joined["n_steps"] + 1.0)).astype("int32")
+        return stack(z), joined
+
+    def _chunks(self, length: int, adapt: bool) -> Any:
+        while length:
+            count = min(length, self._chunk)
+            begin = time.perf_counter()
+            state, z, records = self._advance(
+                {key: _tensor(value) for key, value in self.state.items()},
+                ops.convert_to_tensor(count, dtype="int32"),
+                ops.convert_to_tensor(adapt, dtype="bool"),
+                ops.convert_to_tensor(self.scale),
+                self._data,
+            )
+            z = ops.convert_to_numpy(z)[:count]
+            records = {key: ops.convert_to_numpy(v)[:count] for key, v in records.items()}
+            self.state = {key: ops.convert_to_numpy(state[key]) for key in _STATE}
+            # So long that the bar moves; draws do not depend on it.
+            each = (time.perf_counter() - begin) / count
+            self._chunk = int(np.clip(_CHUNK_SECONDS / each, 1, _CAPACITY))
+            length -= count
+            self._progress.step(count)
+            yield z, records
+
+
+def _seeds(seed: Any) -> Any:
+    """Words for the starts and for the chains."""
+    return backend.spawn_seeds(seed, 2)
+
+
+def _tensor(value: Any) -> Any:
+    value = np.asarray(value)
+    return ops.convert_to_tensor(value, dtype=str(value.dtype))
+
+
+def _values(log_posterior: LogPosterior, z: Any) -> list[Any]:
+    """Weights inside their supports, (chains, draws, ...), of z (chains, draws, D)."""
+    positions = log_posterior.positions
+    flat = z.reshape(-1, z.shape[-1])
+    if positions.bounded:
+        constrain = backend.compile_function(
+            backend.vectorize(lambda each: positions.constrain(each)[0])
+        )
+        parts = [ops.convert_to_numpy(v) for v in constrain(ops.convert_to_tensor(flat))]
+    else:
+        ends = np.cumsum(positions.sizes)
+        parts = [flat[:, end - size : end] for end, size in zip(ends, positions.sizes, strict=True)]
+    return [
+        part.reshape(*z.shape[:2], *shape)
+        for part, shape in zip(parts, positions.shapes, strict=True)
+    ]

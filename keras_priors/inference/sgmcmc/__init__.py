@@ -1,0 +1,1 @@
+"""Samplers, and averages, of stochastic gradient descent."""

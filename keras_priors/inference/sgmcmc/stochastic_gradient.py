@@ -1,0 +1,300 @@
+"""What SGLD and SGHMC share: chains of noisy minibatch steps in one compiled loop."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_priors import backend
+from keras_priors.inference.log_posterior import LogPosterior
+from keras_priors.inference.maximize import not_finite
+from keras_priors.inference.method import Method
+from keras_priors.inference.sample_posterior import SamplePosterior
+from keras_priors.inference.sgmcmc.step_plan import StepPlan, rows_of
+from keras_priors.models.sample_prior import sample_prior
+from keras_priors.utils.parameters import real, whole_number
+from keras_priors.utils.progress import Progress
+
+SCHEDULES = ("constant", "polynomial", "cyclical")
+# Steps of one call of the compiled loop, and bytes of the draws and row numbers it takes.
+_STEPS, _BYTES = 512, 2**26
+_DECAY = 0.99
+_STABILITY = 1e-5
+
+
+class StochasticGradientMethod(Method):
+    """Minibatch MCMC with momentum, which may be 0. Abstract.
+
+        v = momentum * v - rate * G g + sqrt(2 (1 - momentum) rate * G / N) * N(0, 1)
+        z = z + v
+
+    g is the gradient of the negative log posterior per observation, by one batch; G is 1, or fixed
+    after burn-in from the running second moment of g.
+    """
+
+    _resumes = True
+    _parameters: tuple[str, ...] = (
+        "learning_rate",
+        "batch_size",
+        "num_burnin",
+        "num_samples",
+        "thinning",
+        "num_chains",
+        "preconditioner",
+        "schedule",
+        "num_cycles",
+        "exploration",
+        "decay",
+        "start",
+    )
+
+    def __init__(
+        self,
+        learning_rate: float,
+        batch_size: int,
+        num_burnin: int,
+        num_samples: int,
+        thinning: int,
+        num_chains: int,
+        preconditioner: str | None,
+        schedule: str,
+        num_cycles: int,
+        exploration: float,
+        decay: float,
+        start: str,
+    ) -> None:
+        owner = type(self).__name__
+        self.learning_rate = number(owner, "learning_rate", learning_rate, 0.0, math.inf)
+        self.batch_size = whole_number(owner, "batch_size", batch_size)
+        self.num_burnin = (
+            num_burnin if num_burnin == 0 else whole_number(owner, "num_burnin", num_burnin)
+        )
+        self.num_samples = whole_number(owner, "num_samples", num_samples)
+        self.thinning = whole_number(owner, "thinning", thinning)
+        self.num_chains = whole_number(owner, "num_chains", num_chains)
+        self.preconditioner = _one_of(owner, "preconditioner", preconditioner, (None, "rmsprop"))
+        self.schedule = _one_of(owner, "schedule", schedule, SCHEDULES)
+        self.num_cycles = whole_number(owner, "num_cycles", num_cycles)
+        self.exploration = number(owner, "exploration", exploration, 0.0, 1.0)
+        self.decay = number(owner, "decay", decay, 0.0, 1.0, include_high=True)
+        self.start = _one_of(owner, "start", start, ("model", "prior"))
+        self.momentum = 0.0
+        if schedule == "cyclical" and self.num_samples % self.num_cycles:
+            raise ValueError(
+                f"`num_samples` of {owner} must be a multiple of `num_cycles`: each cycle keeps "
+                f"as many draws. Received: num_samples={num_samples}, num_cycles={num_cycles}."
+            )
+        if preconditioner is not None and self.num_burnin == 0:
+            raise ValueError(
+                f"The preconditioner of {owner} is learned in burn-in and kept fixed after it. "
+                "Received: num_burnin=0. Give some hundred steps of burn-in, or "
+                "preconditioner=None."
+            )
+
+    def _fit(
+        self, log_posterior: LogPosterior, seed: Any, verbose: Any, resume: Any
+    ) -> SamplePosterior:
+        words = [int(w) for w in ops.convert_to_numpy(seed)]
+        if resume is None:
+            state, done = self._begin(log_posterior, words), 0
+        else:
+            state, words, done = self._continue(log_posterior, resume)
+        plan = StepPlan(self, done)
+        state, draws, rates, steps = self._run(log_posterior, plan, state, words, done, verbose)
+        values = self._values(log_posterior, draws)
+        if resume is not None:
+            old = [resume._stored[k] for k in range(len(values))]
+            values = [np.concatenate(pair, axis=1) for pair in zip(old, values, strict=True)]
+            rates = np.concatenate([resume.sample_stats["step_size"], rates], axis=1)
+        names = ("position", "momentum", "second_moment")
+        continuation = {name: ops.convert_to_numpy(v) for name, v in zip(names, state, strict=True)}
+        continuation |= {"seed": np.array(words, "uint32"), "steps": np.array(steps)}
+        return SamplePosterior(
+            log_posterior.model,
+            log_posterior.likelihoods.structure,
+            values,
+            sample_stats={"step_size": rates},
+            continuation=continuation,
+            observations=log_posterior.observations,
+        )
+
+    def _begin(self, log_posterior: LogPosterior, words: list[int]) -> tuple[Any, Any, Any]:
+        positions = log_posterior.positions
+        if self.start == "prior":
+            drawn = sample_prior(log_posterior.model, self.num_chains, _integer(words))
+            starts = [
+                positions.unconstrain([drawn[path][c] for path in positions.paths])
+                for c in range(self.num_chains)
+            ]
+        else:
+            starts = [positions.unconstrain(positions.current())] * self.num_chains
+        z = ops.stack(starts)
+        return z, ops.zeros_like(z), ops.zeros_like(z)
+
+    def _continue(self, log_posterior: LogPosterior, resume: Any) -> tuple[Any, list[int], int]:
+        shape = (self.num_chains, log_posterior.size)
+        saved = resume.continuation if isinstance(resume, SamplePosterior) else {}
+        if "second_moment" not in saved or saved["position"].shape != shape:
+            raise ValueError(
+                f"{type(self).__name__} goes on from a posterior that it gave for the same model "
+                f"with the same `num_chains`, here {self.num_chains}. Received: resume={resume!r}."
+            )
+        names = ("position", "momentum", "second_moment")
+        state = tuple(ops.convert_to_tensor(saved[name]) for name in names)
+        return state, [int(w) for w in saved["seed"]], int(saved["steps"])
+
+    def _run(
+        self,
+        log_posterior: LogPosterior,
+        plan: StepPlan,
+        state: Any,
+        words: list[int],
+        done: int,
+        verbose: Any,
+    ) -> tuple[Any, Any, Any, int]:
+        """(state, draws (chains, kept, D), rates (chains, kept), steps done)."""
+        size = min(self.batch_size, log_posterior.num_rows)
+        each = self.num_chains * 4 * (log_posterior.size + size * plan.width)
+        rows = max(1, min(_STEPS // plan.width, _BYTES // each, len(plan.keep)))
+        observations = log_posterior.observations
+        everything = observations.batch(slice(None))
+        fixed, _ = log_posterior.data
+        advance = backend.compile_function(self.advance(log_posterior, size))
+        draws, rates = [], []
+        progress = Progress(-(-len(plan.keep) // rows), verbose)
+        try:
+            for first in range(0, len(plan.keep), rows):
+                keep, elements, taken = plan.chunk(first, rows)
+                elements |= rows_of(observations.count, size, self.num_chains, words, done, taken)
+                tensors = {k: ops.convert_to_tensor(v) for k, v in elements.items()}
+                new, found = advance(state, tensors, fixed, everything)
+                if not bool(ops.all(ops.isfinite(new[0]))):
+                    raise ValueError(self._diverged(log_posterior, done))
+                state, done = new, done + int(elements["active"].sum())
+                draws.append(ops.convert_to_numpy(found)[: len(keep)][keep])
+                rates.append(elements["rate"][: len(keep), -1][keep])
+                progress.step()
+        except KeyboardInterrupt:
+            if not sum(map(len, draws)):
+                raise
+            warnings.warn(
+                f"{type(self).__name__} was interrupted: there are {sum(map(len, draws))} of "
+                f"{self.num_samples} draws. Go on by `fit(..., resume=posterior)`.",
+                UserWarning,
+                stacklevel=5,
+            )
+        progress.close()
+        kept = np.concatenate(draws).swapaxes(0, 1)
+        rate = np.broadcast_to(np.concatenate(rates), kept.shape[:2])
+        return state, kept, rate, done
+
+    def advance(self, log_posterior: LogPosterior, size: int) -> Callable[..., Any]:
+        """A pure function of (state, elements, fixed, data): many steps, and z after each row."""
+        count = log_posterior.num_rows
+        friction = 1.0 - self.momentum
+        scale = ops.convert_to_tensor(count / size, dtype="float32")
+        whitened = self.preconditioner is not None
+
+        def run(state: Any, elements: Any, fixed: Any, data: Any) -> Any:
+            slope = backend.value_and_gradient(
+                lambda z, batch: log_posterior.batch_log_prob(z, fixed, batch, scale)
+            )
+            slopes = backend.vectorize(lambda each: slope(*each)[1])
+
+            def step(state: Any, element: Any) -> Any:
+                z, v, s = state
+                batch = keras.tree.map_structure(
+                    lambda leaf: ops.take(leaf, element["rows"], axis=0), data
+                )
+                g = -slopes((z, batch)) / count
+                rate, active = element["rate"], element["active"]
+                s = s + element["adapt"] * (g * g - s)
+                metric = 1.0 / (_STABILITY + ops.sqrt(s)) if whitened else ops.ones_like(s)
+                noise = backend.standard_normal(tuple(z.shape), element["seed"])
+                spread = element["noise"] * ops.sqrt(2.0 * friction * rate / count * metric)
+                v = (1.0 - active) * v + active * (
+                    self.momentum * v - rate * metric * g + spread * noise
+                )
+                return z + active * v, v, s
+
+            return backend.scan(
+                lambda state, row: backend.fold(step, state, row),
+                lambda state: state[0],
+                state,
+                elements,
+            )
+
+        return run
+
+    def _values(self, log_posterior: LogPosterior, draws: Any) -> list[Any]:
+        """Weights (chains, draws, ...) from vectors (chains, draws, D)."""
+        flat = ops.convert_to_tensor(draws.reshape(-1, draws.shape[-1]))
+        inside = backend.compile_function(
+            lambda z: backend.map_draws(lambda one: log_posterior.positions.constrain(one)[0], z)
+        )(flat)
+        return [ops.convert_to_numpy(v).reshape(*draws.shape[:2], *v.shape[1:]) for v in inside]
+
+    def _diverged(self, log_posterior: LogPosterior, done: int) -> str:
+        start = log_posterior()
+        if not math.isfinite(start):
+            return not_finite(start, log_posterior)
+        return (
+            f"{type(self).__name__} left the finite numbers between its steps {done} and "
+            f"{done + _STEPS}: the step is too large for this posterior. Received: learning_rate="
+            f"{self.learning_rate}. Lower it (by 10), train the model by `fit` first, or use "
+            'preconditioner="rmsprop".'
+        )
+
+
+def descent(
+    log_posterior: LogPosterior, size: int, rate: float, momentum: float
+) -> Callable[..., Any]:
+    """A pure function of (state, row numbers (steps, size), fixed, data): SGD without noise."""
+    count = log_posterior.num_rows
+    scale = ops.convert_to_tensor(count / size, dtype="float32")
+
+    def run(state: Any, rows: Any, fixed: Any, data: Any) -> Any:
+        slope = backend.value_and_gradient(
+            lambda z, batch: log_posterior.batch_log_prob(z, fixed, batch, scale)
+        )
+
+        def step(state: Any, rows: Any) -> Any:
+            z, v = state
+            batch = keras.tree.map_structure(lambda leaf: ops.take(leaf, rows, axis=0), data)
+            v = momentum * v + rate / count * slope(z, batch)[1]
+            return z + v, v
+
+        return backend.fold(step, state, rows)
+
+    return run
+
+
+def number(
+    owner: str, name: str, value: Any, low: float, high: float, include_high: bool = False
+) -> float:
+    """A float in (low, high), or (low, high]."""
+    found = real(owner, name, value)
+    if (
+        not isinstance(found, float)
+        or not low < found
+        or not (found <= high if include_high else found < high)
+    ):
+        bounds = f"({low:g}, {high:g}{']' if include_high else ')'}"
+        raise ValueError(f"`{name}` of {owner} must be a number in {bounds}. Received: {value!r}.")
+    return found
+
+
+def _one_of(owner: str, name: str, value: Any, allowed: tuple[Any, ...]) -> Any:
+    if value not in allowed:
+        raise ValueError(f"`{name}` of {owner} must be one of {allowed}. Received: {value!r}.")
+    return value
+
+
+def _integer(words: list[int]) -> int:
+    return words[0] + (words[1] << 32)

@@ -1,0 +1,173 @@
+"""A normal posterior with a diagonal and a low-rank covariance, along a trajectory of SGD."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from keras_priors import backend
+from keras_priors.functional.observations import Observations
+from keras_priors.inference.posterior import Posterior
+
+# Draws from which the moments of weights with bounds are taken.
+_DRAWS = 4096
+
+
+class SWAGPosterior(Posterior):
+    """A normal in the unbounded vector z of all weights (see `LogPosterior`).
+
+        z ~ N(mean, diag(variance) / 2 + D^T D / (2 (K - 1)))       K > 1 deviations D (K, dim)
+        z ~ N(mean, diag(variance))                                 none
+
+    Weights with bounded support are mapped into it; means and standard deviations of such are
+    those of 4096 fixed draws.
+
+    Args:
+        model: the model.
+        likelihood: its likelihood, or a structure of them.
+        location: array (D,), the mean.
+        variance: array (D,).
+        deviations: array (K, D), K = 0 or K > 1.
+        states: mapping from the index of a variable in `model.variables` to its value at all
+            draws (moving statistics). Defaults to None: those that the model has.
+        observations: the data, for ArviZ' log likelihood. Defaults to None.
+
+    Raises:
+        ValueError: arrays whose shapes do not fit, or one deviation, which has no spread.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        likelihood: Any,
+        location: Any,
+        variance: Any,
+        deviations: Any,
+        *,
+        states: Mapping[int, Any] | None = None,
+        observations: Observations | None = None,
+    ) -> None:
+        super().__init__(model, likelihood, observations)
+        self.location, self.variance, self.deviations = (
+            np.asarray(v, "float32") for v in (location, variance, deviations)
+        )
+        self._states = {index: np.asarray(v) for index, v in (states or {}).items()}
+        size, rank = self.positions.size, len(self.deviations)
+        shapes = (self.location.shape, self.variance.shape, self.deviations.shape)
+        if shapes != ((size,), (size,), (rank, size)) or rank == 1:
+            raise ValueError(
+                f"A SWAG posterior of {size} weights has a mean and a variance of shape ({size},) "
+                f"and none or at least two deviations (K, {size}). Received: shapes {shapes}."
+            )
+
+    @property
+    def rank(self) -> int:
+        """The number K of deviations; 0 for a diagonal covariance."""
+        return len(self.deviations)
+
+    @property
+    def _diagonal(self) -> Any:
+        return self.variance / 2 if self.rank else self.variance
+
+    @property
+    def _factor(self) -> Any:
+        """(K, D), whose product with itself is the low-rank part of the covariance."""
+        return self.deviations / np.float32(math.sqrt(2 * max(self.rank - 1, 1)))
+
+    def mean(self) -> dict[str, Any]:
+        """Posterior mean of each weight, by path."""
+        if self.positions.bounded:
+            return {path: v.mean(0) for path, v in self.draws(_DRAWS, seed=0).items()}
+        return self.positions.named(self.positions.split(ops.convert_to_tensor(self.location)))
+
+    def stddev(self) -> dict[str, Any]:
+        """Posterior standard deviation of each element of each weight, by path."""
+        if self.positions.bounded:
+            return {path: v.std(0, ddof=1) for path, v in self.draws(_DRAWS, seed=0).items()}
+        sd = np.sqrt(self._diagonal + np.sum(self._factor**2, axis=0))
+        return self.positions.named(self.positions.split(ops.convert_to_tensor(sd)))
+
+    def covariance(self) -> Any:
+        """Covariance (D, D) of z, for small models."""
+        return np.diag(self._diagonal) + self._factor.T @ self._factor
+
+    def log_prob(self, position: Mapping[str, Any]) -> float:
+        """Log density of the weights at a position, in nats; exact.
+
+        Raises:
+            ValueError: a weight that did not move has no density.
+        """
+        if not np.all(self.variance > 0):
+            raise ValueError(
+                "A SWAG posterior has a density where every weight has moved. Received: "
+                f"{int(np.sum(self.variance <= 0))} scalars with variance 0. Train longer, or "
+                "freeze these weights."
+            )
+        z = self.positions.unconstrain(self.positions.checked(position))
+        log_det = float(self.positions.constrain(z)[1])
+        apart = ops.convert_to_numpy(z).astype("float64") - self.location
+        diagonal, factor = self._diagonal.astype("float64"), self._factor.astype("float64")
+        # Woodbury and the matrix determinant lemma: K by K, never D by D.
+        weighted = factor / diagonal
+        inner = np.eye(self.rank) + weighted @ factor.T
+        projected = weighted @ apart
+        square = apart @ (apart / diagonal) - projected @ np.linalg.solve(inner, projected)
+        log_size = np.sum(np.log(diagonal)) + np.linalg.slogdet(inner)[1]
+        return float(-0.5 * (square + log_size + len(apart) * math.log(2 * math.pi)) - log_det)
+
+    @property
+    def _targets(self) -> Sequence[Any]:
+        variables = self.model.variables
+        return [*self.positions.variables, *(variables[index] for index in self._states)]
+
+    def _handles(self, num_samples: int, seed: Any) -> Any:
+        return backend.spawn_seeds(seed, num_samples)
+
+    def _values(self, handles: Any) -> Sequence[Any]:
+        seeds = ops.convert_to_tensor(handles, dtype="uint32")
+        size, rank = self.positions.size, self.rank
+
+        def one(seed: Any, arrays: Any) -> Any:
+            location, scale, factor = arrays
+            normals = backend.standard_normal((size + rank,), seed)
+            z = location + scale * normals[:size]
+            if rank:
+                z = z + ops.reshape(normals[None, size:] @ factor, (size,))
+            return self.positions.constrain(z)[0]
+
+        def every(seeds: Any, arrays: Any) -> Any:
+            return backend.map_draws(lambda seed: one(seed, arrays), seeds)
+
+        arrays = [self.location, np.sqrt(self._diagonal), self._factor]
+        drawn = backend.compile_function(every)(
+            seeds, [ops.convert_to_tensor(a, dtype="float32") for a in arrays]
+        )
+        repeated = [np.repeat(v[None], len(handles), axis=0) for v in self._states.values()]
+        return [*(ops.convert_to_numpy(v) for v in drawn), *repeated]
+
+    def _named_handle(self, draw: int) -> Any:
+        return self._handles(1, draw)
+
+    def _state(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        arrays = {
+            "location": self.location,
+            "variance": self.variance,
+            "deviations": self.deviations,
+        }
+        return {}, arrays | {f"states/{index}": v for index, v in self._states.items()}
+
+    @classmethod
+    def _from_state(
+        cls, model: Any, likelihood: Any, config: dict[str, Any], arrays: Mapping[str, Any]
+    ) -> SWAGPosterior:
+        states = {
+            int(name.removeprefix("states/")): v
+            for name, v in arrays.items()
+            if name.startswith("states/")
+        }
+        names = ("location", "variance", "deviations")
+        return cls(model, likelihood, *(arrays[name] for name in names), states=states)

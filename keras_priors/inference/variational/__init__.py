@@ -1,0 +1,1 @@
+"""The member of a family that is nearest to the posterior."""

@@ -1,0 +1,60 @@
+"""Automatic variational inference with a full covariance."""
+
+from typing import Any
+
+from keras_priors.inference.variational.variational_inference import VariationalInference
+from keras_priors.posteriors.full_normal import MAX_SIZE, FullNormal
+
+
+class FullRank(VariationalInference):
+    """Variational inference with a normal of full covariance: q(z) = N(z | m, L Lᵀ).
+
+        ELBO(q) = E_q[log p(y | x, w) + log p(w) + log|dw/dz|] + H(q)        (nats)
+
+    is at most log p(y | x), and higher by as much as KL(q‖posterior) is lower. Each step takes
+    draws of z and a batch of rows, N / n times their log likelihood, and the path derivative,
+    which has no noise where q is the posterior. z is the vector of all weights, without bounds.
+    L has D^2 elements: for models of at most 16384 weights, in practice of hundreds.
+
+    Args:
+        num_steps: integer, steps of Adam. The rate falls to 0 over them, along a cosine, so that
+            the noise dies out. Defaults to 5000.
+        learning_rate: float, the first rate, in units of z. Defaults to 0.01.
+        num_samples: integer, draws for each step, in antithetic pairs. Defaults to 4.
+        batch_size: integer, rows for each step; None takes all. Defaults to 512.
+        initial_scale: float, the standard deviation to start with, around the weights that the
+            model has. Defaults to 0.05.
+
+    Raises:
+        TypeError: an argument of the wrong type.
+        ValueError: an argument that is not positive; in `fit`, a model of more than 16384 weights,
+            an ELBO that is not finite.
+
+    Example:
+        >>> import keras, numpy as np
+        >>> import keras_priors as kp
+        >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(
+        ...     1, use_bias=False, kernel_regularizer=kp.NormalPrior(0, 1), name="line")])
+        >>> method = kp.inference.FullRank(num_steps=500, learning_rate=0.05)
+        >>> posterior = method.fit(
+        ...     model, np.ones((3, 1)), np.ones((3, 1)), kp.likelihoods.Normal(1.0),
+        ...     seed=0, verbose=0)
+        >>> abs(posterior.mean()["line/kernel"].item() - 0.75) < 0.01     # 3 / (3 + 1)
+        True
+        >>> abs(posterior.stddev()["line/kernel"].item() - 0.5) < 0.01    # 1 / sqrt(3 + 1)
+        True
+
+    References:
+        - Kucukelbir et al., 2017, Automatic differentiation variational inference,
+          arXiv:1603.00788, section 2.4, equation 7.
+        - Roeder, Wu and Duvenaud, 2017, Sticking the landing, arXiv:1703.09194, algorithm 1.
+    """
+
+    def _family(self, size: int) -> Any:
+        if size > MAX_SIZE:
+            raise ValueError(
+                f"FullRank holds a matrix of D^2 and is for models of at most {MAX_SIZE} weights. "
+                f"Received: D={size}. Use keras_priors.inference.LowRank(rank=...) or MeanField(), "
+                "or freeze layers."
+            )
+        return FullNormal(self.initial_scale)

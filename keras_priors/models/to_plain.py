@@ -1,0 +1,85 @@
+"""The plain Keras model that a variational one stands for."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from keras_priors.functional.check_built import check_built
+from keras_priors.functional.clone import clone, copy_variables, is_cloneable, own
+from keras_priors.functional.copy_of import copy_of
+from keras_priors.layers.variational import Variational
+from keras_priors.layers.variational_layer import VariationalLayer
+from keras_priors.models.plain_config import plain_config
+from keras_priors.models.twins import plain_class, posteriors_by_weight
+from keras_priors.models.variational_model import VariationalModel
+from keras_priors.posteriors.posterior import Posterior
+
+Value = Callable[[Posterior], Any]
+"""What takes the place of a posterior."""
+
+
+def to_plain(owner: str, model: Any, value: Value) -> Any:
+    """The plain model with `value(posterior)` for every weight that has a posterior."""
+    check_built(owner, model)
+    if isinstance(model, VariationalModel):
+        inner = _copy_layer(model.wrapped.layer)
+        _fill(model.wrapped, inner, value)
+        return inner
+    if is_cloneable(model):
+        new, pairs = clone(model, _plain, compiled=False)
+        for old, copy in pairs:
+            _fill(old, copy, value)
+        # Keras exports to ONNX only what was called before. This model stands for one that was.
+        new._called = model._called
+        return new
+    found = [x.name for x in model._flatten_layers() if isinstance(x, VariationalLayer)]
+    if found:
+        raise ValueError(
+            "Keras does not know the graph of a subclassed model, so that its layers cannot be "
+            f"replaced. Received: {model.name} with the variational layers {found}. Write the "
+            "model with the functional API, or make a plain one variational with "
+            "keras_priors.to_variational, which remembers it."
+        )
+    new = _copy_layer(model)
+    copy_variables(model, new)
+    return new
+
+
+def _fill(old: Any, new: Any, value: Value) -> None:
+    if isinstance(old, Variational):
+        by_loc = {id(q.loc): q for q in old.posteriors.values()}
+        for source, target in zip(old.layer.variables, new.variables, strict=True):
+            posterior = by_loc.get(id(source))
+            target.assign(own(source if posterior is None else value(posterior)))
+        new.trainable = old.trainable
+    elif isinstance(old, VariationalLayer):
+        found = posteriors_by_weight(old)
+        for target in new.trainable_variables:
+            target.assign(own(value(found[target.name])))
+        new.trainable = old.trainable
+    else:
+        copy_variables(old, new)
+
+
+def _plain(layer: Any) -> Any:
+    """The Keras layer that this one stands for."""
+    if isinstance(layer, Variational):
+        return _copy_layer(layer.layer)
+    if isinstance(layer, VariationalLayer):
+        plain = plain_class(type(layer))
+        if plain is None:
+            raise ValueError(
+                "`to_deterministic` must know which Keras layer a variational layer stands for. "
+                f"Received: {layer.name}, a {type(layer).__name__}. Derive its class from that "
+                "layer too, after VariationalLayer."
+            )
+        return plain.from_config(plain_config(plain.get_config(layer)))
+    return type(layer).from_config(plain_config(layer.get_config()))
+
+
+def _copy_layer(layer: Any) -> Any:
+    """A built copy without priors."""
+    config = plain_config(keras.saving.serialize_keras_object(layer))
+    config.pop("compile_config", None)
+    return copy_of("to_deterministic", layer, config)

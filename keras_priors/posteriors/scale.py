@@ -1,0 +1,57 @@
+"""The softplus scale of the normal families."""
+
+import math
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from keras_priors.utils.parameters import positive
+
+# Below this, softplus(x) equals exp(x) to float32 precision, and log softplus(x) equals x.
+_TAIL = -15.0
+
+
+def softplus_inverse(y: Any) -> Any:
+    """The x with softplus(x) = y, for y > 0."""
+    y = np.asarray(y, "float64")
+    return y + np.log(-np.expm1(-y))
+
+
+def log_softplus(x: Any) -> Any:
+    """log softplus(x), finite and with gradient 1 where softplus underflows to zero."""
+    x = ops.convert_to_tensor(x)
+    tail = x < _TAIL
+    # Not `ops.maximum`, which rounds float64 to float32 on PyTorch, nor `ops.full_like`, which
+    # waits for the device there.
+    safe = ops.where(tail, ops.cast(_TAIL, x.dtype), x)
+    return ops.where(tail, x, ops.log(ops.softplus(safe)))
+
+
+def checked_initial_scale(owner: str, value: Any) -> float | None:
+    """`initial_scale` as a constructor takes it: None, or a positive number."""
+    if value is None:
+        return None
+    number = positive(owner, "initial_scale", value)
+    if np.ndim(number):
+        raise ValueError(
+            f"`initial_scale` of {owner} must be one number, or None. Received: {value!r}."
+        )
+    return float(number)
+
+
+def initial_scale_for(
+    shape: tuple[int, ...], initial_scale: float | None, fan_in: int | None
+) -> float:
+    """The standard deviation that a posterior over a weight of `shape` starts with.
+
+    None stands for the default. It was measured (ARCHITECTURE.md, "Defaults"): small against the
+    spread of the initial means, so that early gradients come from the means and not the noise;
+    and falling with the fan-in, so that the noise at a unit's output is the same for all widths.
+    """
+    if initial_scale is not None:
+        return initial_scale
+    return DEFAULT_RELATIVE_SCALE / math.sqrt(math.prod(shape[:-1]) if fan_in is None else fan_in)
+
+
+DEFAULT_RELATIVE_SCALE = 0.1

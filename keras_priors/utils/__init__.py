@@ -1,0 +1,1 @@
+"""What every room uses: checks of arguments, registration, names of weights, a progress bar."""

@@ -1,0 +1,71 @@
+"""`num_data` in the file of a model whose config does not hold it."""
+
+import json
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import keras
+
+from keras_priors.utils.parameters import whole_number
+
+# What Keras walks over when it saves a model: the base of layers, losses and metrics, which has
+# no public name of its own. A regularizer is none by itself.
+_Saveable: Any = keras.losses.Loss.__base__
+
+_FILE = "num_data.json"
+
+
+class SavedNumData(_Saveable):
+    """Keeps the `num_data` of a prior in the `.keras` file, beside the weights. Abstract.
+
+    A subclassed model is made anew by its own `__init__`, so that the priors in it come back as
+    they are written there, and not as `set_num_data` left them. Keras gives whatever it saves a
+    folder in the file, by its place among the attributes of the model.
+    """
+
+    num_data: int | None
+
+    # The base would have it pickled as if it were a model.
+    __reduce__ = object.__reduce__
+
+    def save_assets(self, dir_path: str) -> None:
+        """Called by Keras when it saves a model."""
+        save_num_data(self, dir_path)
+
+    def load_assets(self, dir_path: str | None) -> None:
+        """Called by Keras when it loads a model."""
+        load_num_data(self, dir_path)
+
+    def _obj_type(self) -> str:
+        # One of the kinds that Keras knows: it then walks over all that a loss does not have.
+        return "Loss"
+
+
+def save_num_data(owner: Any, dir_path: str) -> None:
+    """Write the `num_data` of a prior or a layer, where it was given."""
+    if owner.num_data is not None:
+        text = json.dumps({"num_data": owner.num_data})
+        (Path(dir_path) / _FILE).write_text(text, encoding="utf-8")
+
+
+def load_num_data(owner: Any, dir_path: str | None) -> None:
+    """Read what `save_num_data` wrote, where it did.
+
+    Not in `load_weights`: weights may come from a model of other data.
+    """
+    path = None if dir_path is None else Path(dir_path) / _FILE
+    if path is not None and path.exists() and not _loads_weights_alone():
+        saved = json.loads(path.read_text("utf-8"))["num_data"]
+        owner.num_data = whole_number(type(owner).__name__, "num_data", saved)
+
+
+def _loads_weights_alone() -> bool:
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        owner = frame.f_locals.get("self")
+        if frame.f_code.co_name == "load_weights" and isinstance(owner, keras.Model):
+            return True
+        frame = frame.f_back
+    return False
