@@ -15,9 +15,11 @@ from keras_priors.callbacks.not_finite import not_finite
 from keras_priors.callbacks.penalties import Penalties, to_numpy
 from keras_priors.callbacks.prepare_followers import prepare_followers
 from keras_priors.functional.traversal import all_layers
+from keras_priors.utils.export import export
 from keras_priors.utils.unset_num_data import unset_names, warn_unset
 
 
+@export()
 class BayesianMonitor(keras.callbacks.Callback):
     """Logs the terms of the loss beside it: likelihood, KL, prior and ELBO.
 

@@ -12,9 +12,11 @@ from keras_priors.callbacks.penalties import to_numpy
 from keras_priors.callbacks.weight_recorder import WeightRecorder
 from keras_priors.inference.sample_posterior import SamplePosterior
 from keras_priors.inference.sgmcmc.noisy_optimizer import NoisyOptimizer
+from keras_priors.utils.export import export
 from keras_priors.utils.parameters import whole_number
 
 
+@export()
 class CollectDraws(WeightRecorder):
     """Keeps the weights that a sampler passes in plain `fit`, as draws of the posterior.
 

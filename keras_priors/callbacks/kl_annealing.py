@@ -11,11 +11,13 @@ from keras_priors.callbacks.annealed_weight import set_annealed_weight
 from keras_priors.callbacks.callback_order import callbacks_before, name_of
 from keras_priors.functional.traversal import all_layers
 from keras_priors.layers.variational_layer import VariationalLayer
+from keras_priors.utils.export import export
 from keras_priors.utils.parameters import real, whole_number
 
 _NAMES = ("linear", "cyclical", "blundell")
 
 
+@export()
 class KLAnnealing(keras.callbacks.Callback):
     """Moves the weight of the KL of all variational layers during `fit`.
 

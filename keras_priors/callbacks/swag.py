@@ -10,9 +10,11 @@ from keras import ops
 from keras_priors.callbacks.weight_recorder import WeightRecorder
 from keras_priors.inference.sgmcmc.swag_moments import SWAGMoments, checked_rank
 from keras_priors.inference.sgmcmc.swag_posterior import SWAGPosterior
+from keras_priors.utils.export import export
 from keras_priors.utils.parameters import whole_number
 
 
+@export()
 class SWAG(WeightRecorder):
     """SWAG in plain `fit`: a normal fitted to the weights at the ends of epochs.
 

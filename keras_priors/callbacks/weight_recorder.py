@@ -14,7 +14,7 @@ from keras_priors.functional.moving_statistics import statistics_of
 from keras_priors.functional.observations import Observations
 from keras_priors.functional.output_likelihoods import Likelihoods
 from keras_priors.functional.positions import Positions
-from keras_priors.functional.warn_flat import say_flat
+from keras_priors.functional.warn_flat import warn_flat
 
 
 class WeightRecorder(keras.callbacks.Callback):
@@ -81,5 +81,5 @@ class WeightRecorder(keras.callbacks.Callback):
             )
         observations = None if x is None else Observations(x, y, sample_weight)
         structure = Likelihoods(model, likelihood).structure
-        say_flat(model, self._positions, stacklevel=3)  # type: ignore[arg-type]
+        warn_flat(model, self._positions, stacklevel=3)  # type: ignore[arg-type]
         return model, structure, observations

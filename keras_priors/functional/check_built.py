@@ -5,8 +5,10 @@ from typing import Any
 import keras
 
 from keras_priors.functional.traversal import all_layers
+from keras_priors.utils.export import share
 
 
+@share
 def check_built(verb: str, model: Any) -> None:
     """Refuse what is not a model, and a model that is not built."""
     if not isinstance(model, keras.Model):

@@ -4,7 +4,10 @@ from typing import Any
 
 import keras
 
+from keras_priors.utils.export import share
 
+
+@share
 def check_inputs(model: Any, x: Any) -> None:
     """Refuses rows whose structure or shape the model does not take, where it says so itself.
 

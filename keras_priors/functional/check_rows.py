@@ -12,11 +12,13 @@ from keras import ops
 
 from keras_priors.functional.observations import Observations
 from keras_priors.functional.output_likelihoods import Likelihoods
+from keras_priors.utils.export import share
 
 # Elements of the outputs, and rows, that are looked at in one go.
 _ELEMENTS, _ROWS = 2**20, 1024
 
 
+@share
 def check_rows(
     model: Any,
     observations: Observations,

@@ -6,10 +6,13 @@ from typing import Any
 
 import keras
 
+from keras_priors.utils.export import share
+
 Replace = Callable[[Any], Any]
 """From a layer to the layer that takes its place, or None for a plain copy."""
 
 
+@share
 def clone(model: Any, replace: Replace, compiled: bool = True) -> tuple[Any, list[tuple[Any, Any]]]:
     """A copy of a Functional or Sequential model, and the pairs of old and new layers.
 
@@ -37,6 +40,7 @@ def clone(model: Any, replace: Replace, compiled: bool = True) -> tuple[Any, lis
     return new, pairs
 
 
+@share
 def is_cloneable(model: Any) -> bool:
     """Whether Keras knows the graph of the model, and can rebuild it with other layers."""
     return isinstance(model, (keras.Sequential, _functional_class()))
@@ -49,6 +53,7 @@ def _functional_class() -> type:
     return type(keras.Model(x, x))
 
 
+@share
 def own(value: Any) -> Any:
     """A copy of a value that a variable of another model takes.
 
@@ -57,6 +62,7 @@ def own(value: Any) -> Any:
     return keras.ops.copy(value)
 
 
+@share
 def copy_variables(old: Any, new: Any) -> None:
     """Values and trainable flags, one variable after the other: never more than one copy."""
     for source, target in zip(old.variables, new.variables, strict=True):

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from keras_priors.functional.traversal import all_layers
+from keras_priors.utils.export import share
 
 WAY_OUT = (
     "Keras makes a copy, and a saved model, of the config; by itself it keeps no argument of a "
@@ -17,6 +18,7 @@ WAY_OUT = (
 _IGNORED = ("name", "seed", "trainable")
 
 
+@share
 def copy_of(verb: str, layer: Any, config: dict[str, Any] | None = None) -> Any:
     """A built copy, with weights of its own; of `config` where one is given.
 

@@ -5,12 +5,14 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_priors.utils.export import share
 from keras_priors.utils.parameters import whole_number
 
 INSTEAD = "Count the observations yourself and pass the integer: `set_num_data(model, 60000)`."
-_INFINITE = -1  # what `tf.data.Dataset.cardinality` returns for an endless one; unknown is -2
+INFINITE = -1  # what `tf.data.Dataset.cardinality` returns for an endless one; unknown is -2
 
 
+@share
 def count_observations(data: Any) -> int:
     """Number of observations in an integer, arrays, a dataset or a loader."""
     if isinstance(data, (bool, float, str, bytes, np.floating, np.bool_)) or data is None:
@@ -20,14 +22,15 @@ def count_observations(data: Any) -> int:
     if isinstance(data, keras.utils.PyDataset):
         return _at_least_one(_count_py_dataset(data), data)
     # Recognised by name, so that no library is imported here: who has such an object, has it.
-    if _is_a(data, "tensorflow.", "DatasetV2"):
+    if is_a(data, "tensorflow.", "DatasetV2"):
         return _at_least_one(_count_tf_dataset(data), data)
-    if _is_a(data, "torch.utils.data", "DataLoader"):
+    if is_a(data, "torch.utils.data", "DataLoader"):
         return _at_least_one(_count_data_loader(data), data)
     return _at_least_one(_count_arrays(data), data)
 
 
-def _is_a(value: Any, module: str, name: str) -> bool:
+def is_a(value: Any, module: str, name: str) -> bool:
+    """Whether a value is of a class of that name, by name: its library need not be imported."""
     return any(
         base.__name__ == name and base.__module__.startswith(module) for base in type(value).__mro__
     )
@@ -97,7 +100,7 @@ def _endless(data: Any) -> ValueError:
 
 def _count_tf_dataset(data: Any) -> int:
     cardinality = int(data.cardinality())
-    if cardinality == _INFINITE:
+    if cardinality == INFINITE:
         raise _endless(data)
     shapes = [getattr(spec, "shape", None) for spec in keras.tree.flatten(data.element_spec)]
     known = [shape for shape in shapes if shape is not None and shape.rank is not None]
@@ -118,7 +121,7 @@ def _count_py_dataset(data: Any) -> int:
 
 
 def _count_data_loader(data: Any) -> int:
-    if _is_a(data.dataset, "torch.utils.data", "IterableDataset"):
+    if is_a(data.dataset, "torch.utils.data", "IterableDataset"):
         return _count_batches(data, data)
     if data.batch_size is None:
         # Either the loader leaves batches to a `batch_sampler`, or an item is a batch already.

@@ -11,6 +11,7 @@ from keras import ops
 from keras_priors import backend
 from keras_priors.layers.variational_layer import VariationalLayer
 from keras_priors.layers.weight_draws import WeightDraws
+from keras_priors.utils.export import share
 
 _HALF = ("float16", "bfloat16")
 
@@ -23,7 +24,7 @@ class Forward:
     """
 
     def __init__(self, model: Any) -> None:
-        self.signature = _signature(model)
+        self.signature = signature_of(model)
         self.traces = 0
         self._model = weakref.ref(model)
         function = self._outputs if backend.is_traced() else self._eager
@@ -67,7 +68,7 @@ class Forward:
         for k, seed in enumerate(seeds):
             with WeightDraws(seed, posteriors, [w[k] for w in weights]):
                 outputs.append(model(x, training=False))
-        return keras.tree.map_structure(lambda *ys: _single(ops.stack(ys)), *outputs)
+        return keras.tree.map_structure(lambda *ys: single(ops.stack(ys)), *outputs)
 
     def _outputs(self, trainable: list[Any], fixed: list[Any], seeds: Any, x: Any) -> Any:
         self.traces += 1
@@ -89,7 +90,7 @@ class Forward:
             # the care for models whose `call` has no `training`.
             with scope(), WeightDraws(seed, posteriors if weights else [], weights):
                 outputs = model(x, training=False)
-            return keras.tree.map_structure(_single, outputs)
+            return keras.tree.map_structure(single, outputs)
 
         if not posteriors:
             outputs = one_draw((seeds[0], []))
@@ -100,15 +101,17 @@ class Forward:
         return backend.map_draws(one_draw, (seeds, weights))
 
 
+@share
 def forward_of(model: Any) -> Forward:
     """The compiled function of this model, from an earlier call where nothing has changed."""
     found = _forwards.get(model)
-    if found is None or found.signature != _signature(model):
+    if found is None or found.signature != signature_of(model):
         found = Forward(model)
         _forwards[model] = found
     return found
 
 
+@share
 def random_posteriors(model: Any) -> list[Any]:
     """The posteriors of the model's weights, without those that are points."""
     return [
@@ -123,7 +126,7 @@ def random_posteriors(model: Any) -> list[Any]:
 _forwards: weakref.WeakKeyDictionary[Any, Forward] = weakref.WeakKeyDictionary()
 
 
-def _signature(model: Any) -> tuple[Any, ...]:
+def signature_of(model: Any) -> tuple[Any, ...]:
     """What a trace has frozen: which variables and layers there are, and their dtypes."""
     return (
         tuple(id(v) for v in model.trainable_variables),
@@ -133,7 +136,8 @@ def _signature(model: Any) -> tuple[Any, ...]:
     )
 
 
-def _single(y: Any) -> Any:
+def single(y: Any) -> Any:
+    """Half precision in float32."""
     # numpy has no bfloat16, and sums over draws need more than 11 bits.
     dtype = keras.backend.standardize_dtype(y.dtype)
     return ops.cast(y, "float32") if dtype in _HALF else y

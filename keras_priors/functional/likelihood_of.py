@@ -3,8 +3,10 @@
 from typing import Any
 
 from keras_priors.likelihoods.get import get
+from keras_priors.utils.export import share
 
 
+@share
 def likelihood_of(model: Any) -> Any:
     """The likelihood of a compiled model, read from its loss.
 

@@ -7,8 +7,10 @@ from typing import Any
 import keras
 
 from keras_priors.functional.traversal import all_layers
+from keras_priors.utils.export import share
 
 
+@share
 def statistics_of(model: Any) -> list[int]:
     """Numbers, in `model.variables`, of float variables that layers made as no weights."""
     found = {

@@ -8,10 +8,12 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_priors.functional.count_observations import _INFINITE, _is_a
-from keras_priors.functional.rows import _count, _is_arrays, _to_numpy
+from keras_priors.functional.count_observations import INFINITE, is_a
+from keras_priors.functional.rows import count_rows, is_arrays, to_numpy
+from keras_priors.utils.export import share
 
 
+@share
 class Observations:
     """Rows of x with their y and weights, as NumPy arrays.
 
@@ -23,7 +25,7 @@ class Observations:
     """
 
     def __init__(self, x: Any, y: Any = None, sample_weight: Any = None) -> None:
-        if _is_arrays(x):
+        if is_arrays(x):
             if y is None:
                 raise ValueError(
                     "A posterior needs targets. Received: x without y. Give `y`, or a data set of "
@@ -36,9 +38,9 @@ class Observations:
                     f"x of type {type(x).__name__}, and y or sample_weight. Give x alone."
                 )
             x, y, sample_weight = _read(x)
-        self.x = keras.tree.map_structure(_to_numpy, x)
-        self.y = keras.tree.map_structure(_to_numpy, y)
-        self.count = _count(self.x)
+        self.x = keras.tree.map_structure(to_numpy, x)
+        self.y = keras.tree.map_structure(to_numpy, y)
+        self.count = count_rows(self.x)
         """The number of rows."""
         self.weight = _checked_weight(sample_weight, self.count)
         counts = {len(leaf) for leaf in keras.tree.flatten(self.y)}
@@ -88,8 +90,8 @@ class Observations:
 
 def _read(batches: Any) -> tuple[Any, Any, Any]:
     endless = isinstance(batches, keras.utils.PyDataset) and batches.num_batches is None
-    if _is_a(batches, "tensorflow.", "DatasetV2"):
-        endless = int(batches.cardinality()) == _INFINITE
+    if is_a(batches, "tensorflow.", "DatasetV2"):
+        endless = int(batches.cardinality()) == INFINITE
     if endless:
         raise ValueError(
             f"The data must end. Received: an endless {type(batches).__name__}. "
@@ -104,7 +106,7 @@ def _read(batches: Any) -> tuple[Any, Any, Any]:
             "The data set must give (x, y) or (x, y, sample_weight). Received: "
             + ("batches without targets." if parts else "no batch.")
         )
-    weights = [_to_numpy(w) for _, _, w in parts if w is not None]
+    weights = [to_numpy(w) for _, _, w in parts if w is not None]
     missing = len(parts) - len(weights)
     if weights and missing:
         raise ValueError(
@@ -113,7 +115,7 @@ def _read(batches: Any) -> tuple[Any, Any, Any]:
         )
     joined = keras.tree.map_structure(
         lambda *leaves: np.concatenate(leaves),
-        *[keras.tree.map_structure(_to_numpy, (x, y)) for x, y, _ in parts],
+        *[keras.tree.map_structure(to_numpy, (x, y)) for x, y, _ in parts],
     )
     return *joined, np.concatenate(weights) if weights else None
 
@@ -121,7 +123,7 @@ def _read(batches: Any) -> tuple[Any, Any, Any]:
 def _checked_weight(sample_weight: Any, count: int) -> Any:
     if sample_weight is None:
         return np.ones(count, "float32")
-    weight = _to_numpy(sample_weight).astype("float32")
+    weight = to_numpy(sample_weight).astype("float32")
     if weight.shape == (count, 1):
         weight = weight[:, 0]
     if weight.shape != (count,) or not np.all(np.isfinite(weight)) or np.any(weight < 0):

@@ -8,10 +8,12 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_priors import likelihoods
 from keras_priors.functional.likelihood_of import likelihood_of
-from keras_priors.predictive.wrap import given_likelihoods
+from keras_priors.utils.export import share
 
 
+@share
 class Likelihoods:
     """What explains the targets: one likelihood, or a structure of them like the outputs.
 
@@ -78,3 +80,13 @@ class Likelihoods:
             for name in names
             if self.structure[name] is not None
         ]
+
+
+@share
+def given_likelihoods(likelihood: Any) -> Any:
+    """What the user gave, resolved: None, a likelihood, or a list or dictionary of them."""
+    if isinstance(likelihood, (list, tuple)):
+        return type(likelihood)([given_likelihoods(part) for part in likelihood])
+    if isinstance(likelihood, dict) and "class_name" not in likelihood:
+        return {name: given_likelihoods(part) for name, part in likelihood.items()}
+    return None if likelihood is None else likelihoods.get(likelihood)

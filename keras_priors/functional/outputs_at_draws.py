@@ -12,18 +12,20 @@ from keras import ops
 
 from keras_priors import backend
 from keras_priors.functional.check_inputs import check_inputs
-from keras_priors.functional.forward import _signature, _single
+from keras_priors.functional.forward import signature_of, single
 from keras_priors.functional.results import Results
 from keras_priors.functional.row_blocks import chunk_rows, draws_per_call
 from keras_priors.functional.rows import Rows
 from keras_priors.layers.weight_draws import WeightDraws
 from keras_priors.posteriors.posterior import Posterior
+from keras_priors.utils.export import share
 from keras_priors.utils.progress import Progress
 
 Target = Any
 """What a value stands in for: a `keras.Variable`, or the posterior of a variational layer."""
 
 
+@share
 def outputs_at_draws(
     model: Any,
     targets: Sequence[Target],
@@ -107,7 +109,7 @@ class ForwardAtDraws:
             draws = WeightDraws(None, given, [draw[k] for k in posteriors])
             with keras.StatelessScope(state_mapping=mapping), draws:
                 outputs = model(x, training=False)
-            return keras.tree.map_structure(_single, outputs)
+            return keras.tree.map_structure(single, outputs)
 
         return backend.map_draws(one_draw, values)
 
@@ -124,7 +126,7 @@ def _forward_of(model: Any, targets: Sequence[Target]) -> ForwardAtDraws:
 
 
 def _key(model: Any, targets: Sequence[Target]) -> tuple[Any, ...]:
-    return (_signature(model), tuple(id(target) for target in targets))
+    return (signature_of(model), tuple(id(target) for target in targets))
 
 
 def _padded(values: Sequence[Any], group: int) -> list[Any]:

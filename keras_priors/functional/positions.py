@@ -12,8 +12,10 @@ from keras import ops
 
 from keras_priors import backend
 from keras_priors.functional.weights import Weight, find_weights
+from keras_priors.utils.export import share
 
 
+@share
 class Positions:
     """Trained weights of a model by path, and the way to a flat vector and back.
 

@@ -8,7 +8,10 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_priors.utils.export import share
 
+
+@share
 class Results:
     """Arrays (S, N, ...) in the structure of the outputs, written call by call.
 

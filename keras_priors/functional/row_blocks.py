@@ -6,6 +6,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_priors.utils.export import share
+
 # Activations and outputs of one call stay within it.
 _BYTES = 256 * 2**20
 # More rows than these make the noise of a draw no cheaper: it is then 1 to 3% of the products.
@@ -14,6 +16,7 @@ _MAX_ROWS = 16_384
 _PRODUCTS = 5e10
 
 
+@share
 def chunk_rows(model: Any, first: Any, count: int | None, batch_size: int | None) -> int:
     """Rows in a chunk: as many as memory bears, and as few padded ones as possible.
 
@@ -33,6 +36,7 @@ def chunk_rows(model: Any, first: Any, count: int | None, batch_size: int | None
     return math.ceil(count / math.ceil(count / most))
 
 
+@share
 def draws_per_call(model: Any, first: Any, rows: int, num_draws: int) -> int:
     """Draws in a call: about a second of work, and as few unused ones as possible."""
     weights = sum(math.prod(v.shape) for v in model.variables)

@@ -8,6 +8,8 @@ from typing import Any, Protocol, runtime_checkable
 import keras
 import numpy as np
 
+from keras_priors.utils.export import share
+
 
 @runtime_checkable
 class ArrayLike(Protocol):
@@ -16,6 +18,7 @@ class ArrayLike(Protocol):
     def __array__(self) -> Any: ...
 
 
+@share
 class Rows:
     """The inputs `x` of `keras_priors.predict`, read once from the first row to the last.
 
@@ -27,9 +30,9 @@ class Rows:
     def __init__(self, x: Any) -> None:
         self.count: int | None = None
         """The number of rows, or None where only reading tells."""
-        if _is_arrays(x):
-            self.first = keras.tree.map_structure(_to_numpy, x)
-            self.count = _count(self.first)
+        if is_arrays(x):
+            self.first = keras.tree.map_structure(to_numpy, x)
+            self.count = count_rows(self.first)
             if self.count == 0:
                 raise ValueError("`x` must have at least one row. Received: an empty array.")
             self._batches: Iterator[Any] = iter([self.first])
@@ -49,7 +52,7 @@ class Rows:
         padded_to: int | None = None
         for batch in self._batches:
             held.append(batch)
-            rows += _count(batch)
+            rows += count_rows(batch)
             if rows < size:
                 continue
             joined = _join(held)
@@ -63,7 +66,8 @@ class Rows:
             yield _pad(_join(held), padded_to or rows), rows
 
 
-def _is_arrays(x: Any) -> bool:
+def is_arrays(x: Any) -> bool:
+    """Whether `x` is arrays and no data set; refuses what is neither."""
     if isinstance(x, keras.utils.PyDataset):
         return False
     if isinstance(x, (list, tuple, dict)):
@@ -81,8 +85,8 @@ def _is_arrays(x: Any) -> bool:
 def _batches(x: Any) -> Iterator[Any]:
     for batch in _pydataset(x) if isinstance(x, keras.utils.PyDataset) else x:
         inputs, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
-        inputs = keras.tree.map_structure(_to_numpy, inputs)
-        if _count(inputs):
+        inputs = keras.tree.map_structure(to_numpy, inputs)
+        if count_rows(inputs):
             yield inputs
 
 
@@ -99,7 +103,8 @@ def _chain(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
     yield from rest
 
 
-def _to_numpy(leaf: Any) -> Any:
+def to_numpy(leaf: Any) -> Any:
+    """An array whose first axis is the rows, floats in `keras.config.floatx()`."""
     array = keras.ops.convert_to_numpy(leaf) if keras.ops.is_tensor(leaf) else np.asarray(leaf)
     if array.ndim == 0:
         raise ValueError(
@@ -112,7 +117,8 @@ def _to_numpy(leaf: Any) -> Any:
     return array.astype(keras.config.floatx(), copy=False) if floating else array
 
 
-def _count(arrays: Any) -> int:
+def count_rows(arrays: Any) -> int:
+    """How many rows a structure of arrays has."""
     counts = {len(leaf) for leaf in keras.tree.flatten(arrays)}
     if len(counts) != 1:
         raise ValueError(
@@ -137,4 +143,4 @@ def _pad(arrays: Any, size: int) -> Any:
         # Repeats of the last row: valid input, whatever the model does with it.
         return np.concatenate([leaf, np.repeat(leaf[-1:], size - len(leaf), axis=0)])
 
-    return arrays if _count(arrays) == size else keras.tree.map_structure(pad, arrays)
+    return arrays if count_rows(arrays) == size else keras.tree.map_structure(pad, arrays)

@@ -8,8 +8,10 @@ import keras
 from keras_priors.layers.kl_penalty import KLPenalty
 from keras_priors.layers.variational_layer import VariationalLayer
 from keras_priors.priors.prior import Prior
+from keras_priors.utils.export import share
 
 
+@share
 def find_owners(model: Any) -> list[Any]:
     """Every object with a `num_data` in a model: its variational layers and its priors.
 
@@ -31,6 +33,7 @@ def find_owners(model: Any) -> list[Any]:
     return list(found.values())
 
 
+@share
 def all_layers(model: Any) -> list[keras.layers.Layer]:
     """The model and every layer below it; of wrappers and RNNs the inner layers and cells too.
 
@@ -40,6 +43,7 @@ def all_layers(model: Any) -> list[keras.layers.Layer]:
     return list(model._flatten_layers(include_self=True, recursive=True))
 
 
+@share
 def all_models(model: Any) -> list[keras.Model]:
     """The model and every model nested in it."""
     return [layer for layer in all_layers(model) if isinstance(layer, keras.Model)]

@@ -6,9 +6,11 @@ import warnings
 from typing import Any
 
 from keras_priors.functional.positions import Positions
+from keras_priors.utils.export import share
 
 
-def say_flat(model: Any, positions: Positions, stacklevel: int) -> None:
+@share
+def warn_flat(model: Any, positions: Positions, stacklevel: int) -> None:
     """Warn where weights have no prior; `stacklevel` is that of the caller."""
     flat = positions.without_prior()
     if flat:

@@ -10,9 +10,11 @@ from keras_priors.functional.traversal import all_layers
 from keras_priors.layers.kl_penalty import KLPenalty
 from keras_priors.layers.variational_layer import VariationalLayer
 from keras_priors.priors.prior import Prior
+from keras_priors.utils.export import share
 from keras_priors.utils.inner_paths import descend
 
 
+@share
 @dataclass(frozen=True, eq=False)
 class Weight:
     """A variable of a plain layer, or what one posterior of a variational layer stands for."""
@@ -49,6 +51,7 @@ class Weight:
         return regularizer if isinstance(regularizer, Prior) else None
 
 
+@share
 def find_weights(model: Any) -> list[Weight]:
     """All weights of a built model, trained or frozen, each once, in the order of its layers."""
     ways = _ways(model)

@@ -1,5 +1,7 @@
 """From a model, its priors and data to its posterior: one method a file, all of one shape."""
 
+# Written by tools/write_doors.py.
+
 from keras_priors.inference.compare import compare
 from keras_priors.inference.ensembles.deep_ensemble import DeepEnsemble
 from keras_priors.inference.ensembles.mc_dropout import MCDropout

@@ -17,10 +17,12 @@ from keras_priors.metrics.brier_score import brier_score
 from keras_priors.metrics.expected_calibration_error import expected_calibration_error
 from keras_priors.predictive.predict import predict
 from keras_priors.predictive.predictive import Predictive
+from keras_priors.utils.export import export
 
 _COVERAGE = 0.9
 
 
+@export("keras_priors")
 def compare(
     candidates: Mapping[str, Any],
     x: Any,

@@ -17,9 +17,11 @@ from keras_priors.functional.observations import Observations
 from keras_priors.functional.output_likelihoods import Likelihoods
 from keras_priors.functional.positions import Positions
 from keras_priors.functional.row_blocks import chunk_rows
+from keras_priors.utils.export import export
 from keras_priors.utils.parameters import whole_number
 
 
+@export()
 class LogPosterior:
     """The log posterior of the trained weights of a model, given data.
 

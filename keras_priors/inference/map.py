@@ -7,8 +7,10 @@ from keras_priors.inference.log_posterior import LogPosterior
 from keras_priors.inference.maximize import maximize
 from keras_priors.inference.method import Method
 from keras_priors.inference.point_posterior import PointPosterior
+from keras_priors.utils.export import export
 
 
+@export()
 class MAP(Method):
     """The weights with the highest posterior density, by L-BFGS on all rows.
 

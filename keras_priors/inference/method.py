@@ -7,12 +7,14 @@ from abc import abstractmethod
 from typing import Any
 
 from keras_priors import backend
-from keras_priors.functional.warn_flat import say_flat
+from keras_priors.functional.warn_flat import warn_flat
 from keras_priors.inference.log_posterior import LogPosterior
 from keras_priors.inference.posterior import Posterior
+from keras_priors.utils.export import export
 from keras_priors.utils.progress import check_verbose
 
 
+@export()
 class Method:
     """A way from a model, its priors and data to a posterior. Abstract.
 
@@ -70,7 +72,7 @@ class Method:
             )
         begin = time.perf_counter()
         log_posterior = LogPosterior(model, x, y, likelihood, sample_weight=sample_weight)
-        say_flat(model, log_posterior.positions, stacklevel=2)
+        warn_flat(model, log_posterior.positions, stacklevel=2)
         seed = backend.as_seed(seed)
         posterior = self._fit(log_posterior, seed, verbose, resume)
         posterior.seconds = time.perf_counter() - begin

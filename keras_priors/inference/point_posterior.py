@@ -10,8 +10,10 @@ import numpy as np
 
 from keras_priors.functional.observations import Observations
 from keras_priors.inference.posterior import Posterior
+from keras_priors.utils.export import export
 
 
+@export()
 class PointPosterior(Posterior):
     """One value of every weight: the MAP, in the form of a posterior.
 

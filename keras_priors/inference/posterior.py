@@ -16,10 +16,12 @@ from keras_priors.inference.arviz import summary, to_arviz
 from keras_priors.inference.saving import load, save
 from keras_priors.models.to_plain import to_plain
 from keras_priors.predictive.wrap import wrap
+from keras_priors.utils.export import export
 from keras_priors.utils.parameters import whole_number
 from keras_priors.utils.progress import check_verbose
 
 
+@export()
 class Posterior:
     """What is known of the weights of a model after the data: the result of every method. Abstract.
 

@@ -9,9 +9,11 @@ import numpy as np
 
 from keras_priors.functional.observations import Observations
 from keras_priors.inference.posterior import Posterior
+from keras_priors.utils.export import export
 from keras_priors.utils.parameters import whole_number
 
 
+@export()
 class SamplePosterior(Posterior):
     """Draws in chains, as MCMC and ensembles give them.
 

@@ -1,5 +1,11 @@
 """Keras layers whose weights are posteriors, and an unknown noise."""
 
+# Written by tools/write_doors.py.
+
+from keras_priors.layers.constructor_arguments import keras_layer_of as keras_layer_of
+from keras_priors.layers.inside_support import InsideSupport as InsideSupport
+from keras_priors.layers.kernel_layer import KernelLayer as KernelLayer
+from keras_priors.layers.kl_penalty import KLPenalty as KLPenalty
 from keras_priors.layers.noise_scale import NoiseScale
 from keras_priors.layers.variational import Variational
 from keras_priors.layers.variational_conv1d import VariationalConv1D
@@ -16,6 +22,7 @@ from keras_priors.layers.variational_embedding import VariationalEmbedding
 from keras_priors.layers.variational_layer import VariationalLayer
 from keras_priors.layers.variational_separable_conv1d import VariationalSeparableConv1D
 from keras_priors.layers.variational_separable_conv2d import VariationalSeparableConv2D
+from keras_priors.layers.weight_draws import WeightDraws as WeightDraws
 
 __all__ = [
     "NoiseScale",

@@ -4,6 +4,8 @@ import inspect
 from collections.abc import Iterator
 from typing import Any
 
+from keras_priors.utils.export import share
+
 # Arguments of Keras layers that change weights after they are made.
 UNSUPPORTED = ("lora_rank", "lora_alpha", "gptq_unpacked_column_size", "quantization_config")
 
@@ -35,6 +37,7 @@ def bind_arguments(twin: Any, args: Any, kwargs: Any) -> dict[str, Any]:
     return {**bound.arguments, **others, **refused}
 
 
+@share
 def keras_layer_of(twin: Any) -> Any:
     """The Keras layer that a twin inherits from."""
     return next(cls for cls in twin.__mro__ if cls.__module__.startswith("keras.src."))

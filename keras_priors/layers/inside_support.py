@@ -6,11 +6,13 @@ import keras
 from keras import ops
 
 from keras_priors.priors.prior import Prior
+from keras_priors.utils.export import share
 
 # Where the initializer gives less; as `LogNormal` starts.
 _SMALLEST = 1e-3
 
 
+@share
 class InsideSupport:
     """What another initializer draws; outside of the support its absolute value, clipped into it.
 

@@ -23,10 +23,12 @@ from keras_priors.layers.weight_axes import WeightAxes, bias_axes, dense_axes
 from keras_priors.posteriors.get import get as get_posterior
 from keras_priors.posteriors.posterior import Posterior
 from keras_priors.priors.normal_prior import NormalPrior
+from keras_priors.utils.export import share
 
 LinearMap = tuple[LinearOp, Posterior]
 
 
+@share
 class KernelLayer(VariationalLayer):
     """A layer of Keras that is linear in its weights, with posteriors over them. Abstract.
 

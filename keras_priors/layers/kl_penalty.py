@@ -10,12 +10,14 @@ from keras import ops
 from keras_priors.layers.conditional_normal import ConditionalNormal
 from keras_priors.posteriors.posterior import Posterior
 from keras_priors.priors.prior import Prior
+from keras_priors.utils.export import share
 from keras_priors.utils.unset_num_data import warn_unset
 
 if TYPE_CHECKING:
     from keras_priors.layers.variational_layer import VariationalLayer
 
 
+@share
 class KLPenalty:
     """kl_weight * KL(q‖p) / num_data, in nats per observation.
 

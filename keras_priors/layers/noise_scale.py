@@ -8,14 +8,14 @@ from keras import ops
 
 from keras_priors.layers.resolve_prior import resolve_prior
 from keras_priors.priors.half_cauchy_prior import HalfCauchyPrior
-from keras_priors.utils.export import register
+from keras_priors.utils.export import export
 from keras_priors.utils.parameters import positive
 
 # What `HeteroscedasticNormal` adds by default; below, its scale cannot be.
 _MIN_SCALE = 1e-6
 
 
-@register
+@export()
 class NoiseScale(keras.layers.Layer):
     """The standard deviation of the noise as a weight with a prior, beside the means.
 

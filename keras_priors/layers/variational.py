@@ -17,12 +17,12 @@ from keras_priors.posteriors.posterior import Posterior
 from keras_priors.priors.normal_prior import NormalPrior
 from keras_priors.priors.prior import Prior
 from keras_priors.utils.call_signature import with_signature_of
-from keras_priors.utils.export import register
+from keras_priors.utils.export import export
 from keras_priors.utils.inner_paths import inner_paths
 from keras_priors.utils.path_matches import path_matches
 
 
-@register
+@export()
 class Variational(VariationalLayer):
     """Any Keras layer or model with posteriors over chosen weights of it.
 

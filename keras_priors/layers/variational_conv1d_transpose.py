@@ -3,10 +3,10 @@
 import keras
 
 from keras_priors.layers.conv_layers import ConvTransposeLayer
-from keras_priors.utils.export import register
+from keras_priors.utils.export import export
 
 
-@register
+@export("keras_priors")
 class VariationalConv1DTranspose(ConvTransposeLayer, keras.layers.Conv1DTranspose):
     """`keras.layers.Conv1DTranspose` with a distribution over its kernel and bias.
 

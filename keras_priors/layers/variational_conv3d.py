@@ -3,10 +3,10 @@
 import keras
 
 from keras_priors.layers.conv_layers import ConvLayer
-from keras_priors.utils.export import register
+from keras_priors.utils.export import export
 
 
-@register
+@export("keras_priors")
 class VariationalConv3D(ConvLayer, keras.layers.Conv3D):
     """`keras.layers.Conv3D` with a distribution over its kernel and bias.
 

@@ -3,10 +3,10 @@
 import keras
 
 from keras_priors.layers.conv_layers import ConvTransposeLayer
-from keras_priors.utils.export import register
+from keras_priors.utils.export import export
 
 
-@register
+@export("keras_priors")
 class VariationalConv3DTranspose(ConvTransposeLayer, keras.layers.Conv3DTranspose):
     """`keras.layers.Conv3DTranspose` with a distribution over its kernel and bias.
 

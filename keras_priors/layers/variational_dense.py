@@ -8,11 +8,11 @@ import keras
 from keras_priors.layers.constructor_arguments import bind_arguments
 from keras_priors.layers.dense_op import DenseOp
 from keras_priors.layers.kernel_layer import KernelLayer, LinearMap
-from keras_priors.utils.export import register
+from keras_priors.utils.export import export
 from keras_priors.utils.parameters import whole_number
 
 
-@register
+@export("keras_priors")
 class VariationalDense(KernelLayer, keras.layers.Dense):
     """`keras.layers.Dense` with a distribution over its weights (Bayes by Backprop).
 

@@ -3,10 +3,10 @@
 import keras
 
 from keras_priors.layers.conv_layers import DepthwiseConvLayer
-from keras_priors.utils.export import register
+from keras_priors.utils.export import export
 
 
-@register
+@export("keras_priors")
 class VariationalDepthwiseConv2D(DepthwiseConvLayer, keras.layers.DepthwiseConv2D):
     """`keras.layers.DepthwiseConv2D` with a distribution over its kernel and bias.
 

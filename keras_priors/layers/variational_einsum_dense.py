@@ -7,10 +7,10 @@ import keras
 from keras_priors.layers.einsum_op import EinsumOp
 from keras_priors.layers.kernel_layer import KernelLayer, LinearMap
 from keras_priors.layers.weight_axes import WeightAxes
-from keras_priors.utils.export import register
+from keras_priors.utils.export import export
 
 
-@register
+@export("keras_priors")
 class VariationalEinsumDense(KernelLayer, keras.layers.EinsumDense):
     """`keras.layers.EinsumDense` with a distribution over its kernel and bias.
 

@@ -9,10 +9,10 @@ from keras import ops
 from keras_priors.layers.constructor_arguments import bind_arguments
 from keras_priors.layers.embedding_op import EmbeddingOp
 from keras_priors.layers.kernel_layer import KernelLayer, LinearMap
-from keras_priors.utils.export import register
+from keras_priors.utils.export import export
 
 
-@register
+@export("keras_priors")
 class VariationalEmbedding(KernelLayer, keras.layers.Embedding):
     """`keras.layers.Embedding` with a distribution over its table.
 

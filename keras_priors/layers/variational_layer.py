@@ -13,16 +13,17 @@ from keras_priors.layers.kl_penalty import KLPenalty
 from keras_priors.layers.point_scale import PointScale
 from keras_priors.layers.weight_axes import WeightAxes, dense_axes
 from keras_priors.layers.weight_draws import active_draws
-from keras_priors.posteriors.check_support import check_support
 from keras_priors.posteriors.log_normal import LogNormal
 from keras_priors.posteriors.posterior import Posterior
 from keras_priors.priors.learnable import Learnable
 from keras_priors.priors.normal_prior import NormalPrior
 from keras_priors.priors.prior import Prior
+from keras_priors.utils.export import export
 from keras_priors.utils.parameters import seed_or_none, whole_number
 from keras_priors.utils.saved_num_data import load_num_data, save_num_data
 
 
+@export()
 class VariationalLayer(keras.layers.Layer):
     """A layer with posteriors over some of its weights. Abstract.
 
@@ -100,7 +101,7 @@ class VariationalLayer(keras.layers.Layer):
         posterior = posterior.copy()
         try:
             prior.check_shape(tuple(shape))
-            check_support(posterior, prior)
+            posterior.check_support(prior)
         except ValueError as error:
             raise ValueError(self._misfit(name, error)) from error
         if posterior.support == "point":

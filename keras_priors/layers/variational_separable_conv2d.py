@@ -3,10 +3,10 @@
 import keras
 
 from keras_priors.layers.conv_layers import SeparableConvLayer
-from keras_priors.utils.export import register
+from keras_priors.utils.export import export
 
 
-@register
+@export("keras_priors")
 class VariationalSeparableConv2D(SeparableConvLayer, keras.layers.SeparableConv2D):
     """`keras.layers.SeparableConv2D` with a distribution over its kernels and bias.
 

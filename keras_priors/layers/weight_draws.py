@@ -8,10 +8,12 @@ from typing import Any
 
 from keras_priors import backend
 from keras_priors.posteriors.posterior import Posterior
+from keras_priors.utils.export import share
 
 _active: ContextVar[WeightDraws | None] = ContextVar("keras_priors_weight_draws", default=None)
 
 
+@share
 class WeightDraws:
     """Within the scope, each posterior is drawn once from `seed`, whatever `training` says.
 

@@ -1,5 +1,7 @@
 """How a model's outputs explain its targets: one likelihood a file, each a Keras loss."""
 
+# Written by tools/write_doors.py.
+
 from keras_priors.likelihoods.bernoulli import Bernoulli
 from keras_priors.likelihoods.beta import Beta
 from keras_priors.likelihoods.categorical import Categorical

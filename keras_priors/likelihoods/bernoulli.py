@@ -9,10 +9,10 @@ from keras import ops
 from keras_priors import backend
 from keras_priors.likelihoods.elementwise import ElementwiseLikelihood
 from keras_priors.likelihoods.parameters import flag
-from keras_priors.utils.export import register
+from keras_priors.utils.export import export
 
 
-@register
+@export()
 class Bernoulli(ElementwiseLikelihood):
     """Targets of 0 or 1, independent given the outputs: two classes, or several labels.
 

@@ -7,10 +7,10 @@ from keras import ops
 from keras_priors import backend
 from keras_priors.likelihoods.elementwise import ElementwiseLikelihood
 from keras_priors.likelihoods.parameters import positive, scalar
-from keras_priors.utils.export import register
+from keras_priors.utils.export import export
 
 
-@register
+@export()
 class Beta(ElementwiseLikelihood):
     """Proportions strictly between 0 and 1, whose mean and concentration are outputs.
 

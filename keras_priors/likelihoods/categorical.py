@@ -9,13 +9,13 @@ from keras_priors import backend
 from keras_priors.likelihoods.align import align
 from keras_priors.likelihoods.likelihood import Likelihood
 from keras_priors.likelihoods.parameters import flag
-from keras_priors.utils.export import register
+from keras_priors.utils.export import export
 
 # Half-precision softmax rows add up to one within this.
 _SUM_TOLERANCE = 0.01
 
 
-@register
+@export()
 class Categorical(Likelihood):
     """One of c classes.
 

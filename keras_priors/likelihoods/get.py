@@ -10,6 +10,7 @@ from keras_priors.likelihoods.categorical import Categorical
 from keras_priors.likelihoods.likelihood import Likelihood
 from keras_priors.likelihoods.poisson import Poisson
 from keras_priors.likelihoods.refusals import refuse, refuse_reduction
+from keras_priors.utils.export import export
 
 _STOCK = {
     # The stock losses that are log densities (up to constants), as functions and as classes.
@@ -30,6 +31,7 @@ _DEFAULTS = {
 }
 
 
+@export()
 def get(identifier: Any) -> Likelihood:
     """Return the likelihood for a likelihood, or for a stock loss of Keras that is one.
 

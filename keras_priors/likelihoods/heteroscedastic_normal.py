@@ -8,10 +8,10 @@ from keras import ops
 from keras_priors import backend
 from keras_priors.likelihoods.elementwise import ElementwiseLikelihood
 from keras_priors.likelihoods.parameters import positive, scalar
-from keras_priors.utils.export import register
+from keras_priors.utils.export import export
 
 
-@register
+@export()
 class HeteroscedasticNormal(ElementwiseLikelihood):
     """Normal noise whose mean and standard deviation are both outputs.
 

@@ -8,11 +8,11 @@ from keras import ops
 from keras_priors import backend
 from keras_priors.likelihoods.elementwise import ElementwiseLikelihood
 from keras_priors.likelihoods.parameters import positive
-from keras_priors.utils.export import register
+from keras_priors.utils.export import export
 from keras_priors.utils.parameters import constant
 
 
-@register
+@export()
 class Laplace(ElementwiseLikelihood):
     """Laplace noise around the outputs: heavier tails than the normal, fit by the median.
 

@@ -10,8 +10,10 @@ from keras import ops
 from keras_priors import backend
 from keras_priors.likelihoods.observation_weights import spread, weights_loss
 from keras_priors.likelihoods.refusals import refuse_reduction
+from keras_priors.utils.export import export
 
 
+@export()
 class Likelihood(keras.losses.Loss):
     """A density p(y | outputs) of one observation's target, used as a Keras loss. Abstract.
 

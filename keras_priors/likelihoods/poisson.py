@@ -9,10 +9,10 @@ from keras import ops
 from keras_priors import backend
 from keras_priors.likelihoods.elementwise import ElementwiseLikelihood
 from keras_priors.likelihoods.parameters import flag
-from keras_priors.utils.export import register
+from keras_priors.utils.export import export
 
 
-@register
+@export()
 class Poisson(ElementwiseLikelihood):
     """Counts with the mean exp(f), the log rate f being the output.
 

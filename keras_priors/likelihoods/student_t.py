@@ -9,11 +9,11 @@ from keras import ops
 from keras_priors import backend
 from keras_priors.likelihoods.elementwise import ElementwiseLikelihood
 from keras_priors.likelihoods.parameters import positive
-from keras_priors.utils.export import register
+from keras_priors.utils.export import export
 from keras_priors.utils.parameters import constant, tensor
 
 
-@register
+@export()
 class StudentT(ElementwiseLikelihood):
     """Student t noise around the outputs: regression that outliers do not drag along.
 

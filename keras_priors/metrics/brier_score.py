@@ -5,8 +5,10 @@ from typing import Any
 import numpy as np
 
 from keras_priors.metrics.classes import labels_and_probabilities
+from keras_priors.utils.export import export
 
 
+@export()
 def brier_score(y_true: Any, y_prob: Any) -> float:
     """Mean squared distance between predicted probabilities and what came true.
 

@@ -5,9 +5,11 @@ from typing import Any
 import numpy as np
 
 from keras_priors.metrics.classes import labels_and_probabilities
+from keras_priors.utils.export import export
 from keras_priors.utils.parameters import whole_number
 
 
+@export()
 def expected_calibration_error(y_true: Any, y_prob: Any, *, n_bins: int = 15) -> float:
     """How far the confidence in the predicted class is from its accuracy, on average.
 

@@ -10,7 +10,6 @@ from keras_priors.layers.kernel_layer import KernelLayer
 from keras_priors.layers.variational import Variational
 from keras_priors.models.rebuild import rebuild
 from keras_priors.models.regularizer_places import Places, aligned
-from keras_priors.posteriors.check_support import check_support
 from keras_priors.priors.prior import Prior
 
 WAY_OUT = (
@@ -89,7 +88,7 @@ def _check(weight: Weight, prior: Prior | None) -> None:
     try:
         prior.check_shape(weight.shape)
         if weight.penalty is not None:
-            check_support(weight.penalty.posterior, prior)
+            weight.penalty.posterior.check_support(prior)
     except ValueError as error:
         raise ValueError(f"A prior does not fit {weight.path}. {error}") from error
 

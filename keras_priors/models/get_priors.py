@@ -5,8 +5,10 @@ import keras
 from keras_priors.functional.check_built import check_built
 from keras_priors.functional.weights import find_weights
 from keras_priors.priors.prior import Prior
+from keras_priors.utils.export import export
 
 
+@export("keras_priors")
 def get_priors(model: keras.Model) -> dict[str, Prior | None]:
     """The prior of each trainable weight of a model, None where it has none.
 

@@ -7,9 +7,11 @@ import numpy as np
 
 from keras_priors.functional.check_built import check_built
 from keras_priors.priors.normal_prior import NormalPrior
+from keras_priors.utils.export import export
 from keras_priors.utils.parameters import positive
 
 
+@export("keras_priors")
 def pretrained_prior(model: keras.Model, scale: Any = 1.0) -> dict[str, NormalPrior]:
     """N(w, scale^2) for each trained weight w of a model: empirical Bayes from a trained net.
 

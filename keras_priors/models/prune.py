@@ -8,8 +8,10 @@ import numpy as np
 from keras_priors.models.to_plain import to_plain
 from keras_priors.models.twins import posteriors_of
 from keras_priors.posteriors.posterior import Posterior
+from keras_priors.utils.export import export
 
 
+@export("keras_priors")
 def prune(
     model: keras.Model, fraction: float | None = None, snr: float | None = None
 ) -> tuple[keras.Model, list[dict[str, Any]]]:

@@ -10,9 +10,11 @@ from keras_priors.functional.check_built import check_built
 from keras_priors.functional.weights import Weight, find_weights
 from keras_priors.priors.learnable import Learnable
 from keras_priors.priors.normal_prior import NormalPrior
+from keras_priors.utils.export import export
 from keras_priors.utils.parameters import whole_number
 
 
+@export("keras_priors")
 def sample_prior(model: keras.Model, num_samples: int = 100, seed: Any = None) -> dict[str, Any]:
     """Draw every trained weight of a model from its prior.
 

@@ -7,8 +7,10 @@ import keras
 from keras_priors.functional.count_observations import count_observations
 from keras_priors.functional.traversal import find_owners
 from keras_priors.models.remake_functions import remake_functions
+from keras_priors.utils.export import export
 
 
+@export("keras_priors")
 def set_num_data(model: keras.Model, data: Any) -> int:
     """Set `num_data` of every prior and every variational layer of a model.
 

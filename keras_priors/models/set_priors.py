@@ -12,8 +12,10 @@ from keras_priors.models.match_rules import match
 from keras_priors.models.move_inside import move_inside
 from keras_priors.models.remake_functions import remake_functions
 from keras_priors.priors.prior import Prior
+from keras_priors.utils.export import export
 
 
+@export("keras_priors")
 def set_priors(
     model: keras.Model, rules: Prior | Mapping[Any, Prior | None]
 ) -> dict[str, Prior | None]:

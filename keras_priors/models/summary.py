@@ -11,11 +11,13 @@ from keras_priors.functional.check_built import check_built
 from keras_priors.functional.weights import Weight, find_weights
 from keras_priors.layers.kl_penalty import KLPenalty
 from keras_priors.priors.prior import Prior
+from keras_priors.utils.export import export
 
 _DRAWS = 20
 _COLUMNS = ("weight", "shape", "prior", "posterior", "KL (nats)", "SNR", "log prior (nats)")
 
 
+@export("keras_priors")
 def summary(
     model: keras.Model, print_fn: Callable[[str], Any] | None = None
 ) -> list[dict[str, Any]]:

@@ -7,8 +7,10 @@ import keras
 from keras_priors import backend
 from keras_priors.models.to_plain import to_plain
 from keras_priors.posteriors.posterior import Posterior
+from keras_priors.utils.export import export
 
 
+@export("keras_priors")
 def to_deterministic(model: keras.Model, seed: Any = None) -> keras.Model:
     """A plain Keras model at the posterior mean, or at one draw, for deployment.
 

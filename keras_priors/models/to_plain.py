@@ -14,11 +14,13 @@ from keras_priors.models.plain_config import plain_config
 from keras_priors.models.twins import plain_class, posteriors_by_weight
 from keras_priors.models.variational_model import VariationalModel
 from keras_priors.posteriors.posterior import Posterior
+from keras_priors.utils.export import share
 
 Value = Callable[[Posterior], Any]
 """What takes the place of a posterior."""
 
 
+@share
 def to_plain(owner: str, model: Any, value: Value) -> Any:
     """The plain model with `value(posterior)` for every weight that has a posterior."""
     check_built(owner, model)

@@ -17,10 +17,12 @@ from keras_priors.models.variational_model import VariationalModel
 from keras_priors.posteriors.get import get as get_posterior
 from keras_priors.posteriors.posterior import Posterior
 from keras_priors.priors.prior import Prior
+from keras_priors.utils.export import export
 from keras_priors.utils.inner_paths import inner_paths
 from keras_priors.utils.path_matches import path_matches
 
 
+@export("keras_priors")
 def to_variational(
     model: keras.Model,
     prior: Prior | Mapping[str, Prior] | None = None,

@@ -6,10 +6,10 @@ import keras
 
 from keras_priors.layers.variational import Variational
 from keras_priors.utils.call_signature import with_signature_of
-from keras_priors.utils.export import register
+from keras_priors.utils.export import export
 
 
-@register
+@export()
 class VariationalModel(keras.Model):
     """A subclassed model, made variational: what `keras_priors.to_variational` returns for one.
 

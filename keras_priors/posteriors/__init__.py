@@ -1,5 +1,7 @@
 """Families q(w) over one weight tensor, and how a draw from them enters a layer."""
 
+# Written by tools/write_doors.py.
+
 from keras_priors.posteriors.delta import Delta
 from keras_priors.posteriors.full_normal import FullNormal
 from keras_priors.posteriors.get import get

@@ -7,10 +7,10 @@ from keras import ops
 from keras_priors import backend
 from keras_priors.posteriors.posterior import AddWeight, Posterior
 from keras_priors.priors.prior import Prior
-from keras_priors.utils.export import register
+from keras_priors.utils.export import export
 
 
-@register
+@export()
 class Delta(Posterior):
     """A point: q(w) puts all its mass on `loc`. With a prior, `fit` finds the MAP.
 

@@ -14,12 +14,10 @@ from keras_priors.posteriors.triangular import (
     log_det_triangular,
     triangular,
 )
-from keras_priors.utils.export import register
-
-MAX_SIZE = 16384
+from keras_priors.utils.export import export
 
 
-@register
+@export()
 class FullNormal(Posterior):
     """A normal with a full covariance L Lᵀ over the flattened weight.
 
@@ -46,6 +44,9 @@ class FullNormal(Posterior):
           arXiv:1603.00788.
     """
 
+    max_size = 16384
+    """The most elements of a weight: L then takes 1 GiB."""
+
     _parameters = ("initial_scale",)
 
     def __init__(self, initial_scale: float | None = None) -> None:
@@ -60,10 +61,10 @@ class FullNormal(Posterior):
     ) -> None:
         """Create `loc` of the weight's shape and `scale_tril` of shape (size, size)."""
         self.shape = tuple(shape)
-        if self.size > MAX_SIZE:
+        if self.size > self.max_size:
             raise ValueError(
                 f"FullNormal holds a matrix of size^2 and is meant for weights of at most "
-                f"{MAX_SIZE} elements. Received: a weight of shape {self.shape}, "
+                f"{self.max_size} elements. Received: a weight of shape {self.shape}, "
                 f"{self.size} elements. Use LowRankNormal(rank=...), MatrixNormal or "
                 "MeanFieldNormal."
             )

@@ -11,6 +11,7 @@ from keras_priors.posteriors.low_rank_normal import LowRankNormal
 from keras_priors.posteriors.matrix_normal import MatrixNormal
 from keras_priors.posteriors.mean_field_normal import MeanFieldNormal
 from keras_priors.posteriors.posterior import Posterior
+from keras_priors.utils.export import export
 
 _BY_NAME: dict[str, type[Posterior]] = {
     "mean_field": MeanFieldNormal,
@@ -22,6 +23,7 @@ _BY_NAME: dict[str, type[Posterior]] = {
 }
 
 
+@export()
 def get(identifier: Any) -> Posterior:
     """Return a posterior family for a name, a class, a config or an instance.
 

@@ -12,10 +12,10 @@ from keras_priors.posteriors.posterior import AddWeight, Posterior
 from keras_priors.posteriors.scale import checked_initial_scale, log_softplus, softplus_inverse
 from keras_priors.priors.log_normal_prior import LogNormalPrior
 from keras_priors.priors.normal_prior import NormalPrior
-from keras_priors.utils.export import register
+from keras_priors.utils.export import export
 
 
-@register
+@export()
 class LogNormal(Posterior):
     """Independent log-normals: log w_i ~ N(loc_i, softplus(rho_i)^2), for priors on w > 0.
 

@@ -15,11 +15,11 @@ from keras_priors.posteriors.scale import (
     log_softplus,
     softplus_inverse,
 )
-from keras_priors.utils.export import register
+from keras_priors.utils.export import export
 from keras_priors.utils.parameters import whole_number
 
 
-@register
+@export()
 class LowRankNormal(Posterior):
     """A normal with covariance diag(s^2) + B Bᵀ, over the flattened weight.
 

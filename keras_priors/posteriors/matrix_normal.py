@@ -13,10 +13,10 @@ from keras_priors.posteriors.triangular import (
     log_det_triangular,
     triangular,
 )
-from keras_priors.utils.export import register
+from keras_priors.utils.export import export
 
 
-@register
+@export()
 class MatrixNormal(Posterior):
     """A matrix normal: rows and columns of a kernel each with a covariance of their own.
 

@@ -15,10 +15,10 @@ from keras_priors.posteriors.scale import (
     softplus_inverse,
 )
 from keras_priors.priors.prior import Prior
-from keras_priors.utils.export import register
+from keras_priors.utils.export import export
 
 
-@register
+@export()
 class MeanFieldNormal(Posterior):
     """Independent normals: q(w) = prod_i N(w_i | loc_i, softplus(rho_i)^2).
 

@@ -9,15 +9,16 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
-from keras_priors.posteriors.check_support import check_support
 from keras_priors.priors.distribution_prior import DistributionPrior
 from keras_priors.priors.prior import Prior
+from keras_priors.utils.export import export
 from keras_priors.utils.parameters import to_config
 
 AddWeight = Callable[..., Any]
 """A layer's `add_weight`, with what all variables of one posterior share already given."""
 
 
+@export()
 class Posterior(ABC):
     """A family of distributions q(w) over one weight tensor. Abstract.
 
@@ -127,11 +128,36 @@ class Posterior(ABC):
         Raises:
             ValueError: q leaves the support of the prior; the message names families that fit.
         """
-        check_support(self, prior)
+        self.check_support(prior)
         expected = self._expected_log_prob(prior)
         if expected is None:
             expected = self._monte_carlo_log_prob(prior, seed, num_samples)
         return -self.entropy() - expected
+
+    def check_support(self, prior: Prior) -> None:
+        """Raise ValueError where q gives weight to points at which the prior density is zero."""
+        low, high = prior.support
+        if self.support == "point":
+            return
+        unbounded_below = bool(np.all(np.isneginf(low)))
+        unbounded_above = bool(np.all(np.isposinf(high)))
+        if unbounded_below and unbounded_above and prior.support_is_interval:
+            return
+        positive = bool(np.all(np.asarray(low) <= 0.0)) and unbounded_above
+        positive = positive and prior.support_is_interval
+        if self.support == "positive" and positive:
+            return
+        fitting = (
+            "LogNormal (draws are positive) or Delta (a point estimate)" if positive else "Delta"
+        )
+        raise ValueError(
+            "A posterior must not leave the support of its prior: the KL would be infinite. "
+            f"Received: posterior {type(self).__name__} with draws on the "
+            f"{'positive half-line' if self.support == 'positive' else 'whole real line'} and "
+            f"{prior!r} with support "
+            f"{'' if prior.support_is_interval else 'in a part of '}[{low}, {high}]. "
+            f"Use a posterior family that fits: {fitting}, from keras_priors.posteriors."
+        )
 
     def kl_is_exact(self, prior: Prior) -> bool:
         """Whether `kl` needs no draws for this prior."""

@@ -1,7 +1,14 @@
 """From draws to predictions, and where their uncertainty comes from."""
 
+# Written by tools/write_doors.py.
+
 from keras_priors.predictive.predict import predict
 from keras_priors.predictive.predictive import Predictive
 from keras_priors.predictive.prior_predictive import prior_predictive
+from keras_priors.predictive.wrap import wrap as wrap
 
-__all__ = ["Predictive", "predict", "prior_predictive"]
+__all__ = [
+    "Predictive",
+    "predict",
+    "prior_predictive",
+]

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_priors.likelihoods import Bernoulli
+from keras_priors.likelihoods.bernoulli import Bernoulli
 
 
 def entropy_of(likelihood: Any, probabilities: Any) -> Any:

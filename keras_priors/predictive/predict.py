@@ -9,14 +9,17 @@ from keras import ops
 from keras_priors import backend
 from keras_priors.functional.check_inputs import check_inputs
 from keras_priors.functional.forward import forward_of, random_posteriors
+from keras_priors.functional.output_likelihoods import given_likelihoods
 from keras_priors.functional.results import Results
 from keras_priors.functional.row_blocks import chunk_rows, draws_per_call
 from keras_priors.functional.rows import Rows
-from keras_priors.predictive.wrap import given_likelihoods, wrap
+from keras_priors.predictive.wrap import wrap
+from keras_priors.utils.export import export
 from keras_priors.utils.parameters import whole_number
 from keras_priors.utils.progress import Progress, check_verbose
 
 
+@export("keras_priors")
 def predict(
     model: Any,
     x: Any,

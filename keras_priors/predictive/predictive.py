@@ -12,9 +12,11 @@ from keras_priors import likelihoods
 from keras_priors.predictive.by_rows import by_rows
 from keras_priors.predictive.information import entropy_of
 from keras_priors.predictive.mixture import log_mean_density, quantiles, sample_mixture
+from keras_priors.utils.export import export
 from keras_priors.utils.parameters import whole_number
 
 
+@export("keras_priors")
 class Predictive:
     """The posterior predictive p(y* | x*, data) = mean_s p(y* | f_s), as NumPy arrays.
 

@@ -2,13 +2,16 @@
 
 from typing import Any
 
+from keras_priors.functional.output_likelihoods import given_likelihoods
 from keras_priors.functional.outputs_at_draws import outputs_at_draws
 from keras_priors.functional.weights import find_weights
 from keras_priors.models.sample_prior import sample_prior
-from keras_priors.predictive.wrap import given_likelihoods, wrap
+from keras_priors.predictive.wrap import wrap
+from keras_priors.utils.export import export
 from keras_priors.utils.progress import check_verbose
 
 
+@export("keras_priors")
 def prior_predictive(
     model: Any,
     x: Any,

@@ -4,20 +4,12 @@ from typing import Any
 
 import keras
 
-from keras_priors import likelihoods
 from keras_priors.functional.likelihood_of import likelihood_of
 from keras_priors.predictive.predictive import Predictive
+from keras_priors.utils.export import share
 
 
-def given_likelihoods(likelihood: Any) -> Any:
-    """What the user gave, resolved: None, a likelihood, or a list or dictionary of them."""
-    if isinstance(likelihood, (list, tuple)):
-        return type(likelihood)([given_likelihoods(part) for part in likelihood])
-    if isinstance(likelihood, dict) and "class_name" not in likelihood:
-        return {name: given_likelihoods(part) for name, part in likelihood.items()}
-    return None if likelihood is None else likelihoods.get(likelihood)
-
-
+@share
 def wrap(model: Any, outputs: Any, likelihood: Any) -> Any:
     """A `Predictive` for each output.
 

@@ -1,5 +1,7 @@
 """Beliefs about a weight before data: one prior a file, each a Keras regularizer."""
 
+# Written by tools/write_doors.py.
+
 from keras_priors.priors.beta_prior import BetaPrior
 from keras_priors.priors.cauchy_prior import CauchyPrior
 from keras_priors.priors.distribution_prior import DistributionPrior

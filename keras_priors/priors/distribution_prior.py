@@ -12,13 +12,13 @@ from keras_priors.priors.native_density import NativeDensity
 from keras_priors.priors.native_description import describe, rebuild
 from keras_priors.priors.prior import Prior
 from keras_priors.priors.special import LOG_2PI
-from keras_priors.utils.export import register
+from keras_priors.utils.export import export
 
 # The smallest variance that a normal of float32 can stand: its logarithm cancels.
 _FLOOR = 1e-36
 
 
-@register
+@export("keras_priors")
 class DistributionPrior(Prior):
     """Any distribution of TensorFlow Probability (`torch.distributions` on PyTorch) as a prior.
 

@@ -7,11 +7,11 @@ import numpy as np
 from keras_priors import backend
 from keras_priors.priors.prior import Prior
 from keras_priors.priors.special import mean_over
-from keras_priors.utils.export import register
+from keras_priors.utils.export import export
 from keras_priors.utils.parameters import positive
 
 
-@register
+@export("keras_priors")
 class ExponentialPrior(Prior):
     """Exponential prior, for weights of at least zero; its MAP is a non-negative lasso.
 

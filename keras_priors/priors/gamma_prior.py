@@ -8,11 +8,11 @@ from keras_priors import backend
 from keras_priors.priors.log_ratio import float32_number, log_ratio
 from keras_priors.priors.prior import Prior
 from keras_priors.priors.special import log_gamma, mean_over
-from keras_priors.utils.export import register
+from keras_priors.utils.export import export
 from keras_priors.utils.parameters import check_broadcast, positive
 
 
-@register
+@export("keras_priors")
 class GammaPrior(Prior):
     """Gamma prior, for weights above zero.
 

@@ -8,11 +8,11 @@ from keras import ops
 from keras_priors import backend
 from keras_priors.priors.prior import Prior
 from keras_priors.priors.special import mean_over
-from keras_priors.utils.export import register
+from keras_priors.utils.export import export
 from keras_priors.utils.parameters import positive
 
 
-@register
+@export("keras_priors")
 class HalfCauchyPrior(Prior):
     """Half-Cauchy prior: |Cauchy(0, scale)|, for scales and other weights of at least zero.
 

@@ -8,11 +8,11 @@ from keras import ops
 from keras_priors import backend
 from keras_priors.priors.prior import Prior
 from keras_priors.priors.special import mean_over
-from keras_priors.utils.export import register
+from keras_priors.utils.export import export
 from keras_priors.utils.parameters import positive
 
 
-@register
+@export("keras_priors")
 class HalfNormalPrior(Prior):
     """Half-normal prior: |N(0, scale^2)|, for weights of at least zero.
 

@@ -12,11 +12,11 @@ from keras_priors.priors.exponential_integral import (
 )
 from keras_priors.priors.prior import Prior
 from keras_priors.priors.special import mean_over
-from keras_priors.utils.export import register
+from keras_priors.utils.export import export
 from keras_priors.utils.parameters import positive
 
 
-@register
+@export("keras_priors")
 class HorseshoePrior(Prior):
     """Horseshoe prior: an infinite spike at zero and Cauchy tails, its local scales integrated out.
 

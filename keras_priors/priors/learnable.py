@@ -6,13 +6,13 @@ import keras
 import numpy as np
 
 from keras_priors.priors.prior import Prior
-from keras_priors.utils.export import register
+from keras_priors.utils.export import export
 from keras_priors.utils.parameters import positive
 
 PER = ("tensor", "input", "unit")
 
 
-@register
+@export("keras_priors")
 class Learnable:
     """A scale of a prior that a variational layer learns with its weights.
 

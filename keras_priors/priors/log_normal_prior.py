@@ -8,11 +8,11 @@ from keras import ops
 from keras_priors import backend
 from keras_priors.priors.prior import Prior
 from keras_priors.priors.special import LOG_2PI, mean_over
-from keras_priors.utils.export import register
+from keras_priors.utils.export import export
 from keras_priors.utils.parameters import check_broadcast, positive, real
 
 
-@register
+@export("keras_priors")
 class LogNormalPrior(Prior):
     """Log-normal prior: log w_i ~ N(loc, scale^2), for weights above zero.
 

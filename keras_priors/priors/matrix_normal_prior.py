@@ -9,11 +9,11 @@ from keras_priors import backend
 from keras_priors.priors.covariance import covariance_from
 from keras_priors.priors.prior import Prior
 from keras_priors.priors.special import LOG_2PI
-from keras_priors.utils.export import register
+from keras_priors.utils.export import export
 from keras_priors.utils.parameters import real, tensor
 
 
-@register
+@export("keras_priors")
 class MatrixNormalPrior(Prior):
     """Matrix normal prior on a kernel: rows and columns each with a covariance.
 

@@ -10,11 +10,11 @@ from keras_priors import backend
 from keras_priors.priors.covariance import covariance_from
 from keras_priors.priors.prior import Prior
 from keras_priors.priors.special import LOG_2PI
-from keras_priors.utils.export import register
+from keras_priors.utils.export import export
 from keras_priors.utils.parameters import real, tensor
 
 
-@register
+@export("keras_priors")
 class MultivariateNormalPrior(Prior):
     """Multivariate normal prior along one axis of a weight, independent over the others.
 

@@ -10,11 +10,11 @@ from keras import ops
 from keras_priors import backend
 from keras_priors.priors.learnable import Learnable
 from keras_priors.priors.prior import Prior
-from keras_priors.utils.export import register
+from keras_priors.utils.export import export
 from keras_priors.utils.parameters import Number, check_broadcast, positive, real
 
 
-@register
+@export("keras_priors")
 class NormalPrior(Prior):
     """Normal prior on every element of a weight.
 

@@ -11,13 +11,13 @@ from keras import ops
 from keras_priors import backend
 from keras_priors.priors.prior_initializer import PriorInitializer
 from keras_priors.priors.support_constraint import SupportConstraint
-from keras_priors.utils.export import register
+from keras_priors.utils.export import export
 from keras_priors.utils.parameters import constant, tensor, to_config, whole_number
 from keras_priors.utils.saved_num_data import SavedNumData
 from keras_priors.utils.unset_num_data import warn_unset
 
 
-@register
+@export("keras_priors")
 class Prior(SavedNumData, keras.regularizers.Regularizer):
     """A density p(w) over one weight tensor, used as a Keras regularizer. Abstract.
 

@@ -14,11 +14,11 @@ from keras_priors.priors.exponential_integral import (
 from keras_priors.priors.prior import Prior
 from keras_priors.priors.slab_integral import SlabIntegral
 from keras_priors.priors.special import mean_over
-from keras_priors.utils.export import register
+from keras_priors.utils.export import export
 from keras_priors.utils.parameters import check_broadcast, positive
 
 
-@register
+@export("keras_priors")
 class RegularizedHorseshoePrior(Prior):
     """Regularized (Finnish) horseshoe: a horseshoe whose tails end in a normal slab.
 

@@ -8,11 +8,11 @@ from keras_priors import backend
 from keras_priors.priors.normal_mixture import log_normal_mixture
 from keras_priors.priors.prior import Prior
 from keras_priors.priors.special import LOG_2PI
-from keras_priors.utils.export import register
+from keras_priors.utils.export import export
 from keras_priors.utils.parameters import positive, tensor
 
 
-@register
+@export("keras_priors")
 class ScaleMixturePrior(Prior):
     """Mixture of normals with mean zero: narrow ones for most weights, wide ones for a few.
 

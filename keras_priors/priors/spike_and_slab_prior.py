@@ -8,11 +8,11 @@ from keras_priors import backend
 from keras_priors.priors.normal_mixture import log_normal_mixture
 from keras_priors.priors.prior import Prior
 from keras_priors.priors.special import LOG_2PI
-from keras_priors.utils.export import register
+from keras_priors.utils.export import export
 from keras_priors.utils.parameters import check_broadcast, positive, tensor
 
 
-@register
+@export("keras_priors")
 class SpikeAndSlabPrior(Prior):
     """Spike and slab: each weight is either negligible or free, both of them normal.
 

@@ -8,11 +8,11 @@ from keras import ops
 from keras_priors import backend
 from keras_priors.priors.prior import Prior
 from keras_priors.priors.special import log_student_t_constant, mean_over
-from keras_priors.utils.export import register
+from keras_priors.utils.export import export
 from keras_priors.utils.parameters import check_broadcast, positive, real
 
 
-@register
+@export("keras_priors")
 class StudentTPrior(Prior):
     """Student t prior: like a normal near `loc`, with tails that decay as |w|^-(df + 1).
 

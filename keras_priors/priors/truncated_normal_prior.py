@@ -8,7 +8,7 @@ from keras import ops
 from keras_priors import backend
 from keras_priors.priors.prior import Prior
 from keras_priors.priors.special import LOG_2PI, log_normal_mass, mean_over
-from keras_priors.utils.export import register
+from keras_priors.utils.export import export
 from keras_priors.utils.parameters import (
     bound,
     check_broadcast,
@@ -19,7 +19,7 @@ from keras_priors.utils.parameters import (
 )
 
 
-@register
+@export("keras_priors")
 class TruncatedNormalPrior(Prior):
     """Normal prior restricted to [low, high].
 

@@ -7,14 +7,14 @@ from keras_priors.priors.laplace_prior import LaplacePrior
 from keras_priors.priors.normal_prior import NormalPrior
 from keras_priors.priors.prior import Prior
 from keras_priors.priors.student_t_prior import StudentTPrior
-from keras_priors.utils.export import register
+from keras_priors.utils.export import export
 from keras_priors.utils.parameters import positive
 
 _MODES = ("fan_in", "fan_out", "fan_avg")
 _FAMILIES = ("normal", "laplace", "student_t")
 
 
-@register
+@export("keras_priors")
 class VarianceScalingPrior(Prior):
     """Prior with mean zero whose standard deviation follows the width of the layer.
 

@@ -1,4 +1,4 @@
-"""The decorator under which every public class is saved and loaded by Keras."""
+"""The decorators by which a class or function is public, shared within the package, or saved."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -6,8 +6,35 @@ from typing import TypeVar
 import keras
 
 _Class = TypeVar("_Class", bound=type)
+_Named = TypeVar("_Named")
 
 _decorate: Callable[[type], type] = keras.saving.register_keras_serializable(package="keras_priors")
+
+
+def export(*doors: str) -> Callable[[_Named], _Named]:
+    """Makes a class or function public: in its own folder's `__init__`, and in those of `doors`.
+
+    A class that has a config is registered for saving too. `tools/write_doors.py` reads the
+    decorators and writes the `__init__` files, so that a public name is written once.
+
+    Args:
+        *doors: names of packages beside its own, such as "keras_priors".
+    """
+
+    def mark(named: _Named) -> _Named:
+        if isinstance(named, type) and callable(getattr(named, "get_config", None)):
+            _decorate(named)
+        return named
+
+    return mark
+
+
+def share(named: _Named) -> _Named:
+    """Puts a class or function into its own folder's `__init__`, for the rooms above.
+
+    It is not in `__all__`: users are promised nothing.
+    """
+    return named
 
 
 def register(cls: _Class) -> _Class:

@@ -71,6 +71,21 @@ def positive(owner: str, name: str, value: Any) -> Number:
     return number
 
 
+def number_between(
+    owner: str, name: str, value: Any, low: float, high: float, include_high: bool = False
+) -> float:
+    """A float in (low, high), or (low, high]."""
+    found = real(owner, name, value)
+    if (
+        not isinstance(found, float)
+        or not low < found
+        or not (found <= high if include_high else found < high)
+    ):
+        bounds = f"({low:g}, {high:g}{']' if include_high else ')'}"
+        raise ValueError(f"`{name}` of {owner} must be a number in {bounds}. Received: {value!r}.")
+    return found
+
+
 def bound(owner: str, name: str, value: Any, missing: float) -> Number:
     """`value` as a float or an array of numbers that may be infinite; `missing` where None."""
     if value is None:

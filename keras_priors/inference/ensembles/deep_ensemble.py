@@ -20,10 +20,12 @@ from keras_priors.inference.log_posterior import LogPosterior
 from keras_priors.inference.method import Method
 from keras_priors.inference.sample_posterior import SamplePosterior
 from keras_priors.models.set_num_data import set_num_data
+from keras_priors.utils.export import export
 from keras_priors.utils.parameters import whole_number
 from keras_priors.utils.progress import Progress
 
 
+@export("keras_priors.inference")
 class DeepEnsemble(Method):
     """Copies of the model, each trained by plain Keras `fit` from a start of its own.
 

@@ -12,9 +12,11 @@ from keras_priors.inference.ensembles.dropout_on import PLAIN, dropout_on, drops
 from keras_priors.inference.ensembles.mc_dropout_posterior import MCDropoutPosterior
 from keras_priors.inference.log_posterior import LogPosterior
 from keras_priors.inference.method import Method
-from keras_priors.inference.sgmcmc.stochastic_gradient import number
+from keras_priors.utils.export import export
+from keras_priors.utils.parameters import number_between
 
 
+@export("keras_priors.inference")
 class MCDropout(Method):
     """Monte-Carlo dropout: the weights as they are, and masks of the Dropout layers as draws.
 
@@ -54,7 +56,7 @@ class MCDropout(Method):
     _parameters = ("rate",)
 
     def __init__(self, rate: float | None = None) -> None:
-        self.rate = None if rate is None else number("MCDropout", "rate", rate, 0.0, 1.0)
+        self.rate = None if rate is None else number_between("MCDropout", "rate", rate, 0.0, 1.0)
 
     def _fit(
         self, log_posterior: LogPosterior, seed: Any, verbose: Any, resume: Any

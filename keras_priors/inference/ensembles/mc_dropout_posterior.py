@@ -15,10 +15,12 @@ from keras_priors.functional.traversal import all_layers
 from keras_priors.inference.ensembles.dropout_on import DropoutOn, dropout_on
 from keras_priors.inference.posterior import Posterior
 from keras_priors.predictive.wrap import wrap
+from keras_priors.utils.export import export
 from keras_priors.utils.parameters import whole_number
 from keras_priors.utils.progress import check_verbose
 
 
+@export("keras_priors.inference")
 class MCDropoutPosterior(Posterior):
     """What `MCDropout` gives: `draws` are all at the weights of the model, `predict` draws masks.
 

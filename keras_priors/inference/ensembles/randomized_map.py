@@ -18,10 +18,12 @@ from keras_priors.likelihoods.normal import Normal
 from keras_priors.models.sample_prior import sample_prior
 from keras_priors.priors.normal_prior import NormalPrior
 from keras_priors.priors.variance_scaling_prior import VarianceScalingPrior
+from keras_priors.utils.export import export
 from keras_priors.utils.parameters import whole_number
 from keras_priors.utils.progress import Progress
 
 
+@export("keras_priors.inference")
 class RandomizedMAP(Method):
     """Anchored ensembles: each member is the MAP under a prior that is centred at a draw of itself.
 

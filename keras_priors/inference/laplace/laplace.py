@@ -23,6 +23,7 @@ from keras_priors.inference.laplace.prior_curvature import NormalPriors, prior_p
 from keras_priors.inference.log_posterior import LogPosterior
 from keras_priors.inference.maximize import maximize, not_finite
 from keras_priors.inference.method import Method
+from keras_priors.utils.export import export
 from keras_priors.utils.parameters import whole_number
 
 _CHOICES = {
@@ -35,6 +36,7 @@ _CHOICES = {
 _FLAT = 1e-5
 
 
+@export("keras_priors.inference")
 class Laplace(Method):
     """A normal distribution around the mode, with the curvature of the log posterior there.
 

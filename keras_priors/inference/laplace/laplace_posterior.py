@@ -22,6 +22,7 @@ from keras_priors.inference.laplace.precision_kronecker import KroneckerPrecisio
 from keras_priors.inference.laplace.precision_low_rank import LowRankPrecision
 from keras_priors.inference.laplace.predictions import forward_of, glm, probit
 from keras_priors.inference.posterior import Posterior
+from keras_priors.utils.export import export
 from keras_priors.utils.progress import check_verbose
 
 _PRECISIONS: dict[str, type[Precision]] = {
@@ -33,6 +34,7 @@ _PRECISIONS: dict[str, type[Precision]] = {
 _METHODS = ("glm", "probit", "mc")
 
 
+@export("keras_priors.inference")
 class LaplacePosterior(Posterior):
     """A normal distribution of the weights (those with bounds: of their unbounded z).
 

@@ -1,9 +1,11 @@
 """Hamiltonian Monte Carlo with paths of bounded length."""
 
 from keras_priors.inference.mcmc.hamiltonian import Hamiltonian
+from keras_priors.utils.export import export
 from keras_priors.utils.parameters import whole_number
 
 
+@export("keras_priors.inference")
 class HMC(Hamiltonian):
     """Hamiltonian Monte Carlo: as `NUTS`, with paths whose length does not depend on where they go.
 

@@ -5,9 +5,11 @@ from typing import Any
 
 from keras_priors.inference.mcmc.diagnose import check_depth
 from keras_priors.inference.mcmc.hamiltonian import Hamiltonian
+from keras_priors.utils.export import export
 from keras_priors.utils.parameters import whole_number
 
 
+@export("keras_priors.inference")
 class NUTS(Hamiltonian):
     """The No-U-Turn sampler: exact draws of the posterior, for small and middling models.
 

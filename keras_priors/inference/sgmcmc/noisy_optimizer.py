@@ -10,13 +10,14 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
-from keras_priors.inference.sgmcmc.stochastic_gradient import number
-from keras_priors.utils.parameters import real, seed_or_none, whole_number
+from keras_priors.utils.export import share
+from keras_priors.utils.parameters import number_between, real, seed_or_none, whole_number
 
 _DECAY = 0.99
 _STABILITY = 1e-5
 
 
+@share
 class NoisyOptimizer(keras.optimizers.Optimizer):
     """SGD with momentum, which may be 0, and the noise that makes it a sampler. Abstract.
 
@@ -123,4 +124,4 @@ class NoisyOptimizer(keras.optimizers.Optimizer):
 
 def checked_momentum(owner: str, momentum: Any) -> float:
     """A momentum in (0, 1)."""
-    return number(owner, "momentum", momentum, 0.0, 1.0)
+    return number_between(owner, "momentum", momentum, 0.0, 1.0)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from keras_priors.inference.sgmcmc.stochastic_gradient import StochasticGradientMethod, number
+from keras_priors.inference.sgmcmc.stochastic_gradient import StochasticGradientMethod
+from keras_priors.utils.export import export
+from keras_priors.utils.parameters import number_between
 
 
+@export("keras_priors.inference")
 class SGHMC(StochasticGradientMethod):
     """Stochastic-gradient Hamiltonian Monte Carlo: SGD with momentum, and noise.
 
@@ -89,4 +92,4 @@ class SGHMC(StochasticGradientMethod):
             decay,
             start,
         )
-        self.momentum = number("SGHMC", "momentum", momentum, 0.0, 1.0)
+        self.momentum = number_between("SGHMC", "momentum", momentum, 0.0, 1.0)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from keras_priors.inference.sgmcmc.noisy_optimizer import NoisyOptimizer, checked_momentum
-from keras_priors.utils.export import register
+from keras_priors.utils.export import export
 
 
-@register
+@export("keras_priors.inference")
 class SGHMCOptimizer(NoisyOptimizer):
     """SGHMC in plain `fit`: SGD with momentum whose weights, after burn-in, are posterior draws.
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from keras_priors.inference.sgmcmc.stochastic_gradient import StochasticGradientMethod
+from keras_priors.utils.export import export
 
 
+@export("keras_priors.inference")
 class SGLD(StochasticGradientMethod):
     """Stochastic-gradient Langevin dynamics: gradient descent on minibatches, with noise.
 

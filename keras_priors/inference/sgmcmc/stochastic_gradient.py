@@ -18,7 +18,7 @@ from keras_priors.inference.method import Method
 from keras_priors.inference.sample_posterior import SamplePosterior
 from keras_priors.inference.sgmcmc.step_plan import StepPlan, rows_of
 from keras_priors.models.sample_prior import sample_prior
-from keras_priors.utils.parameters import real, whole_number
+from keras_priors.utils.parameters import number_between, whole_number
 from keras_priors.utils.progress import Progress
 
 SCHEDULES = ("constant", "polynomial", "cyclical")
@@ -70,7 +70,7 @@ class StochasticGradientMethod(Method):
         start: str,
     ) -> None:
         owner = type(self).__name__
-        self.learning_rate = number(owner, "learning_rate", learning_rate, 0.0, math.inf)
+        self.learning_rate = number_between(owner, "learning_rate", learning_rate, 0.0, math.inf)
         self.batch_size = whole_number(owner, "batch_size", batch_size)
         self.num_burnin = (
             num_burnin if num_burnin == 0 else whole_number(owner, "num_burnin", num_burnin)
@@ -81,8 +81,8 @@ class StochasticGradientMethod(Method):
         self.preconditioner = _one_of(owner, "preconditioner", preconditioner, (None, "rmsprop"))
         self.schedule = _one_of(owner, "schedule", schedule, SCHEDULES)
         self.num_cycles = whole_number(owner, "num_cycles", num_cycles)
-        self.exploration = number(owner, "exploration", exploration, 0.0, 1.0)
-        self.decay = number(owner, "decay", decay, 0.0, 1.0, include_high=True)
+        self.exploration = number_between(owner, "exploration", exploration, 0.0, 1.0)
+        self.decay = number_between(owner, "decay", decay, 0.0, 1.0, include_high=True)
         self.start = _one_of(owner, "start", start, ("model", "prior"))
         self.momentum = 0.0
         if schedule == "cyclical" and self.num_samples % self.num_cycles:
@@ -273,21 +273,6 @@ def descent(
         return backend.fold(step, state, rows)
 
     return run
-
-
-def number(
-    owner: str, name: str, value: Any, low: float, high: float, include_high: bool = False
-) -> float:
-    """A float in (low, high), or (low, high]."""
-    found = real(owner, name, value)
-    if (
-        not isinstance(found, float)
-        or not low < found
-        or not (found <= high if include_high else found < high)
-    ):
-        bounds = f"({low:g}, {high:g}{']' if include_high else ')'}"
-        raise ValueError(f"`{name}` of {owner} must be a number in {bounds}. Received: {value!r}.")
-    return found
 
 
 def _one_of(owner: str, name: str, value: Any, allowed: tuple[Any, ...]) -> Any:

@@ -14,13 +14,15 @@ from keras_priors.inference.log_posterior import LogPosterior
 from keras_priors.inference.maximize import not_finite
 from keras_priors.inference.method import Method
 from keras_priors.inference.sgmcmc.step_plan import rows_of
-from keras_priors.inference.sgmcmc.stochastic_gradient import descent, number
+from keras_priors.inference.sgmcmc.stochastic_gradient import descent
 from keras_priors.inference.sgmcmc.swag_moments import SWAGMoments, checked_rank
 from keras_priors.inference.sgmcmc.swag_posterior import SWAGPosterior
-from keras_priors.utils.parameters import whole_number
+from keras_priors.utils.export import export
+from keras_priors.utils.parameters import number_between, whole_number
 from keras_priors.utils.progress import Progress
 
 
+@export("keras_priors.inference")
 class SWAG(Method):
     """SWAG: a normal fitted to the weights that SGD with a constant learning rate passes.
 
@@ -105,12 +107,16 @@ class SWAG(Method):
         epochs_between: float = 1.0,
         rank: int = 20,
     ) -> None:
-        self.learning_rate = number("SWAG", "learning_rate", learning_rate, 0.0, math.inf)
-        self.momentum = momentum if momentum == 0 else number("SWAG", "momentum", momentum, 0, 1)
+        self.learning_rate = number_between("SWAG", "learning_rate", learning_rate, 0.0, math.inf)
+        self.momentum = (
+            momentum if momentum == 0 else number_between("SWAG", "momentum", momentum, 0, 1)
+        )
         self.batch_size = whole_number("SWAG", "batch_size", batch_size)
         self.burnin_epochs = burnin_epochs and whole_number("SWAG", "burnin_epochs", burnin_epochs)
         self.num_snapshots = whole_number("SWAG", "num_snapshots", num_snapshots)
-        self.epochs_between = number("SWAG", "epochs_between", epochs_between, 0.0, math.inf)
+        self.epochs_between = number_between(
+            "SWAG", "epochs_between", epochs_between, 0.0, math.inf
+        )
         self.rank = checked_rank("SWAG", rank)
         if self.num_snapshots < max(2, self.rank):
             raise ValueError(

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from keras_priors.utils.export import share
 from keras_priors.utils.parameters import whole_number
 
 
+@share
 class SWAGMoments:
     """Mean, mean square and the last deviations of vectors (D,), in float64.
 
@@ -43,6 +45,7 @@ class SWAGMoments:
         return tuple(v.astype("float32") for v in (self._mean, variance, deviations))  # type: ignore[return-value]
 
 
+@share
 def checked_rank(owner: str, rank: Any) -> int:
     """0, or an integer of at least 2."""
     if rank == 0:

@@ -12,11 +12,13 @@ from keras import ops
 from keras_priors import backend
 from keras_priors.functional.observations import Observations
 from keras_priors.inference.posterior import Posterior
+from keras_priors.utils.export import export
 
 # Draws from which the moments of weights with bounds are taken.
 _DRAWS = 4096
 
 
+@export("keras_priors.inference")
 class SWAGPosterior(Posterior):
     """A normal in the unbounded vector z of all weights (see `LogPosterior`).
 

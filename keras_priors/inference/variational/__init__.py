@@ -1,1 +1,19 @@
 """The member of a family that is nearest to the posterior."""
+
+# Written by tools/write_doors.py.
+
+from keras_priors.inference.variational.full_rank import FullRank
+from keras_priors.inference.variational.layers_posterior import LayersPosterior
+from keras_priors.inference.variational.low_rank import LowRank
+from keras_priors.inference.variational.mean_field import MeanField
+from keras_priors.inference.variational.variational_layers import VariationalLayers
+from keras_priors.inference.variational.variational_posterior import VariationalPosterior
+
+__all__ = [
+    "FullRank",
+    "LayersPosterior",
+    "LowRank",
+    "MeanField",
+    "VariationalLayers",
+    "VariationalPosterior",
+]

@@ -3,9 +3,11 @@
 from typing import Any
 
 from keras_priors.inference.variational.variational_inference import VariationalInference
-from keras_priors.posteriors.full_normal import MAX_SIZE, FullNormal
+from keras_priors.posteriors.full_normal import FullNormal
+from keras_priors.utils.export import export
 
 
+@export("keras_priors.inference")
 class FullRank(VariationalInference):
     """Variational inference with a normal of full covariance: q(z) = N(z | m, L Lᵀ).
 
@@ -51,9 +53,10 @@ class FullRank(VariationalInference):
     """
 
     def _family(self, size: int) -> Any:
-        if size > MAX_SIZE:
+        most = FullNormal.max_size
+        if size > most:
             raise ValueError(
-                f"FullRank holds a matrix of D^2 and is for models of at most {MAX_SIZE} weights. "
+                f"FullRank holds a matrix of D^2 and is for models of at most {most} weights. "
                 f"Received: D={size}. Use keras_priors.inference.LowRank(rank=...) or MeanField(), "
                 "or freeze layers."
             )

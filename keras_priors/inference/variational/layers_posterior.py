@@ -15,8 +15,10 @@ from keras_priors.functional.observations import Observations
 from keras_priors.functional.weights import Weight, find_weights
 from keras_priors.inference.posterior import Posterior
 from keras_priors.models.to_plain import to_plain
+from keras_priors.utils.export import export
 
 
+@export("keras_priors.inference")
 class LayersPosterior(Posterior):
     """The posteriors of all variational layers of a model, and its plain weights as points.
 

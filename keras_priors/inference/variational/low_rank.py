@@ -4,9 +4,11 @@ from typing import Any
 
 from keras_priors.inference.variational.variational_inference import VariationalInference
 from keras_priors.posteriors.low_rank_normal import LowRankNormal
+from keras_priors.utils.export import export
 from keras_priors.utils.parameters import whole_number
 
 
+@export("keras_priors.inference")
 class LowRank(VariationalInference):
     """Variational inference with q(z) = N(z | m, diag(s^2) + B Bᵀ), B of few columns.
 

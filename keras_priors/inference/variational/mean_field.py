@@ -4,8 +4,10 @@ from typing import Any
 
 from keras_priors.inference.variational.variational_inference import VariationalInference
 from keras_priors.posteriors.mean_field_normal import MeanFieldNormal
+from keras_priors.utils.export import export
 
 
+@export("keras_priors.inference")
 class MeanField(VariationalInference):
     """Variational inference with independent normals: q(z) = prod_i N(z_i | m_i, s_i^2).
 

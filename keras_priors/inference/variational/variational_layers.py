@@ -14,9 +14,11 @@ from keras_priors.inference.log_posterior import LogPosterior
 from keras_priors.inference.method import Method
 from keras_priors.inference.posterior import Posterior
 from keras_priors.inference.variational.layers_posterior import LayersPosterior
+from keras_priors.utils.export import export
 from keras_priors.utils.progress import check_verbose
 
 
+@export("keras_priors.inference")
 class VariationalLayers(Method):
     """The posterior of a model with variational layers, as Keras' `fit` has found it.
 

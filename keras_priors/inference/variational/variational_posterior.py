@@ -14,10 +14,12 @@ from keras_priors import backend
 from keras_priors.functional.observations import Observations
 from keras_priors.inference.posterior import Posterior
 from keras_priors.inference.variational.normal_family import NormalFamily
+from keras_priors.utils.export import export
 
 _NODES = 64
 
 
+@export("keras_priors.inference")
 class VariationalPosterior(Posterior):
     """A normal q(z) over the flat vector z without bounds, as variational inference finds it.
 

@@ -1,0 +1,103 @@
+"""Writes the `__init__` of every package from the decorators `export` and `share`.
+
+`python tools/write_doors.py` writes them; with `--check` it says which would change, and exits
+with 1. A name is written once, where it is defined (see `keras_priors/utils/export.py`).
+"""
+
+import ast
+import pathlib
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+# Their doors are no list of names: modules are imported from the first, the second is written out.
+BY_HAND = ("keras_priors.utils", "keras_priors.backend", "keras_priors.demo")
+TOP = "keras_priors"
+# Packages that users find as attributes of the top one.
+ROOMS = ("callbacks", "inference", "layers", "likelihoods", "metrics", "posteriors", "priors")
+
+
+def decorated(path):
+    """(name, decorator, its arguments) of what a file exports or shares."""
+    for node in ast.parse(path.read_text("utf-8")).body:
+        for decorator in getattr(node, "decorator_list", []):
+            called = isinstance(decorator, ast.Call)
+            name = decorator.func if called else decorator
+            if isinstance(name, ast.Name) and name.id in ("export", "share"):
+                arguments = decorator.args if called else []
+                yield node.name, name.id, [argument.value for argument in arguments]
+
+
+def package_of(path):
+    """The package of a file, with dots."""
+    return ".".join(path.relative_to(ROOT).parent.parts)
+
+
+def doors():
+    """By package: a mapping from name to (module, whether it is public)."""
+    found = {}
+    for path in sorted((ROOT / TOP).rglob("*.py")):
+        module = f"{package_of(path)}.{path.stem}"
+        for name, kind, others in decorated(path):
+            for door in (package_of(path), *others):
+                names = found.setdefault(door, {})
+                if name in names:
+                    raise ValueError(f"{door} has {name} twice: {names[name][0]} and {module}")
+                names[name] = (module, kind == "export")
+    return found
+
+
+def text_of(door, names):
+    """The file, with the docstring that it has."""
+    docstring = ast.get_docstring(ast.parse(path_of(door).read_text("utf-8")), clean=False)
+    lines = [f'"""{docstring}"""', "", "# Written by tools/write_doors.py.", ""]
+    public = sorted(name for name, (_, is_public) in names.items() if is_public)
+    if door == TOP:
+        lines.append(f"from {TOP} import {', '.join(ROOMS)}")
+        lines.append(f"from {TOP}.version import __version__")
+        public = sorted([*public, *ROOMS, "__version__"])
+    for name, (module, is_public) in sorted(names.items(), key=lambda item: item[1][0]):
+        alias = "" if is_public else f" as {name}"
+        lines.append(f"from {module} import {name}{alias}")
+    if public:
+        lines += ["", "__all__ = [", *(f'    "{name}",' for name in public), "]"]
+    lines.append("")
+    return "\n".join(lines)
+
+
+def path_of(door):
+    return ROOT.joinpath(*door.split("."), "__init__.py")
+
+
+def formatted(text, path):
+    """As `ruff` sorts and formats it."""
+    import subprocess
+
+    for arguments in (["check", "--fix", "--quiet"], ["format", "--quiet"]):
+        text = subprocess.run(
+            [sys.executable, "-m", "ruff", *arguments, "--stdin-filename", path, "-"],
+            input=text,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+    return text
+
+
+def main(check):
+    changed = []
+    for door, names in sorted(doors().items()):
+        if door in BY_HAND:
+            continue
+        path = path_of(door)
+        text = formatted(text_of(door, names), path)
+        if text != path.read_text("utf-8"):
+            changed.append(str(path.relative_to(ROOT)))
+            if not check:
+                path.write_text(text, "utf-8")
+    for path in changed:
+        print(f"{'would change' if check else 'written'}: {path}")
+    return int(check and bool(changed))
+
+
+if __name__ == "__main__":
+    sys.exit(main("--check" in sys.argv[1:]))
