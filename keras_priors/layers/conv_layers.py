@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from keras_priors.layers.conv_ops import (
+from keras_priors.layers.kernel_layer import KernelLayer, LinearMap
+from keras_priors.layers.linear_maps import (
     ConvOp,
     ConvTransposeOp,
     DepthwiseConvOp,
     PlainConvOp,
     PointwiseConvOp,
 )
-from keras_priors.layers.kernel_layer import KernelLayer, LinearMap
 from keras_priors.layers.weight_axes import WeightAxes, dense_axes
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from keras import ops
 
 from keras_priors import backend
-from keras_priors.layers.linear_op import LinearOp
+from keras_priors.layers.linear_maps import LinearOp
 from keras_priors.posteriors.posterior import Posterior
 
 Estimate = Callable[[LinearOp, Any, Posterior, Posterior | None, Any], Any]

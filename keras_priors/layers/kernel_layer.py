@@ -15,8 +15,7 @@ from keras_priors.layers.constructor_arguments import (
     keras_layer_of,
 )
 from keras_priors.layers.estimators import ESTIMATORS, check_estimator, check_family
-from keras_priors.layers.linear_op import LinearOp
-from keras_priors.layers.posterior_mean import PosteriorMean
+from keras_priors.layers.linear_maps import LinearOp
 from keras_priors.layers.resolve_prior import resolve_prior
 from keras_priors.layers.variational_layer import VariationalLayer
 from keras_priors.layers.weight_axes import WeightAxes, bias_axes, dense_axes
@@ -46,7 +45,7 @@ class KernelLayer(VariationalLayer):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         for weight in cls.weight_arguments:
-            setattr(cls, weight, PosteriorMean(weight))
+            setattr(cls, weight, _PosteriorMean(weight))
         if keras_layer_of(cls) in cls.__bases__:
             give_signature(cls)
 
@@ -175,6 +174,31 @@ class KernelLayer(VariationalLayer):
             for part in ("prior", "posterior"):
                 config[f"{name}_{part}"] = serialize(getattr(self, f"{name}_{part}"))
         return {**config, "estimator": self.estimator}
+
+
+class _PosteriorMean:
+    """The attribute by which the Keras layer has a weight: the posterior's mean, read-only."""
+
+    def __init__(self, weight: str) -> None:
+        self._weight = weight
+        self.__doc__ = f"Mean of the posterior of the {weight}; None where there is no {weight}."
+
+    def __get__(self, layer: Any, owner: Any = None) -> Any:
+        if layer is None:
+            return self
+        if not layer.built:
+            raise AttributeError(f"{layer.name} must be built before it has a `{self._weight}`.")
+        posterior = layer.posteriors.get(self._weight)
+        return None if posterior is None else posterior.mean()
+
+    def __set__(self, layer: Any, value: Any) -> None:
+        # Keras' `build` assigns what `add_weight` returned: the posterior, which is kept already.
+        if layer.built:
+            argument = layer.weight_arguments[self._weight]
+            raise AttributeError(
+                f"`{self._weight}` of {layer.name} is the mean of a posterior and cannot be set. "
+                f"Assign to the variables of its `{argument}_posterior`, such as `loc`."
+            )
 
 
 def _no_change(owner: str, change: str, received: str) -> str:

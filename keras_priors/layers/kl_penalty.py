@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import keras
 from keras import ops
@@ -13,8 +13,18 @@ from keras_priors.priors.prior import Prior
 from keras_priors.utils.export import share
 from keras_priors.utils.unset_num_data import warn_unset
 
-if TYPE_CHECKING:
-    from keras_priors.layers.variational_layer import VariationalLayer
+
+class PenalizedLayer(Protocol):
+    """What the penalties of a `VariationalLayer` ask of it."""
+
+    seed_generator: Any
+    kl_weight: Any
+    kl_samples: int
+    _kl_penalties: list[KLPenalty]
+
+    @property
+    def num_data(self) -> int | None:
+        """Number of observations whose mean is the loss, or None."""
 
 
 @share
@@ -29,7 +39,7 @@ class KLPenalty:
 
     def __init__(
         self,
-        layer: VariationalLayer,
+        layer: PenalizedLayer,
         posterior: Posterior,
         prior: Prior,
         learned: ConditionalNormal | None = None,

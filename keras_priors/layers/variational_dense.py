@@ -6,8 +6,8 @@ from typing import Any
 import keras
 
 from keras_priors.layers.constructor_arguments import bind_arguments
-from keras_priors.layers.dense_op import DenseOp
 from keras_priors.layers.kernel_layer import KernelLayer, LinearMap
+from keras_priors.layers.linear_maps import DenseOp
 from keras_priors.utils.export import export
 from keras_priors.utils.parameters import whole_number
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import keras
 
-from keras_priors.layers.einsum_op import EinsumOp
 from keras_priors.layers.kernel_layer import KernelLayer, LinearMap
+from keras_priors.layers.linear_maps import EinsumOp
 from keras_priors.layers.weight_axes import WeightAxes
 from keras_priors.utils.export import export
 

@@ -7,8 +7,8 @@ import keras
 from keras import ops
 
 from keras_priors.layers.constructor_arguments import bind_arguments
-from keras_priors.layers.embedding_op import EmbeddingOp
 from keras_priors.layers.kernel_layer import KernelLayer, LinearMap
+from keras_priors.layers.linear_maps import EmbeddingOp
 from keras_priors.utils.export import export
 
 

@@ -8,7 +8,6 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
-from keras_priors.likelihoods.observation_weights import spread, weights_loss
 from keras_priors.likelihoods.refusals import refuse_reduction
 from keras_priors.utils.export import export
 
@@ -65,7 +64,8 @@ class Likelihood(keras.losses.Loss):
         refuse_reduction(type(self).__name__, reduction)
         super().__init__(name=name, reduction=reduction, dtype=dtype)
         self._given_dtype = None if dtype is None else self.dtype
-        self._weights = weights_loss()
+        # Its value is the weight of every observation.
+        self._weights = _Ones()
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """The loss: see the class."""
@@ -130,9 +130,24 @@ class Likelihood(keras.losses.Loss):
         """Log density of every observation, from an aligned target; -inf outside the support."""
 
     def _spread(self, sample_weight: Any, y_pred: Any) -> Any:
+        """One weight for each observation: that of a row goes to all its steps."""
         if sample_weight is None:
             return None
-        return spread(type(self).__name__, sample_weight, y_pred, self.dtype)
+        weight = ops.convert_to_tensor(sample_weight, dtype=self.dtype)
+        shape = ops.shape(y_pred)[:-1] if len(y_pred.shape) > 1 else ops.shape(y_pred)
+        if len(weight.shape) == len(shape) + 1 and weight.shape[-1] == 1:
+            weight = ops.squeeze(weight, axis=-1)
+        if len(weight.shape) > len(shape):
+            raise ValueError(
+                f"A sample weight of {type(self).__name__} belongs to an observation: all "
+                "axes of the outputs but the last. Received: sample weights of shape "
+                f"{tuple(weight.shape)} and outputs of shape {tuple(y_pred.shape)}. Give one "
+                "weight for each row, or for each step."
+            )
+        while len(weight.shape) < len(shape):
+            weight = ops.expand_dims(weight, axis=-1)
+        # A copy of its own: on PyTorch, Keras multiplies the mask into the weights it is given.
+        return ops.copy(ops.broadcast_to(weight, shape))
 
     def _checked(self, outputs: Any) -> Any:
         """Outputs as a tensor of at least float32 with a last axis, refused where they misfit."""
@@ -186,3 +201,18 @@ class Likelihood(keras.losses.Loss):
     def __repr__(self) -> str:
         parts = [f"{name}={getattr(self, name)!r}" for name in self._parameters]
         return f"{type(self).__name__}({', '.join(parts)})"
+
+
+class _Ones(keras.losses.Loss):
+    """A Keras loss of ones without reduction, so that its value is the weights themselves.
+
+    The mask of a tensor has no public accessor; to let Keras apply it is the public way.
+    """
+
+    def __init__(self) -> None:
+        # TensorFlow takes no name of a scope that begins with an underscore.
+        super().__init__(reduction="none", name="ones")
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        del y_true
+        return ops.ones_like(y_pred[..., 0] if len(y_pred.shape) > 1 else y_pred)

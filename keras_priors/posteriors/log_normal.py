@@ -7,9 +7,13 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
-from keras_priors.posteriors.normal_entropy import normal_entropy
 from keras_priors.posteriors.posterior import AddWeight, Posterior
-from keras_priors.posteriors.scale import checked_initial_scale, log_softplus, softplus_inverse
+from keras_priors.posteriors.scale import (
+    checked_initial_scale,
+    log_softplus,
+    normal_entropy,
+    softplus_inverse,
+)
 from keras_priors.priors.log_normal_prior import LogNormalPrior
 from keras_priors.priors.normal_prior import NormalPrior
 from keras_priors.utils.export import export

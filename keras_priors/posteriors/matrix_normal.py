@@ -5,9 +5,12 @@ from typing import Any
 from keras import ops
 
 from keras_priors import backend
-from keras_priors.posteriors.normal_entropy import normal_entropy
 from keras_priors.posteriors.posterior import AddWeight, Posterior
-from keras_priors.posteriors.scale import checked_initial_scale, initial_scale_for
+from keras_priors.posteriors.scale import (
+    checked_initial_scale,
+    initial_scale_for,
+    normal_entropy,
+)
 from keras_priors.posteriors.triangular import (
     TriangularInitializer,
     log_det_triangular,

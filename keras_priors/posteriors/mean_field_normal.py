@@ -6,12 +6,12 @@ import keras
 from keras import ops
 
 from keras_priors import backend
-from keras_priors.posteriors.normal_entropy import normal_entropy
 from keras_priors.posteriors.posterior import AddWeight, Posterior
 from keras_priors.posteriors.scale import (
     checked_initial_scale,
     initial_scale_for,
     log_softplus,
+    normal_entropy,
     softplus_inverse,
 )
 from keras_priors.priors.prior import Prior

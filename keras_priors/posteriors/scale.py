@@ -1,4 +1,4 @@
-"""The softplus scale of the normal families."""
+"""The softplus scale of the normal families, and their entropy."""
 
 import math
 from typing import Any
@@ -26,6 +26,11 @@ def log_softplus(x: Any) -> Any:
     # waits for the device there.
     safe = ops.where(tail, ops.cast(_TAIL, x.dtype), x)
     return ops.where(tail, x, ops.log(ops.softplus(safe)))
+
+
+def normal_entropy(log_det_scale: Any, size: int) -> Any:
+    """H = log|L| + (size / 2) log(2 pi e) in nats, for a covariance L Lᵀ."""
+    return log_det_scale + 0.5 * size * math.log(2.0 * math.pi * math.e)
 
 
 def checked_initial_scale(owner: str, value: Any) -> float | None:

@@ -9,10 +9,15 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
-from keras_priors.priors.prior_initializer import PriorInitializer
 from keras_priors.priors.support_constraint import SupportConstraint
-from keras_priors.utils.export import export
-from keras_priors.utils.parameters import constant, tensor, to_config, whole_number
+from keras_priors.utils.export import export, register
+from keras_priors.utils.parameters import (
+    constant,
+    seed_or_none,
+    tensor,
+    to_config,
+    whole_number,
+)
 from keras_priors.utils.saved_num_data import SavedNumData
 from keras_priors.utils.unset_num_data import warn_unset
 
@@ -243,3 +248,22 @@ class Prior(SavedNumData, keras.regularizers.Regularizer):
     def __repr__(self) -> str:
         parts = [f"{name}={getattr(self, name)!r}" for name in self._parameters]
         return f"{type(self).__name__}({', '.join([*parts, f'num_data={self.num_data}'])})"
+
+
+@register
+class PriorInitializer(keras.initializers.Initializer):
+    """Draws the first value of a weight from a prior."""
+
+    def __init__(self, prior: Prior | dict[str, Any], seed: int | None = None) -> None:
+        self.prior = (
+            keras.saving.deserialize_keras_object(prior) if isinstance(prior, dict) else prior
+        )
+        is_generator = isinstance(seed, keras.random.SeedGenerator)
+        self.seed = seed if is_generator else seed_or_none("PriorInitializer", seed)
+
+    def __call__(self, shape: Any, dtype: Any = None) -> Any:
+        draw = self.prior.sample(shape, seed=self.seed)
+        return ops.cast(draw, dtype or keras.config.floatx())
+
+    def get_config(self) -> dict[str, Any]:
+        return {"prior": keras.saving.serialize_keras_object(self.prior), "seed": self.seed}
