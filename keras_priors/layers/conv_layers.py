@@ -18,6 +18,13 @@ class ConvLayer(KernelLayer):
     """A convolution with one kernel, as the Keras layer beside it describes it. Abstract."""
 
     op: ClassVar[type[ConvOp]] = PlainConvOp
+    twin_notes: ClassVar[str] = """
+    `training=True` draws the kernel, `training=False` uses the posterior means, and KL(q‖p) in nats
+    joins the loss as in `VariationalDense`. A shared draw and flipout use one draw of the kernel at
+    all positions (flipout with signs of its own for each example and channel). Local
+    reparameterization draws each output by itself, with the exact mean and variance and without the
+    correlation between positions.
+    """
     data_format: str
 
     def build(self, input_shape: Any = None) -> None:
@@ -65,6 +72,11 @@ class SeparableConvLayer(ConvLayer):
         "pointwise_kernel": "pointwise",
         "bias": "bias",
     }
+    twin_notes: ClassVar[str] = """
+    `training=True` draws the two kernels, `training=False` uses the posterior means, and the
+    KL(q‖p) of each in nats joins the loss as in `VariationalDense`. The estimator is applied to
+    each of the two convolutions; see `VariationalConv2D` for what each does.
+    """
 
     def weight_axes(self, weight: str, shape: tuple[int, ...]) -> WeightAxes:
         """Of the depthwise kernel each channel has units of its own."""

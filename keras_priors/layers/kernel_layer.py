@@ -17,6 +17,7 @@ from keras_priors.layers.constructor_arguments import (
 from keras_priors.layers.estimators import ESTIMATORS, check_estimator, check_family
 from keras_priors.layers.linear_maps import LinearOp
 from keras_priors.layers.resolve_prior import resolve_prior
+from keras_priors.layers.twin_documentation import document
 from keras_priors.layers.variational_layer import VariationalLayer
 from keras_priors.layers.weight_axes import WeightAxes, bias_axes, dense_axes
 from keras_priors.posteriors.get import get as get_posterior
@@ -34,11 +35,14 @@ class KernelLayer(VariationalLayer):
     A twin is `class VariationalX(KernelLayer, keras.layers.X)`: arguments, their validation,
     `build`, shapes and masks are those of `keras.layers.X`. Where Keras' `build` calls
     `add_weight`, this class puts a posterior; `call` is here, and a twin only says which linear
-    maps it is made of.
+    maps it is made of. Its docstring says what is its own; `document` adds the rest.
     """
 
     weight_arguments: ClassVar[dict[str, str]] = {"kernel": "kernel", "bias": "bias"}
     """By the name of each weight: the word that its arguments begin with."""
+
+    twin_notes: ClassVar[str] = ""
+    """What the docstrings of all its twins say after the formula."""
 
     activation: Any = None
 
@@ -48,6 +52,7 @@ class KernelLayer(VariationalLayer):
             setattr(cls, weight, _PosteriorMean(weight))
         if keras_layer_of(cls) in cls.__bases__:
             give_signature(cls)
+            document(cls)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         owner = type(self).__name__

@@ -28,40 +28,22 @@ class VariationalDense(KernelLayer, keras.layers.Dense):
 
     Args:
         units: integer, number of outputs.
-        activation: as in `Dense`.
-        use_bias: boolean, as in `Dense`. Defaults to True.
-        kernel_initializer: initializer of the posterior mean. Defaults to "glorot_uniform".
-        bias_initializer: initializer of the posterior mean. Defaults to "zeros".
-        kernel_regularizer: a prior, as one writes for `Dense`; the same as `kernel_prior`.
-        bias_regularizer: a prior; the same as `bias_prior`.
-        activity_regularizer: as in `Dense`.
-        kernel_constraint: constraint on a point estimate (`kernel_posterior="delta"`).
-        bias_constraint: constraint on a point estimate (`bias_posterior="delta"`).
         kernel_prior: the prior of the kernel. Defaults to `NormalPrior(0, 1)`: of those measured
             (ARCHITECTURE.md, "Defaults") it held back no net of width 50 to 2048.
-        bias_prior: the prior of the bias. Defaults to `NormalPrior(0, 1)`.
-        kernel_posterior: the posterior family, an instance of `keras_priors.posteriors` or
-            one of the names "mean_field" (the default), "delta", "low_rank", "full",
-            "matrix_normal", "log_normal".
+        kernel_posterior: the posterior family, an instance of `keras_priors.posteriors` or one of
+            the names "mean_field", "delta", "low_rank", "full", "matrix_normal", "log_normal".
         bias_posterior: likewise; "delta" makes a point estimate with its prior as a penalty.
         estimator: "reparameterization" (one draw for all rows), "local_reparameterization" or
             "flipout". Defaults to the first: fits end alike, it costs least, and every family
             has it; the others have gradients of lower variance.
         num_data: integer or None, number of observations whose mean is the loss; else taken
             from the prior. Defaults to None: see `keras_priors.set_num_data`.
-        kl_samples: integer, draws for a KL without closed form. Defaults to 1.
-        seed: integer from 0 to 2^31 - 1, or None, seed of the draws.
-        **kwargs: those of `keras.layers.Layer`.
 
     Input shape:
         `(batch, ..., input_dim)`.
 
     Output shape:
         `(batch, ..., units)`.
-
-    Raises:
-        ValueError: a regularizer that is not a prior, a prior whose support the posterior
-            leaves, an estimator that the family does not have.
 
     Example:
         >>> import keras, numpy as np
@@ -75,12 +57,6 @@ class VariationalDense(KernelLayer, keras.layers.Dense):
         >>> means = [keras.ops.convert_to_numpy(model(x)) for _ in range(2)]
         >>> bool(np.allclose(*means))
         True
-
-    References:
-        - Blundell et al., 2015, Weight uncertainty in neural networks, arXiv:1505.05424.
-        - Kingma, Salimans and Welling, 2015, Variational dropout and the local
-          reparameterization trick, arXiv:1506.02557.
-        - Wen et al., 2018, Flipout, arXiv:1803.04386.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -12,55 +12,6 @@ class VariationalDepthwiseConv1D(DepthwiseConvLayer, keras.layers.DepthwiseConv1
 
         y_cm = activation(conv(x_c, W_cm) + b_cm),   W ~ q,  b ~ q
 
-    `training=True` draws the kernel, `training=False` uses the posterior means, and KL(q‖p) in nats
-    joins the loss as in `VariationalDense`. A shared draw and flipout use one draw of the kernel at
-    all positions (flipout with signs of its own for each example and channel). Local
-    reparameterization draws each output by itself, with the exact mean and variance and without the
-    correlation between positions.
-
-    Args:
-        kernel_size: integer or tuple of one integer, the window.
-        strides: integer or tuple of one integer, the steps of the window. Defaults to 1.
-        padding: "valid" or "same". Defaults to "valid".
-        depth_multiplier: integer, output channels for each input channel. Defaults to 1.
-        data_format: "channels_last", "channels_first" or None, which is
-            `keras.config.image_data_format()`. Defaults to None.
-        dilation_rate: integer or tuple of one integer, the gaps in the window. Defaults to 1.
-        activation: activation function, name or None. Defaults to None.
-        use_bias: boolean. Defaults to True.
-        depthwise_initializer: initializer of the posterior mean of the kernel. Defaults to
-            "glorot_uniform".
-        bias_initializer: initializer of the posterior mean of the bias. Defaults to "zeros".
-        depthwise_regularizer: a prior; the same as `depthwise_prior`. Defaults to None.
-        bias_regularizer: a prior; the same as `bias_prior`. Defaults to None.
-        activity_regularizer: regularizer of the output. Defaults to None.
-        depthwise_constraint: constraint on a point estimate (`depthwise_posterior="delta"`).
-            Defaults to None.
-        bias_constraint: constraint on a point estimate (`bias_posterior="delta"`). Defaults to
-            None.
-        depthwise_prior: prior of the kernel. Defaults to `NormalPrior(0, 1)`.
-        bias_prior: prior of the bias. Defaults to `NormalPrior(0, 1)`.
-        depthwise_posterior: posterior or name, family of the kernel. Defaults to "mean_field".
-        bias_posterior: posterior or name, family of the bias. Defaults to "mean_field".
-        estimator: "reparameterization", "local_reparameterization" or "flipout". Defaults to
-            "reparameterization".
-        num_data: integer or None, number of observations whose mean is the loss; see
-            `keras_priors.set_num_data`. Defaults to None.
-        kl_samples: integer, draws for a KL without closed form. Defaults to 1.
-        seed: integer from 0 to 2^31 - 1, or None, seed of the draws. Defaults to None.
-        **kwargs: those of `keras.layers.Layer`.
-
-    Input shape:
-        `(batch, length, channels)`, or
-        `(batch, channels, length)` where channels come first.
-
-    Output shape:
-        `(batch, new_length, channels * depth_multiplier)`, with channels where the input has them.
-
-    Raises:
-        ValueError: what `DepthwiseConv1D` refuses, a regularizer that is not a prior, a prior whose
-            support the posterior leaves, an estimator that the family does not have.
-
     Example:
         >>> import keras
         >>> import keras_priors as kp
@@ -70,10 +21,4 @@ class VariationalDepthwiseConv1D(DepthwiseConvLayer, keras.layers.DepthwiseConv1
         (None, 6, 6)
         >>> tuple(layer.depthwise_posterior.stddev().shape)
         (3, 3, 2)
-
-    References:
-        - Blundell et al., 2015, Weight uncertainty in neural networks, arXiv:1505.05424.
-        - Kingma, Salimans and Welling, 2015, Variational dropout and the local reparameterization
-          trick, arXiv:1506.02557.
-        - Wen et al., 2018, Flipout, arXiv:1803.04386.
     """

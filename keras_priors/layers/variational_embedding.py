@@ -26,33 +26,15 @@ class VariationalEmbedding(KernelLayer, keras.layers.Embedding):
     Args:
         input_dim: integer, number of tokens.
         output_dim: integer, length of a vector.
-        embeddings_initializer: initializer of the posterior mean of the table. Defaults to
-            "uniform".
-        embeddings_regularizer: a prior; the same as `embeddings_prior`. Defaults to None.
-        embeddings_constraint: constraint on a point estimate (`embeddings_posterior="delta"`).
-            Defaults to None.
         mask_zero: boolean, whether token 0 is padding and masked. Defaults to False.
         weights: array of shape (input_dim, output_dim), or None: where the posterior mean starts.
             Defaults to None.
-        embeddings_prior: prior of the table. Defaults to `NormalPrior(0, 1)`.
-        embeddings_posterior: posterior or name, family of the table. Defaults to "mean_field".
-        estimator: "reparameterization", "local_reparameterization" or "flipout". Defaults to
-            "reparameterization".
-        num_data: integer or None, number of observations whose mean is the loss; see
-            `keras_priors.set_num_data`. Defaults to None.
-        kl_samples: integer, draws for a KL without closed form. Defaults to 1.
-        seed: integer from 0 to 2^31 - 1, or None, seed of the draws. Defaults to None.
-        **kwargs: those of `keras.layers.Layer`.
 
     Input shape:
         Integers, `(batch, ...)`.
 
     Output shape:
         `(batch, ..., output_dim)`.
-
-    Raises:
-        ValueError: what `Embedding` refuses, a regularizer that is not a prior, a prior whose
-            support the posterior leaves, an estimator that the family does not have.
 
     Example:
         >>> import keras
@@ -63,12 +45,6 @@ class VariationalEmbedding(KernelLayer, keras.layers.Embedding):
         (None, 6, 4)
         >>> tuple(layer.embeddings_posterior.stddev().shape)
         (50, 4)
-
-    References:
-        - Blundell et al., 2015, Weight uncertainty in neural networks, arXiv:1505.05424.
-        - Kingma, Salimans and Welling, 2015, Variational dropout and the local reparameterization
-          trick, arXiv:1506.02557.
-        - Wen et al., 2018, Flipout, arXiv:1803.04386.
     """
 
     weight_arguments: ClassVar[dict[str, str]] = {"embeddings": "embeddings"}
