@@ -5,7 +5,7 @@ from typing import Any
 from keras import ops
 
 from keras_priors import backend
-from keras_priors.posteriors.posterior import AddWeight, Posterior
+from keras_priors.posteriors.posterior import Posterior
 from keras_priors.priors.prior import Prior
 from keras_priors.utils.export import export
 
@@ -27,17 +27,6 @@ class Delta(Posterior):
 
     support = "point"
     sign_symmetric = True
-
-    def build(
-        self,
-        add_weight: AddWeight,
-        shape: tuple[int, ...],
-        initializer: Any,
-        fan_in: int | None = None,
-    ) -> None:
-        """Create `loc`, of the weight's shape."""
-        self.shape = tuple(shape)
-        self.loc = add_weight("loc", shape, initializer)
 
     def mean(self) -> Any:
         """The point."""

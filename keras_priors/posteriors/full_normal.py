@@ -55,15 +55,7 @@ class FullNormal(Posterior):
     def __init__(self, initial_scale: float | None = None) -> None:
         self.initial_scale = checked_initial_scale("FullNormal", initial_scale)
 
-    def build(
-        self,
-        add_weight: AddWeight,
-        shape: tuple[int, ...],
-        initializer: Any,
-        fan_in: int | None = None,
-    ) -> None:
-        """Create `loc` of the weight's shape and `scale_tril` of shape (size, size)."""
-        self.shape = tuple(shape)
+    def _check_weight(self) -> None:
         if self.size > self.max_size:
             raise ValueError(
                 f"FullNormal holds a matrix of size^2 and is meant for weights of at most "
@@ -71,8 +63,10 @@ class FullNormal(Posterior):
                 f"{self.size} elements. Use LowRankNormal(rank=...), MatrixNormal or "
                 "MeanFieldNormal."
             )
+
+    def _add_spread(self, add_weight: AddWeight, fan_in: int | None) -> None:
+        """Create `scale_tril` of shape (size, size)."""
         scale = initial_scale_for(self.shape, self.initial_scale, fan_in)
-        self.loc = add_weight("loc", shape, initializer)
         self.scale_tril = add_weight(
             "scale_tril", (self.size, self.size), TriangularInitializer(scale)
         )

@@ -10,9 +10,9 @@ from keras_priors import backend
 from keras_priors.posteriors.posterior import AddWeight, Posterior
 from keras_priors.posteriors.scale import (
     checked_initial_scale,
+    constant_rho,
     log_softplus,
     normal_entropy,
-    softplus_inverse,
 )
 from keras_priors.priors.log_normal_prior import LogNormalPrior
 from keras_priors.priors.normal_prior import NormalPrior
@@ -49,19 +49,14 @@ class LogNormal(Posterior):
     def __init__(self, initial_scale: float | None = None) -> None:
         self.initial_scale = checked_initial_scale("LogNormal", initial_scale)
 
-    def build(
-        self,
-        add_weight: AddWeight,
-        shape: tuple[int, ...],
-        initializer: Any,
-        fan_in: int | None = None,
-    ) -> None:
-        """Create `loc` and `rho`, parameters of log w, each of the weight's shape."""
-        self.shape = tuple(shape)
-        self.loc = add_weight("loc", shape, _LogOf(keras.initializers.get(initializer)))
+    def _at_mean(self, initializer: Any) -> Any:
+        """`loc` is a parameter of log w."""
+        return _LogOf(keras.initializers.get(initializer))
+
+    def _add_spread(self, add_weight: AddWeight, fan_in: int | None) -> None:
+        """Create `rho`, a parameter of log w, of the weight's shape."""
         scale = 0.1 if self.initial_scale is None else self.initial_scale
-        rho = float(softplus_inverse(scale))
-        self.rho = add_weight("rho", shape, keras.initializers.Constant(rho))
+        self.rho = add_weight("rho", self.shape, constant_rho(scale))
 
     def mean(self) -> Any:
         """exp(loc + scale^2 / 2)."""

@@ -10,10 +10,10 @@ from keras_priors import backend
 from keras_priors.posteriors.posterior import AddWeight, Posterior
 from keras_priors.posteriors.scale import (
     checked_initial_scale,
+    constant_rho,
     initial_scale_for,
     log_softplus,
     normal_entropy,
-    softplus_inverse,
 )
 from keras_priors.utils.export import export
 from keras_priors.utils.parameters import whole_number
@@ -54,19 +54,10 @@ class LowRankNormal(Posterior):
         self.rank = whole_number("LowRankNormal", "rank", rank)
         self.initial_scale = checked_initial_scale("LowRankNormal", initial_scale)
 
-    def build(
-        self,
-        add_weight: AddWeight,
-        shape: tuple[int, ...],
-        initializer: Any,
-        fan_in: int | None = None,
-    ) -> None:
-        """Create `loc`, `rho` and `factor`."""
-        self.shape = tuple(shape)
+    def _add_spread(self, add_weight: AddWeight, fan_in: int | None) -> None:
+        """Create `rho` and `factor`."""
         scale = initial_scale_for(self.shape, self.initial_scale, fan_in)
-        self.loc = add_weight("loc", shape, initializer)
-        rho = float(softplus_inverse(scale))
-        self.rho = add_weight("rho", shape, keras.initializers.Constant(rho))
+        self.rho = add_weight("rho", self.shape, constant_rho(scale))
         # Not zero: at zero the gradient with respect to B is zero as well.
         small = keras.initializers.RandomNormal(stddev=0.1 * scale, seed=self.rank)
         self.factor = add_weight("factor", (self.rank, *self.shape), small)

@@ -53,24 +53,18 @@ class MatrixNormal(Posterior):
     def __init__(self, initial_scale: float | None = None) -> None:
         self.initial_scale = checked_initial_scale("MatrixNormal", initial_scale)
 
-    def build(
-        self,
-        add_weight: AddWeight,
-        shape: tuple[int, ...],
-        initializer: Any,
-        fan_in: int | None = None,
-    ) -> None:
-        """Create `loc`, `scale_row` and `scale_column`."""
-        self.shape = tuple(shape)
+    def _check_weight(self) -> None:
         if len(self.shape) != 2:
             raise ValueError(
                 "MatrixNormal is a distribution over weights with two axes. "
                 f"Received: a weight of shape {self.shape}. Use MeanFieldNormal, LowRankNormal "
                 "or FullNormal for it."
             )
+
+    def _add_spread(self, add_weight: AddWeight, fan_in: int | None) -> None:
+        """Create `scale_row` and `scale_column`."""
         scale = initial_scale_for(self.shape, self.initial_scale, fan_in)
         rows, columns = self.shape
-        self.loc = add_weight("loc", shape, initializer)
         self.scale_row = add_weight("scale_row", (rows, rows), TriangularInitializer(scale))
         self.scale_column = add_weight(
             "scale_column", (columns, columns), TriangularInitializer(1.0)

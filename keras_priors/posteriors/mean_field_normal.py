@@ -2,17 +2,16 @@
 
 from typing import Any
 
-import keras
 from keras import ops
 
 from keras_priors import backend
 from keras_priors.posteriors.posterior import AddWeight, Posterior
 from keras_priors.posteriors.scale import (
     checked_initial_scale,
+    constant_rho,
     initial_scale_for,
     log_softplus,
     normal_entropy,
-    softplus_inverse,
 )
 from keras_priors.priors.prior import Prior
 from keras_priors.utils.export import export
@@ -53,19 +52,10 @@ class MeanFieldNormal(Posterior):
     def __init__(self, initial_scale: float | None = None) -> None:
         self.initial_scale = checked_initial_scale("MeanFieldNormal", initial_scale)
 
-    def build(
-        self,
-        add_weight: AddWeight,
-        shape: tuple[int, ...],
-        initializer: Any,
-        fan_in: int | None = None,
-    ) -> None:
-        """Create `loc` and `rho`, each of the weight's shape."""
-        self.shape = tuple(shape)
+    def _add_spread(self, add_weight: AddWeight, fan_in: int | None) -> None:
+        """Create `rho`, of the weight's shape."""
         scale = initial_scale_for(self.shape, self.initial_scale, fan_in)
-        self.loc = add_weight("loc", shape, initializer)
-        rho = float(softplus_inverse(scale))
-        self.rho = add_weight("rho", shape, keras.initializers.Constant(rho))
+        self.rho = add_weight("rho", self.shape, constant_rho(scale))
 
     def mean(self) -> Any:
         """Mean of q: `loc`."""

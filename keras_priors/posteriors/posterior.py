@@ -40,7 +40,6 @@ class Posterior(ABC):
     shape: tuple[int, ...]
     loc: Any
 
-    @abstractmethod
     def build(
         self,
         add_weight: AddWeight,
@@ -48,7 +47,7 @@ class Posterior(ABC):
         initializer: Any,
         fan_in: int | None = None,
     ) -> None:
-        """Create the variables: the first by `initializer`, at the mean of the posterior.
+        """Create the variables: `loc`, by `initializer` at the mean, and those of the spread.
 
         Args:
             add_weight: called with a name, a shape and an initializer for each variable.
@@ -56,7 +55,26 @@ class Posterior(ABC):
             initializer: Keras initializer of the plain layer's weight.
             fan_in: integer, number of products that a unit is the sum of, by which families scale
                 their initial spread; None stands for the product of all axes but the last.
+
+        Raises:
+            ValueError: the family has no distribution over weights of that shape.
         """
+        self.shape = tuple(shape)
+        self._check_weight()
+        self.loc = add_weight("loc", shape, self._at_mean(initializer))
+        self._add_spread(add_weight, fan_in)
+
+    def _check_weight(self) -> None:
+        """Raise ValueError where the family has no distribution over weights of `shape`."""
+        return  # most have one over each
+
+    def _at_mean(self, initializer: Any) -> Any:
+        """The initializer of `loc`, from that of the plain layer's weight."""
+        return initializer
+
+    def _add_spread(self, add_weight: AddWeight, fan_in: int | None) -> None:
+        """Create the variables of the spread."""
+        return  # a point has none
 
     @abstractmethod
     def mean(self) -> Any:

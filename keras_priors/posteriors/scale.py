@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -16,6 +17,11 @@ def softplus_inverse(y: Any) -> Any:
     """The x with softplus(x) = y, for y > 0."""
     y = np.asarray(y, "float64")
     return y + np.log(-np.expm1(-y))
+
+
+def constant_rho(scale: float) -> keras.initializers.Initializer:
+    """The initializer of a variable rho with softplus(rho) = `scale`."""
+    return keras.initializers.Constant(float(softplus_inverse(scale)))
 
 
 def log_softplus(x: Any) -> Any:
