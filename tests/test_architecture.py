@@ -3,124 +3,32 @@
 import ast
 import importlib
 import inspect
-import pathlib
 import pkgutil
-import re
 
 import keras
 import pytest
 
 import keras_priors
-
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-PACKAGE = ROOT / "keras_priors"
-
-# A sub-package imports from earlier lines only: not from later ones, nor from its neighbours.
-ORDER = (
-    ("backend",),
-    ("priors", "likelihoods", "metrics"),
-    ("posteriors",),
-    ("layers",),
-    ("models",),
-    ("predictive",),
-    ("inference",),
-    ("callbacks", "plots"),
+from tests._house import (
+    DOORS,
+    LEVEL,
+    LONG,
+    PACKAGE,
+    branch_violations,
+    circles,
+    family_violations,
+    file_name_violations,
+    hasattr_violations,
+    import_graph,
+    import_violations,
+    length_violations,
+    lonely_helpers,
+    name_violations,
+    package_trees,
+    private_violations,
+    source_files,
+    write_doors,
 )
-LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
-BACKEND_LIBRARIES = {"tensorflow", "tensorflow_probability", "tf_keras", "jax", "jaxlib", "torch"}
-MAX_LINES = 400
-LONG = "# Long: "
-
-
-def source_files(*folders):
-    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
-
-
-def parts_of(path):
-    """("priors", "normal_prior") for keras_priors/priors/normal_prior.py."""
-    return path.relative_to(PACKAGE).with_suffix("").parts
-
-
-def is_demo(path):
-    return parts_of(path)[0] == "demo"
-
-
-def imported_modules(path, tree):
-    """Every absolute module name a file imports, wherever in the file; `from a import b` is a.b."""
-    package = ("keras_priors", *parts_of(path)[:-1])
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = list(package[: len(package) - node.level + 1]) if node.level else []
-            base += node.module.split(".") if node.module else []
-            yield from (".".join([*base, alias.name]) for alias in node.names)
-        elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
-            called = getattr(node.func, "attr", getattr(node.func, "id", ""))
-            if called in ("import_module", "__import__"):
-                yield str(node.args[0].value)
-
-
-def import_violations(path, tree):
-    here = parts_of(path)[0]
-    for name in imported_modules(path, tree):
-        top, *rest = name.split(".")
-        if top in BACKEND_LIBRARIES and here != "backend":
-            yield f"{path}: only backend/ imports {top}"
-        if top != "keras_priors" or here == "__init__" or is_demo(path):
-            continue
-        if not rest or (rest[0] not in LEVEL and not rest[0].startswith("_")):
-            yield f"{path}: imports {name}; import from the sub-package that has it"
-        elif rest[0] in LEVEL and rest[0] != here:
-            # A private module at the top serves all, so it can lean on the backend alone.
-            level = LEVEL.get(here, 1 if here.startswith("_") else None)
-            if level is None:
-                yield f"{path}: {here} has no place in the order of sub-packages"
-            elif LEVEL[rest[0]] >= level:
-                yield f"{path}: {here} must not import from {rest[0]}"
-
-
-def name_violations(path, tree):
-    if path.stem.startswith("_") or is_demo(path):
-        return
-    public = [
-        node.name
-        for node in tree.body
-        if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
-        and not node.name.startswith("_")
-    ]
-    if len(public) != 1:
-        yield f"{path}: one public class or function a file. Received: {public}"
-    elif snake_case(public[0]) != path.stem:
-        yield f"{path}: {public[0]} belongs in {snake_case(public[0])}.py"
-
-
-def hasattr_violations(path, tree):
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and node.id == "hasattr":
-            yield f"{path}:{node.lineno}: hasattr; say by type or by contract what is there"
-
-
-def branch_violations(path, tree):
-    """Comparisons with the name of the backend; a message may say it."""
-    if parts_of(path)[0] == "backend":
-        return
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Compare) and "backend.backend()" in ast.unparse(node).replace(
-            "config.backend()", "backend.backend()"
-        ):
-            yield f"{path}:{node.lineno}: only backend/ asks which backend it is"
-
-
-def length_violations(path, text):
-    lines = text.splitlines()
-    if len(lines) > MAX_LINES and not lines[0].startswith(LONG):
-        yield f"{path}: {len(lines)} lines, at most {MAX_LINES}, or begin with {LONG!r} and why"
-
-
-def snake_case(name):
-    """student_t_prior for StudentTPrior, kl_annealing for KLAnnealing, conv2d for Conv2D."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z0-9])(?=[A-Z][a-z])", "_", name).lower()
 
 
 def violations_in_package(rule):
@@ -133,8 +41,29 @@ def test_imports_point_one_way_and_only_the_backend_knows_the_libraries():
     assert violations_in_package(import_violations) == []
 
 
+def test_no_family_of_methods_knows_another():
+    assert violations_in_package(family_violations) == []
+
+
+def test_no_room_imports_what_another_does_not_share():
+    assert violations_in_package(private_violations) == []
+
+
+def test_no_circle_of_files():
+    trees = package_trees()
+    assert circles(import_graph(trees)) == []
+
+
+def test_a_short_helper_of_one_file_lives_in_it():
+    assert list(lonely_helpers(package_trees())) == []
+
+
 def test_one_public_name_a_file_and_the_file_is_named_after_it():
     assert violations_in_package(name_violations) == []
+
+
+def test_no_file_is_private_by_its_name():
+    assert [v for path in source_files("keras_priors") for v in file_name_violations(path)] == []
 
 
 def test_no_hasattr():
@@ -146,7 +75,7 @@ def test_only_backend_asks_which_backend_it_is():
 
 
 def test_no_long_file_without_a_reason():
-    files = source_files("keras_priors", "tests", "benchmarks", "notebooks")
+    files = source_files("keras_priors", "tests", "benchmarks", "notebooks", "tools")
     assert [v for path in files for v in length_violations(path, path.read_text("utf-8"))] == []
 
 
@@ -183,13 +112,32 @@ def test_every_public_name_is_there():
     assert [name for name in keras_priors.__all__ if name not in vars(keras_priors)] == []
 
 
+@pytest.mark.parametrize("door", sorted(set(DOORS) - set(write_doors.BY_HAND)))
+def test_a_door_has_what_the_decorators_say(door):
+    names = DOORS[door]
+    module = importlib.import_module(door)
+    public = {name for name, (_, is_public) in names.items() if is_public}
+    own = {"__version__", *write_doors.ROOMS} if door == "keras_priors" else set()
+    assert set(getattr(module, "__all__", ())) == public | own
+    for name, (where, _) in names.items():
+        assert vars(module)[name] is vars(importlib.import_module(where))[name]
+    imported = {
+        alias.asname or alias.name
+        for node in ast.parse(write_doors.path_of(door).read_text("utf-8")).body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert imported == set(names) | own
+
+
 @pytest.mark.parametrize(
     ("rule", "where", "source", "count"),
     [
         (import_violations, "layers/a.py", "import tensorflow as tf", 1),
         (import_violations, "layers/a.py", "def f():\n    from torch import nn", 1),
         (import_violations, "layers/a.py", "importlib.import_module('jax.numpy')", 1),
-        (import_violations, "backend/_a.py", "import jax", 0),
+        (import_violations, "backend/a.py", "import jax", 0),
+        (import_violations, "bridges/a.py", "import jax", 0),
         (import_violations, "priors/a.py", "from keras_priors.posteriors import Delta", 1),
         (import_violations, "priors/a.py", "from keras_priors import posteriors", 1),
         (import_violations, "priors/a.py", "from ..posteriors import Delta", 1),
@@ -199,21 +147,62 @@ def test_every_public_name_is_there():
         (import_violations, "priors/a.py", "from .prior import Prior", 0),
         (import_violations, "priors/a.py", "from keras_priors import backend", 0),
         (import_violations, "posteriors/a.py", "from keras_priors.priors.prior import Prior", 0),
-        (import_violations, "plots/a.py", "from keras_priors.utils.export import register", 0),
-        (import_violations, "_a.py", "from keras_priors import backend", 0),
-        (import_violations, "_a.py", "from keras_priors.priors import Prior", 1),
+        (import_violations, "plots/a.py", "from keras_priors.utils.export import export", 0),
+        (import_violations, "utils/a.py", "from keras_priors import backend", 1),
+        (import_violations, "layers/a.py", "from keras_priors.functional.rows import Rows", 1),
         (import_violations, "other/a.py", "from keras_priors.priors import Prior", 1),
         (import_violations, "__init__.py", "from keras_priors.plots import a", 0),
-        (import_violations, "demo.py", "import keras_priors as kp", 0),
-        (name_violations, "priors/student_t_prior.py", "class StudentTPrior: ...", 0),
-        (name_violations, "priors/student_t_prior.py", "class StudentT: ...", 1),
-        (name_violations, "callbacks/kl_annealing.py", "class KLAnnealing: ...", 0),
-        (name_violations, "layers/conv2d.py", "class Conv2D: ...", 0),
-        (name_violations, "layers/conv2d_transpose.py", "class Conv2DTranspose: ...", 0),
-        (name_violations, "models/a.py", "def a(): ...\ndef b(): ...", 1),
-        (name_violations, "models/a.py", "def a(): ...\ndef _b(): ...", 0),
-        (name_violations, "models/a.py", "x = 1", 1),
-        (name_violations, "models/_a.py", "def x(): ...\ndef y(): ...", 0),
+        (import_violations, "demo/a.py", "import keras_priors as kp", 0),
+        (family_violations, "inference/a.py", "from keras_priors.inference.mcmc import nuts", 1),
+        (
+            family_violations,
+            "inference/laplace/a.py",
+            "from keras_priors.inference.mcmc.nuts import NUTS",
+            1,
+        ),
+        (
+            family_violations,
+            "inference/laplace/a.py",
+            "from keras_priors.inference.laplace.evidence import Evidence",
+            0,
+        ),
+        (
+            family_violations,
+            "inference/laplace/a.py",
+            "from keras_priors.inference.method import Method",
+            0,
+        ),
+        (
+            private_violations,
+            "callbacks/a.py",
+            "from keras_priors.layers.weight_draws import active_draws",
+            1,
+        ),
+        (
+            private_violations,
+            "callbacks/a.py",
+            "from keras_priors.layers.weight_draws import WeightDraws",
+            0,
+        ),
+        (private_violations, "layers/a.py", "from keras_priors.priors.prior import _x", 2),
+        (private_violations, "layers/a.py", "from keras_priors.layers.estimators import _noise", 1),
+        (private_violations, "layers/a.py", "from keras_priors.utils.progress import Progress", 0),
+        (private_violations, "layers/a.py", "from keras_priors.backend import Support", 0),
+        (private_violations, "layers/a.py", "from keras_priors.backend.support import Support", 1),
+        (
+            private_violations,
+            "inference/mcmc/a.py",
+            "from keras_priors.inference.maximize import maximize",
+            0,
+        ),
+        (name_violations, "priors/student_t_prior.py", "@export()\nclass StudentTPrior: ...", 0),
+        (name_violations, "priors/student_t_prior.py", "@export()\nclass StudentT: ...", 1),
+        (name_violations, "callbacks/kl_annealing.py", "@export()\nclass KLAnnealing: ...", 0),
+        (name_violations, "layers/conv2d.py", "@export()\nclass Conv2D: ...", 0),
+        (name_violations, "layers/conv2d_transpose.py", "@export()\nclass Conv2DTranspose: ...", 0),
+        (name_violations, "models/a.py", "@export()\ndef a(): ...\ndef b(): ...", 1),
+        (name_violations, "models/a.py", "@export()\ndef a(): ...\ndef _b(): ...", 0),
+        (name_violations, "models/a.py", "def x(): ...\ndef y(): ...", 0),
         (hasattr_violations, "layers/a.py", "hasattr(x, 'y')", 1),
         (hasattr_violations, "layers/a.py", "isinstance(x, y)", 0),
         (branch_violations, "layers/a.py", "keras.config.backend() == 'jax'", 1),
@@ -224,6 +213,35 @@ def test_every_public_name_is_there():
 )
 def test_the_rules_see_what_they_forbid(rule, where, source, count):
     assert len(list(rule(PACKAGE / where, ast.parse(source)))) == count
+
+
+def test_the_rules_see_circles_and_lonely_helpers():
+    def tree(path, source):
+        return PACKAGE / path, ast.parse(source)
+
+    trees = {
+        "keras_priors.layers.a": tree("layers/a.py", "from keras_priors.layers.b import x"),
+        "keras_priors.layers.b": tree("layers/b.py", "def f():\n    import keras_priors.layers.c"),
+        "keras_priors.layers.c": tree("layers/c.py", "from keras_priors.layers import a"),
+        "keras_priors.layers.d": tree("layers/d.py", "from keras_priors.layers.c import y"),
+    }
+    circle = tuple(f"keras_priors.layers.{name}" for name in "abc")
+    assert circles(import_graph(trees)) == [circle]
+    assert circles({"a": {"b"}, "b": {"c"}, "c": set()}) == []
+    pair = {
+        "keras_priors.metrics.classes": tree("metrics/classes.py", "def checked(): ..."),
+        "keras_priors.metrics.a": tree(
+            "metrics/a.py", "from keras_priors.metrics.classes import checked"
+        ),
+    }
+    assert len(list(lonely_helpers(pair))) == 1
+    pair["keras_priors.metrics.b"] = pair["keras_priors.metrics.a"]
+    assert list(lonely_helpers(pair)) == []
+
+
+def test_the_file_name_rule_sees_what_it_forbids():
+    assert len(list(file_name_violations(PACKAGE / "layers" / "_a.py"))) == 1
+    assert list(file_name_violations(PACKAGE / "layers" / "__init__.py")) == []
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ with 1. A name is written once, where it is defined (see `keras_priors/utils/exp
 
 import ast
 import pathlib
+import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -16,9 +17,9 @@ TOP = "keras_priors"
 ROOMS = ("callbacks", "inference", "layers", "likelihoods", "metrics", "posteriors", "priors")
 
 
-def decorated(path):
+def decorated_in(tree):
     """(name, decorator, its arguments) of what a file exports or shares."""
-    for node in ast.parse(path.read_text("utf-8")).body:
+    for node in tree.body:
         for decorator in getattr(node, "decorator_list", []):
             called = isinstance(decorator, ast.Call)
             name = decorator.func if called else decorator
@@ -37,7 +38,7 @@ def doors():
     found = {}
     for path in sorted((ROOT / TOP).rglob("*.py")):
         module = f"{package_of(path)}.{path.stem}"
-        for name, kind, others in decorated(path):
+        for name, kind, others in decorated_in(ast.parse(path.read_text("utf-8"))):
             for door in (package_of(path), *others):
                 names = found.setdefault(door, {})
                 if name in names:
@@ -70,8 +71,6 @@ def path_of(door):
 
 def formatted(text, path):
     """As `ruff` sorts and formats it."""
-    import subprocess
-
     for arguments in (["check", "--fix", "--quiet"], ["format", "--quiet"]):
         text = subprocess.run(
             [sys.executable, "-m", "ruff", *arguments, "--stdin-filename", path, "-"],

@@ -8,12 +8,12 @@ import keras
 import numpy as np
 
 from keras_priors.callbacks.annealed_weight import annealed_weight, set_annealed_weight
+from keras_priors.callbacks.callback_order import callbacks_after, callbacks_before, name_of
 from keras_priors.callbacks.check_likelihood import check_likelihood, check_outputs
-from keras_priors.callbacks.check_num_data import check_num_data
 from keras_priors.callbacks.epoch_record import EpochRecord
 from keras_priors.callbacks.not_finite import not_finite
-from keras_priors.callbacks.penalties import Penalties, to_numpy
-from keras_priors.callbacks.prepare_followers import prepare_followers
+from keras_priors.callbacks.output_shapes import output_shapes
+from keras_priors.callbacks.penalties import Penalties, Penalty, to_numpy
 from keras_priors.functional.traversal import all_layers
 from keras_priors.utils.export import export
 from keras_priors.utils.unset_num_data import unset_names, warn_unset
@@ -114,7 +114,7 @@ class BayesianMonitor(keras.callbacks.Callback):
     def on_train_begin(self, logs: Any = None) -> None:
         """See to the other callbacks, and to priors without `num_data`."""
         check_likelihood(self.model)
-        prepare_followers(self)
+        _prepare_followers(self)
         self._owner = self.model
         self._outputs_checked = False
         self._steps = (self.params or {}).get("steps")
@@ -219,7 +219,7 @@ class BayesianMonitor(keras.callbacks.Callback):
         model = self.model
         whole = self._steps is None or self._record.batches == self._steps
         if self.check_num_data and whole and self._samples > 0:
-            check_num_data(model, self._penalties.items, self._samples)
+            _check_num_data(model, self._penalties.items, self._samples)
         # `model.losses` would evaluate the regularizers, with the draws of the fit.
         added = [layer.name for layer in all_layers(model) if layer._losses or layer._loss_ids]
         if added:
@@ -231,3 +231,75 @@ class BayesianMonitor(keras.callbacks.Callback):
                 UserWarning,
                 stacklevel=2,
             )
+
+
+def _check_num_data(model: Any, items: list[Penalty], samples: int) -> None:
+    """Warn where the samples of the first epoch differ from `num_data`."""
+    given = {item.regularizer.num_data for item in items if item.kind != "other"} - {None}
+    most = samples * _steps(model)
+    # With a time axis an observation is a step, and a mask hides some: anything in between.
+    wrong = sorted(value for value in given if not samples <= value <= most)
+    if not wrong:
+        return
+    seen = f"{samples} samples"
+    if most > samples:
+        seen += " with a time axis" + (f", {most:.0f} steps" if most < np.inf else "")
+    warnings.warn(
+        f"num_data is {', '.join(map(str, wrong))}, but the first epoch over {model.name} had "
+        f"{seen}: the prior is {'too weak' if wrong[-1] > most else 'too strong'}. Write "
+        f"`keras_priors.set_num_data({model.name}, {samples})` before `fit`. If an epoch is not "
+        "one pass over the data (`steps_per_epoch`), or an observation not a sample, and num_data "
+        "is right: BayesianMonitor(check_num_data=False).",
+        UserWarning,
+        stacklevel=2,
+    )
+
+
+def _steps(model: Any) -> float:
+    """The most observations that a loss can see in one sample: 1 without a time axis."""
+    shapes = output_shapes(model)
+    if shapes is None:
+        return np.inf
+    axes = [shape[1:-1] for shape in (shapes.values() if isinstance(shapes, dict) else shapes)]
+    known = [[np.inf if size is None else float(size) for size in inner] for inner in axes]
+    return max((float(np.prod(inner)) for inner in known), default=1.0)
+
+
+_LOGGED = ("nll", "kl", "neg_log_prior", "elbo")
+_MONITORED = {f"{prefix}{name}" for name in _LOGGED for prefix in ("", "val_")}
+_MONITORS = (
+    keras.callbacks.EarlyStopping,
+    keras.callbacks.ModelCheckpoint,
+    keras.callbacks.ReduceLROnPlateau,
+)
+_LOGGERS = (keras.callbacks.TensorBoard, keras.callbacks.CSVLogger, keras.callbacks.History)
+
+
+def _prepare_followers(callback: keras.callbacks.Callback) -> None:
+    """Refuse readers that come too early, and tell the others which way is better.
+
+    Keras hands one `logs` dict to each callback in turn, so only later ones see what was added.
+    """
+    before = callbacks_before(callback)
+    early = [name_of(other) for other in before if _monitors_ours(other)]
+    if early:
+        raise ValueError(
+            "BayesianMonitor must come before callbacks that monitor what it logs. "
+            f"Received: {early} before it. Put BayesianMonitor first in `callbacks`."
+        )
+    late = [name_of(other) for other in before if isinstance(other, _LOGGERS)]
+    if late:
+        warnings.warn(
+            f"{late} come before BayesianMonitor and will not see {', '.join(_LOGGED)}. "
+            "Put BayesianMonitor first in `callbacks`.",
+            UserWarning,
+            stacklevel=2,
+        )
+    for other in callbacks_after(callback):
+        # Keras knows the direction of its own metrics only, and raises at the first epoch.
+        if _monitors_ours(other) and other.mode == "auto":
+            other.mode = "max" if other.monitor.endswith("elbo") else "min"
+
+
+def _monitors_ours(callback: Any) -> bool:
+    return isinstance(callback, _MONITORS) and callback.monitor in _MONITORED

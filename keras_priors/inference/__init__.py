@@ -23,6 +23,7 @@ from keras_priors.inference.sgmcmc.sgld import SGLD
 from keras_priors.inference.sgmcmc.sgld_optimizer import SGLDOptimizer
 from keras_priors.inference.sgmcmc.swag import SWAG
 from keras_priors.inference.sgmcmc.swag_posterior import SWAGPosterior
+from keras_priors.inference.table import Table
 from keras_priors.inference.variational.full_rank import FullRank
 from keras_priors.inference.variational.layers_posterior import LayersPosterior
 from keras_priors.inference.variational.low_rank import LowRank
@@ -55,6 +56,7 @@ __all__ = [
     "SGLDOptimizer",
     "SWAGPosterior",
     "SamplePosterior",
+    "Table",
     "VariationalLayers",
     "VariationalPosterior",
     "compare",

@@ -1,14 +1,14 @@
-"""Posteriors in the form in which ArviZ takes them."""
+"""Posteriors in the form in which ArviZ takes them; ArviZ itself, imported where it is used."""
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import keras
 import numpy as np
 
 from keras_priors import backend
-from keras_priors.inference.import_arviz import import_arviz
 from keras_priors.models.sample_prior import sample_prior
 
 
@@ -52,3 +52,18 @@ def summary(posterior: Any, interval: float) -> Any:
 def _dotted(values: dict[str, Any]) -> dict[str, Any]:
     # A slash is a folder in the files that ArviZ writes.
     return {path.replace("/", "."): value for path, value in values.items()}
+
+
+def import_arviz() -> Any:
+    """The module; an ImportError that says how to install it."""
+    try:
+        with warnings.catch_warnings():
+            # It announces its next version at import.
+            warnings.simplefilter("ignore", FutureWarning)
+            import arviz
+    except ImportError as error:
+        raise ImportError(
+            "Diagnostics are those of ArviZ. Received: no module named arviz. Install it: "
+            'pip install "keras-priors[arviz]".'
+        ) from error
+    return arviz

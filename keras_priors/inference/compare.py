@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import time
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,8 +12,9 @@ import keras
 import numpy as np
 
 from keras_priors import likelihoods
-from keras_priors.inference.leave_one_out import leave_one_out
+from keras_priors.inference.arviz import import_arviz
 from keras_priors.inference.posterior import Posterior
+from keras_priors.inference.sample_posterior import SamplePosterior
 from keras_priors.inference.table import Table
 from keras_priors.metrics.brier_score import brier_score
 from keras_priors.metrics.expected_calibration_error import expected_calibration_error
@@ -95,7 +98,7 @@ def compare(
         predictive = _predictive(name, candidate, x, num_samples, seed)
         row = _scores(predictive, y)
         if isinstance(candidate, Posterior):
-            row["elpd_loo"] = leave_one_out(candidate)
+            row["elpd_loo"] = _leave_one_out(candidate)
             row["fit_s"] = candidate.seconds
         given = isinstance(candidate, Predictive)
         row["predict_s"] = 0.0 if given else time.perf_counter() - begin
@@ -143,3 +146,37 @@ def _scores(predictive: Predictive, y: Any) -> dict[str, Any]:
     low, high = predictive.interval(_COVERAGE)
     row["coverage"] = float(np.mean((y >= low) & (y <= high)))
     return row
+
+
+# Fewer draws give no tail to smooth.
+_FEWEST = 100
+_MOST = 4000
+# Where k of the Pareto tail of an observation is larger, its importance weights say nothing.
+_LARGEST_K = 0.7
+_SHARE_ABOVE = 0.05
+
+
+def _leave_one_out(posterior: Any) -> float | None:
+    """Mean over observations of the PSIS-LOO log density in nats, or None.
+
+    For draws from the posterior itself alone: importance weights of draws from an approximation
+    would be those of another posterior. None too where more than a twentieth of the observations
+    are so influential that the draws cannot tell how it would be without them (Vehtari et al.,
+    2017, section 2.1).
+    """
+    if not isinstance(posterior, SamplePosterior) or posterior._observations is None:
+        return None
+    if keras.tree.is_nested(posterior.likelihood) or posterior.default_num_samples < _FEWEST:
+        return None
+    if importlib.util.find_spec("arviz") is None:
+        return None
+    number = min(posterior.default_num_samples, _MOST)
+    per_chain = number // posterior.num_chains
+    data = posterior.to_arviz(num_samples=per_chain)
+    with warnings.catch_warnings():
+        # Of single large weights; more of them are counted below.
+        warnings.simplefilter("ignore", UserWarning)
+        found = import_arviz().loo(data, pointwise=True)
+    if np.mean(np.asarray(found.pareto_k) > _LARGEST_K) > _SHARE_ABOVE:
+        return None
+    return float(np.mean(found.loo_i))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -33,6 +33,9 @@ class Posterior:
     what can be saved of it (`_state`, `_from_state`).
     """
 
+    _known: ClassVar[dict[str, type[Posterior]]] = {}
+    """All subclasses by the name that a file has for them."""
+
     default_num_samples = 1000
     """How many draws `draws()` gives where there is no number of them."""
 
@@ -44,6 +47,16 @@ class Posterior:
         """Wall time of the `fit` that gave it."""
         self._observations = observations
         self._positions: Positions | None = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        Posterior._known[cls.saved_name()] = cls
+
+    @classmethod
+    def saved_name(cls) -> str:
+        """The name of the class in a file: with its module where it is not of keras_priors."""
+        own = cls.__module__.split(".")[0] == __name__.split(".")[0]
+        return cls.__name__ if own else f"{cls.__module__}.{cls.__qualname__}"
 
     @property
     def positions(self) -> Positions:
@@ -241,7 +254,7 @@ class Posterior:
         Args:
             path: str or `pathlib.Path`.
         """
-        found: Posterior = load(path)
+        found: Posterior = load(path, Posterior._known)
         return found
 
     def _named_handle(self, draw: int) -> Any:

@@ -7,6 +7,7 @@ import json
 import pathlib
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -24,7 +25,7 @@ def save(posterior: Any, path: Any) -> None:
     description = {
         "format": _FORMAT,
         "keras_priors": __version__,
-        "class": type(posterior).__name__,
+        "class": posterior.saved_name(),
         "config": config,
         "likelihood": keras.saving.serialize_keras_object(posterior.likelihood),
         "seconds": posterior.seconds,
@@ -40,8 +41,8 @@ def save(posterior: Any, path: Any) -> None:
             file.write(model, "model.keras")
 
 
-def load(path: Any) -> Any:
-    """Read what `save` wrote."""
+def load(path: Any, known: Mapping[str, Any]) -> Any:
+    """Read what `save` wrote; `known` has the classes that a file may name, and no other is."""
     path = _checked(path)
     try:
         with zipfile.ZipFile(path) as file:
@@ -59,7 +60,7 @@ def load(path: Any) -> Any:
             f"This file was written by keras_priors {description['keras_priors']}, in a later "
             f"format ({description['format']}) than {__version__} reads. Update keras_priors."
         )
-    cls = _class(description["class"])
+    cls = _class(description["class"], known)
     likelihood = keras.saving.deserialize_keras_object(description["likelihood"])
     with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
         posterior = cls._from_state(model, likelihood, description["config"], dict(arrays))
@@ -67,16 +68,14 @@ def load(path: Any) -> Any:
     return posterior
 
 
-def _class(name: str) -> Any:
-    from keras_priors import inference  # which imports this module
-    from keras_priors.inference.posterior import Posterior
-
-    found = vars(inference).get(name)
-    if not (isinstance(found, type) and issubclass(found, Posterior)):
+def _class(name: str, known: Mapping[str, Any]) -> Any:
+    if name not in known:
         raise ValueError(
-            f"A posterior's file names a class of keras_priors.inference. Received: {name!r}."
+            "A posterior's file names a class of keras_priors.inference, or another subclass of its "
+            f"Posterior that was imported: {sorted(known)}. Received: {name!r}. Import the module "
+            "that has it."
         )
-    return found
+    return known[name]
 
 
 def _checked(path: Any) -> pathlib.Path:

@@ -5,9 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from keras_priors.utils.export import export
 
+
+@export()
 class Table(Mapping[str, dict[str, float]]):
-    """Rows by name, each a dict of numbers; a number that is not defined is not there."""
+    """What `keras_priors.compare` returns: rows by name, each a dict of numbers.
+
+    A number that is not defined for a row is not there. It prints itself, with columns for the
+    numbers that any row has.
+
+    Args:
+        rows: mapping from the name of a row to a mapping from the name of a number to it.
+
+    Example:
+        >>> import keras_priors as kp
+        >>> table = kp.inference.Table({"map": {"nll": 0.5}, "laplace": {"nll": 0.4, "ece": 0.01}})
+        >>> print(table)
+                      nll      ece
+        map           0.5        -
+        laplace       0.4     0.01
+        >>> table.columns
+        ['nll', 'ece']
+    """
 
     def __init__(self, rows: Mapping[str, dict[str, float]]) -> None:
         self._rows = dict(rows)

@@ -10,7 +10,6 @@ from keras_priors.functional.clone import clone, copy_variables, is_cloneable, o
 from keras_priors.functional.copy_of import copy_of
 from keras_priors.layers.variational import Variational
 from keras_priors.layers.variational_layer import VariationalLayer
-from keras_priors.models.plain_config import plain_config
 from keras_priors.models.twins import plain_class, posteriors_by_weight
 from keras_priors.models.variational_model import VariationalModel
 from keras_priors.posteriors.posterior import Posterior
@@ -76,12 +75,26 @@ def _plain(layer: Any) -> Any:
                 f"Received: {layer.name}, a {type(layer).__name__}. Derive its class from that "
                 "layer too, after VariationalLayer."
             )
-        return plain.from_config(plain_config(plain.get_config(layer)))
-    return type(layer).from_config(plain_config(layer.get_config()))
+        return plain.from_config(_plain_config(plain.get_config(layer)))
+    return type(layer).from_config(_plain_config(layer.get_config()))
 
 
 def _copy_layer(layer: Any) -> Any:
     """A built copy without priors."""
-    config = plain_config(keras.saving.serialize_keras_object(layer))
+    config = _plain_config(keras.saving.serialize_keras_object(layer))
     config.pop("compile_config", None)
     return copy_of("to_deterministic", layer, config)
+
+
+_PACKAGE = "keras_priors>"
+
+
+def _plain_config(config: Any) -> Any:
+    """`config` with every serialized prior or constraint of this package replaced by None."""
+    if isinstance(config, dict):
+        if str(config.get("registered_name") or "").startswith(_PACKAGE):
+            return None
+        return {key: _plain_config(value) for key, value in config.items()}
+    if isinstance(config, (list, tuple)):
+        return type(config)(_plain_config(value) for value in config)
+    return config

@@ -9,8 +9,8 @@ import keras
 import numpy as np
 
 from keras_priors import likelihoods
+from keras_priors.likelihoods.bernoulli import Bernoulli
 from keras_priors.predictive.by_rows import by_rows
-from keras_priors.predictive.information import entropy_of
 from keras_priors.predictive.mixture import log_mean_density, quantiles, sample_mixture
 from keras_priors.utils.export import export
 from keras_priors.utils.parameters import whole_number
@@ -126,7 +126,7 @@ class Predictive:
     def entropy(self) -> Any:
         """Entropy of y* in nats, (N, ...): -sum_c p_c log p_c with p the `probabilities`."""
         self._needs_classes("entropy")
-        return entropy_of(self._likelihood, self.probabilities)
+        return _entropy_of(self._likelihood, self.probabilities)
 
     @cached_property
     def expected_entropy(self) -> Any:
@@ -251,7 +251,7 @@ class Predictive:
             return _float64(likelihood.probabilities(draws)).mean(axis=0)
 
         def mean_entropy(draws: Any) -> Any:
-            return entropy_of(likelihood, _float64(likelihood.probabilities(draws))).mean(axis=0)
+            return _entropy_of(likelihood, _float64(likelihood.probabilities(draws))).mean(axis=0)
 
         return (
             self._per_row(by_rows(mean_probabilities, self._outputs)),
@@ -297,3 +297,15 @@ def _checked(draws: Any) -> Any:
 
 def _float64(values: Any) -> Any:
     return keras.ops.convert_to_numpy(values).astype("float64")
+
+
+def _entropy_of(likelihood: Any, probabilities: Any) -> Any:
+    """Entropy in nats: over the last axis, or for Bernoulli of each probability of a 1."""
+    if isinstance(likelihood, Bernoulli):
+        return _plogp(probabilities) + _plogp(1.0 - probabilities)
+    return _plogp(probabilities).sum(axis=-1)
+
+
+def _plogp(p: Any) -> Any:
+    # 0 log 0 is 0.
+    return -p * np.log(np.where(p > 0, p, 1.0))

@@ -15,7 +15,6 @@ from keras_priors.functional.copy_of import copy_of
 from keras_priors.functional.moving_statistics import statistics_of
 from keras_priors.functional.positions import Positions
 from keras_priors.functional.traversal import all_layers
-from keras_priors.inference.ensembles.member_batches import MemberBatches
 from keras_priors.inference.log_posterior import LogPosterior
 from keras_priors.inference.method import Method
 from keras_priors.inference.sample_posterior import SamplePosterior
@@ -162,7 +161,7 @@ class DeepEnsemble(Method):
             set_num_data(copy, log_posterior.num_rows)
         optimizer = keras.saving.deserialize_keras_object(self._optimizer)
         copy.compile(optimizer=optimizer, loss=log_posterior.likelihoods.structure)
-        batches = MemberBatches(log_posterior.observations, self.batch_size, words)
+        batches = _MemberBatches(log_posterior.observations, self.batch_size, words)
         copy.fit(batches, epochs=self.epochs, verbose=0, shuffle=False)
         return copy
 
@@ -195,3 +194,33 @@ def _initial_value(weight: Any, seed: int) -> Any:
         gates[weight.owner.units : 2 * weight.owner.units] = 1.0
         value = gates
     return value
+
+
+class _MemberBatches(keras.utils.PyDataset):
+    """(x, y, weight) of an `Observations`, shuffled anew each epoch."""
+
+    def __init__(self, observations: Any, size: int, words: list[int]) -> None:
+        super().__init__()
+        self._observations = observations
+        self._size = min(size, observations.count)
+        self._words = words
+        self._epoch = 0
+        self._shuffle()
+
+    def __len__(self) -> int:
+        return int(-(-self._observations.count // self._size))
+
+    def __getitem__(self, index: int) -> Any:
+        rows = self._order[index * self._size : (index + 1) * self._size]
+        o = self._observations
+        x, y = keras.tree.map_structure(lambda leaf: leaf[rows], (o.x, o.y))
+        return x, y, o.weight[rows]
+
+    def on_epoch_end(self) -> None:
+        """A new order."""
+        self._epoch += 1
+        self._shuffle()
+
+    def _shuffle(self) -> None:
+        random = np.random.default_rng([*self._words, self._epoch])
+        self._order = random.permutation(self._observations.count)

@@ -10,15 +10,12 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend, likelihoods
-from keras_priors.inference.laplace.curvature import diagonal, full, hessian
-from keras_priors.inference.laplace.kronecker_factors import kronecker
+from keras_priors.inference.laplace.curvature import diagonal, full, hessian, kronecker, low_rank
 from keras_priors.inference.laplace.laplace_posterior import LaplacePosterior
 from keras_priors.inference.laplace.laplace_rows import LaplaceRows
 from keras_priors.inference.laplace.last_layer import LastLayer, last_layer_weights
-from keras_priors.inference.laplace.low_rank_curvature import low_rank
 from keras_priors.inference.laplace.memory import check_memory, memory_of
-from keras_priors.inference.laplace.precision_diagonal import DiagonalPrecision
-from keras_priors.inference.laplace.precision_full import FullPrecision
+from keras_priors.inference.laplace.precision import DiagonalPrecision, FullPrecision
 from keras_priors.inference.laplace.prior_curvature import NormalPriors, prior_precision
 from keras_priors.inference.log_posterior import LogPosterior
 from keras_priors.inference.maximize import maximize, not_finite

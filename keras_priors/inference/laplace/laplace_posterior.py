@@ -15,11 +15,13 @@ from keras_priors.functional.observations import Observations
 from keras_priors.inference.laplace.evidence import Evidence
 from keras_priors.inference.laplace.laplace_rows import LaplaceRows
 from keras_priors.inference.laplace.last_layer import LastLayer, last_layer_weights
-from keras_priors.inference.laplace.precision import Precision
-from keras_priors.inference.laplace.precision_diagonal import DiagonalPrecision
-from keras_priors.inference.laplace.precision_full import FullPrecision
-from keras_priors.inference.laplace.precision_kronecker import KroneckerPrecision
-from keras_priors.inference.laplace.precision_low_rank import LowRankPrecision
+from keras_priors.inference.laplace.precision import (
+    DiagonalPrecision,
+    FullPrecision,
+    KroneckerPrecision,
+    LowRankPrecision,
+    Precision,
+)
 from keras_priors.inference.laplace.predictions import forward_of, glm, probit
 from keras_priors.inference.posterior import Posterior
 from keras_priors.utils.export import export

@@ -12,10 +12,12 @@ from keras_priors import backend
 from keras_priors.functional.positions import Positions
 from keras_priors.inference.laplace.laplace_rows import LaplaceRows
 from keras_priors.inference.laplace.layer_calls import captured
-from keras_priors.inference.laplace.precision import Precision
-from keras_priors.inference.laplace.precision_diagonal import DiagonalPrecision
-from keras_priors.inference.laplace.precision_full import FullPrecision
-from keras_priors.inference.laplace.precision_kronecker import KroneckerPrecision
+from keras_priors.inference.laplace.precision import (
+    DiagonalPrecision,
+    FullPrecision,
+    KroneckerPrecision,
+    Precision,
+)
 from keras_priors.inference.laplace.sum_over_blocks import SumOverBlocks
 from keras_priors.inference.log_posterior import LogPosterior
 

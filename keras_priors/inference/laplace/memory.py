@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from keras_priors.functional.positions import Positions
-from keras_priors.inference.laplace.kronecker_factors import entries_of
+from keras_priors.inference.laplace.curvature import entries_of
 from keras_priors.inference.laplace.last_layer import last_layer_weights
 
 # Jacobians, patches and activations of a block of rows.

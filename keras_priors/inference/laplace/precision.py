@@ -1,10 +1,14 @@
-"""A normal distribution around zero by its precision: curvature of the likelihood + prior."""
+"""Normal distributions around zero by their precision: full, diagonal, Kronecker, low rank."""
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
+
+import numpy as np
 
 
 class Precision:
@@ -62,3 +66,265 @@ def not_positive(what: str, least: float) -> str:
         'Train longer or give more `max_iterations`, use curvature="ggn", which is never negative, '
         "or give all weights priors that are curved at the mode, such as NormalPrior."
     )
+
+
+def _linalg() -> Any:
+    from scipy import linalg  # Not at `import keras_priors`: it takes long.
+
+    return linalg
+
+
+class FullPrecision(Precision):
+    """P = factor * H + prior with a dense H (D, D), by Cholesky."""
+
+    def __init__(self, matrix: Any, prior: Any, factor: float = 1.0) -> None:
+        super().__init__(prior, factor)
+        self._matrix = matrix
+        self._factor = self._cholesky()
+
+    def rescaled(self, prior: Any, factor: float) -> FullPrecision:
+        return FullPrecision(self._matrix, prior, factor)
+
+    def log_det(self) -> float:
+        return 2.0 * float(np.sum(np.log(np.diagonal(self._factor))))
+
+    def color(self, noise: Any) -> Any:
+        return _linalg().solve_triangular(self._factor, noise, trans="T", lower=True)
+
+    def variance(self) -> Any:
+        return self._variance
+
+    def covariance_of(self, jacobian: Any) -> Any:
+        rows, outputs, size = jacobian.shape
+        flat = jacobian.reshape(rows * outputs, size).T
+        half = _linalg().solve_triangular(self._factor, flat, lower=True)
+        half = half.T.reshape(rows, outputs, size)
+        return half @ half.transpose(0, 2, 1)
+
+    def quadratic(self, deviation: Any) -> float:
+        return float(np.sum((self._factor.T @ deviation) ** 2))
+
+    def arrays(self) -> dict[str, Any]:
+        return {"matrix": self._matrix}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Any], prior: Any, factor: float) -> FullPrecision:
+        return cls(arrays["matrix"], prior, factor)
+
+    @cached_property
+    def _variance(self) -> Any:
+        inverse, _ = _linalg().lapack.dpotri(self._factor, lower=True)
+        return np.diagonal(inverse).copy()
+
+    def _cholesky(self) -> Any:
+        precision = self._matrix.astype("float64")
+        precision *= self.factor
+        if self.prior.ndim == 1:
+            precision[np.diag_indices_from(precision)] += self.prior
+        else:
+            precision += self.prior
+        if not np.all(np.isfinite(precision)):
+            raise ValueError(not_positive("a precision that is not finite", math.nan))
+        linalg = _linalg()
+        try:
+            return linalg.cholesky(precision, lower=True, check_finite=False)
+        except linalg.LinAlgError as error:
+            least = linalg.eigvalsh(precision, subset_by_index=[0, 0])[0]
+            raise ValueError(not_positive("a matrix that is not", float(least))) from error
+
+
+class DiagonalPrecision(Precision):
+    """P = factor * diag(h) + diag(prior), with h (D,)."""
+
+    def __init__(self, diagonal: Any, prior: Any, factor: float = 1.0) -> None:
+        super().__init__(prior, factor)
+        self._diagonal = diagonal
+        self._precision = factor * diagonal.astype("float64") + prior
+        if not np.all(self._precision > 0):
+            raise ValueError(not_positive("a diagonal that is not", float(self._precision.min())))
+
+    def rescaled(self, prior: Any, factor: float) -> DiagonalPrecision:
+        return DiagonalPrecision(self._diagonal, prior, factor)
+
+    def log_det(self) -> float:
+        return float(np.sum(np.log(self._precision)))
+
+    def color(self, noise: Any) -> Any:
+        return noise / np.sqrt(self._precision)
+
+    def variance(self) -> Any:
+        return 1.0 / self._precision
+
+    def covariance_of(self, jacobian: Any) -> Any:
+        return (jacobian / self._precision) @ jacobian.transpose(0, 2, 1)
+
+    def quadratic(self, deviation: Any) -> float:
+        return float(np.sum(self._precision * deviation**2))
+
+    def arrays(self) -> dict[str, Any]:
+        return {"diagonal": self._diagonal}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Any], prior: Any, factor: float) -> DiagonalPrecision:
+        return cls(arrays["diagonal"], prior, factor)
+
+
+class KroneckerPrecision(Precision):
+    """P with a block factor * A (x) G + prior for each layer, and a diagonal for other weights.
+
+        A (x) G = (U_A (x) U_G) diag(a (x) g) (U_A (x) U_G)^T
+
+    The prior goes into the eigenvalues: exactly where it is the same for a whole layer, otherwise
+    by the diagonal that it has in this basis.
+
+    Args:
+        blocks: list of (start, A, G) or (start, h, None): where a block starts in the vector, and
+            its factors, or its diagonal. A has the order of the rows of the weight matrix.
+        prior: (D,).
+        factor: float.
+    """
+
+    def __init__(self, blocks: Any, prior: Any, factor: float = 1.0, _bases: Any = None) -> None:
+        super().__init__(prior, factor)
+        self._blocks = blocks
+        self._bases = [_basis(*block) for block in blocks] if _bases is None else _bases
+        self._values = [
+            self._eigenvalues(start, basis)
+            for (start, _, _), basis in zip(blocks, self._bases, strict=True)
+        ]
+        least = min(float(values.min()) for values in self._values)
+        if not least > 0:
+            raise ValueError(not_positive("blocks that are not", least))
+
+    def rescaled(self, prior: Any, factor: float) -> KroneckerPrecision:
+        return KroneckerPrecision(self._blocks, prior, factor, self._bases)
+
+    def log_det(self) -> float:
+        return float(sum(np.sum(np.log(values)) for values in self._values))
+
+    def color(self, noise: Any) -> Any:
+        parts = []
+        for (start, _, _), values, (left, right, *_) in zip(
+            self._blocks, self._values, self._bases, strict=True
+        ):
+            part = noise[start : start + values.size].reshape(values.shape) / np.sqrt(values)
+            parts.append((part if left is None else left @ part @ right.T).reshape(-1))
+        return np.concatenate(parts)
+
+    def variance(self) -> Any:
+        parts = []
+        for values, (left, right, *_) in zip(self._values, self._bases, strict=True):
+            if left is None:
+                parts.append(1.0 / values[:, 0])
+            else:
+                parts.append(((left**2) @ (1.0 / values) @ (right**2).T).reshape(-1))
+        return np.concatenate(parts)
+
+    def covariance_of(self, jacobian: Any) -> Any:
+        rows, outputs, _ = jacobian.shape
+        total = np.zeros((rows, outputs, outputs))
+        for (start, _, _), values, (left, right, *_) in zip(
+            self._blocks, self._values, self._bases, strict=True
+        ):
+            part = jacobian[..., start : start + values.size]
+            part = part.reshape(rows, outputs, *values.shape)
+            if left is not None:
+                part = left.T @ part @ right
+            half = (part / np.sqrt(values)).reshape(rows, outputs, -1)
+            total += half @ half.transpose(0, 2, 1)
+        return total
+
+    def quadratic(self, deviation: Any) -> float:
+        total = 0.0
+        for (start, _, _), values, (left, right, *_) in zip(
+            self._blocks, self._values, self._bases, strict=True
+        ):
+            part = deviation[start : start + values.size].reshape(values.shape)
+            if left is not None:
+                part = left.T @ part @ right
+            total += float(np.sum(values * part**2))
+        return total
+
+    def arrays(self) -> dict[str, Any]:
+        found = {}
+        for start, left, right in self._blocks:
+            found[f"left_{start}"] = left
+            if right is not None:
+                found[f"right_{start}"] = right
+        return found
+
+    @classmethod
+    def from_arrays(
+        cls, arrays: Mapping[str, Any], prior: Any, factor: float
+    ) -> KroneckerPrecision:
+        starts = sorted(int(name[5:]) for name in arrays if name.startswith("left_"))
+        blocks = [(s, arrays[f"left_{s}"], arrays.get(f"right_{s}")) for s in starts]
+        return cls(blocks, prior, factor)
+
+    def _eigenvalues(self, start: int, basis: Any) -> Any:
+        left, right, a, g = basis
+        values = self.factor * a[:, None] * g[None, :]
+        prior = self.prior[start : start + values.size].reshape(values.shape)
+        if left is None or np.ptp(prior) == 0.0:
+            return values + prior
+        return values + (left**2).T @ prior @ (right**2)
+
+
+def _basis(start: int, left: Any, right: Any) -> Any:
+    del start
+    if right is None:
+        return None, None, left.astype("float64"), np.ones(1)
+    a, left = np.linalg.eigh(left.astype("float64"))
+    g, right = np.linalg.eigh(right.astype("float64"))
+    # Both are sums of squares: what is negative is rounding.
+    return left, right, np.maximum(a, 0.0), np.maximum(g, 0.0)
+
+
+class LowRankPrecision(Precision):
+    """P = diag(prior) + factor * U diag(values) U^T with U (D, r), by Woodbury's identity.
+
+    P = S (I + V diag(mu) V^T) S,    S = diag(prior)^1/2,    V (D, r) orthonormal
+    """
+
+    def __init__(self, vectors: Any, values: Any, prior: Any, factor: float = 1.0) -> None:
+        super().__init__(prior, factor)
+        self._vectors, self._values = vectors, values
+        if not np.all(prior > 0):
+            raise ValueError(not_positive("a prior that leaves weights free", float(prior.min())))
+        self._root = np.sqrt(prior)
+        half = vectors.astype("float64") * np.sqrt(factor * np.maximum(values, 0.0))
+        half /= self._root[:, None]
+        mu, rotation = np.linalg.eigh(half.T @ half)
+        kept = mu > 1e-12 * max(float(mu.max(initial=0.0)), 1e-300)
+        self._mu = mu[kept]
+        self._basis = half @ (rotation[:, kept] / np.sqrt(self._mu))
+
+    def rescaled(self, prior: Any, factor: float) -> LowRankPrecision:
+        return LowRankPrecision(self._vectors, self._values, prior, factor)
+
+    def log_det(self) -> float:
+        return float(2.0 * np.sum(np.log(self._root)) + np.sum(np.log1p(self._mu)))
+
+    def color(self, noise: Any) -> Any:
+        shrink = 1.0 / np.sqrt(1.0 + self._mu) - 1.0
+        return (noise + self._basis @ (shrink * (self._basis.T @ noise))) / self._root
+
+    def variance(self) -> Any:
+        known = self._mu / (1.0 + self._mu)
+        return (1.0 - (self._basis**2) @ known) / self._root**2
+
+    def covariance_of(self, jacobian: Any) -> Any:
+        scaled = jacobian / self._root
+        inside = (scaled @ self._basis) * np.sqrt(self._mu / (1.0 + self._mu))
+        return scaled @ scaled.transpose(0, 2, 1) - inside @ inside.transpose(0, 2, 1)
+
+    def quadratic(self, deviation: Any) -> float:
+        scaled = self._root * deviation
+        return float(scaled @ scaled + np.sum(self._mu * (self._basis.T @ scaled) ** 2))
+
+    def arrays(self) -> dict[str, Any]:
+        return {"vectors": self._vectors, "values": self._values}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Any], prior: Any, factor: float) -> LowRankPrecision:
+        return cls(arrays["vectors"], arrays["values"], prior, factor)

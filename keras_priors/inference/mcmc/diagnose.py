@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_priors.inference.import_arviz import import_arviz
+from keras_priors.inference.arviz import import_arviz
 
 _RHAT, _ESS_OF_CHAIN, _MOST_SCALARS = 1.01, 100, 1000
 

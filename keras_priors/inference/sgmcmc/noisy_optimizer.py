@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import keras
@@ -10,11 +9,9 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
+from keras_priors.inference.sgmcmc.noisy_step import DECAY, metric_of, moved_square, noisy_move
 from keras_priors.utils.export import share
 from keras_priors.utils.parameters import number_between, real, seed_or_none, whole_number
-
-_DECAY = 0.99
-_STABILITY = 1e-5
 
 
 @share
@@ -89,18 +86,24 @@ class NoisyOptimizer(keras.optimizers.Optimizer):
             square = self._squares[index]
             # The running mean begins at the first square, and ends with burn-in.
             step = ops.cast(self.iterations, variable.dtype)
-            weight = ops.where(step == 0, 1.0, ops.where(step < self.num_burnin, 1 - _DECAY, 0.0))
+            weight = ops.where(step == 0, 1.0, ops.where(step < self.num_burnin, 1 - DECAY, 0.0))
             weight = ops.cast(weight, variable.dtype)
-            moved = square + weight * (ops.square(gradient) - square)
+            moved = moved_square(ops.convert_to_tensor(square), gradient, weight)
             self.assign(square, moved)
-            metric = 1.0 / (_STABILITY + ops.sqrt(moved))
+            metric = metric_of(moved)
         noise = backend.standard_normal(tuple(variable.shape), self._seed(index))
-        noise = ops.cast(noise, variable.dtype)
-        variance = 2.0 * (1.0 - self.momentum) * self.temperature / self.num_data
-        move = math.sqrt(variance) * ops.sqrt(rate * metric) * noise - rate * metric * gradient
-        if self._velocities is not None:
-            velocity = self._velocities[index]
-            move = self.momentum * ops.convert_to_tensor(velocity) + move
+        velocity = None if self._velocities is None else self._velocities[index]
+        move = noisy_move(
+            gradient,
+            ops.cast(noise, variable.dtype),
+            metric,
+            rate,
+            num_data=self.num_data,
+            momentum=self.momentum,
+            velocity=None if velocity is None else ops.convert_to_tensor(velocity),
+            temperature=self.temperature,
+        )
+        if velocity is not None:
             self.assign(velocity, move)
         self.assign_add(variable, move)
 

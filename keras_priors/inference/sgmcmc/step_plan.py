@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-_DECAY = 0.99
+from keras_priors.inference.sgmcmc.noisy_step import DECAY
 
 
 class StepPlan:
@@ -29,7 +29,7 @@ class StepPlan:
             if method.schedule == "polynomial":
                 rate = _polynomial(method, np.arange(burnin))
             # The running mean of squares begins at the first of them.
-            adapt = np.full(burnin, 1 - _DECAY)
+            adapt = np.full(burnin, 1 - DECAY)
             adapt[0] = 1.0
             kept.append(self._add(rate, np.ones(burnin), adapt, False))
         if method.schedule == "cyclical":

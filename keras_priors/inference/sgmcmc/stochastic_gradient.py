@@ -16,6 +16,7 @@ from keras_priors.inference.log_posterior import LogPosterior
 from keras_priors.inference.maximize import not_finite
 from keras_priors.inference.method import Method
 from keras_priors.inference.sample_posterior import SamplePosterior
+from keras_priors.inference.sgmcmc.noisy_step import metric_of, moved_square, noisy_move
 from keras_priors.inference.sgmcmc.step_plan import StepPlan, rows_of
 from keras_priors.models.sample_prior import sample_prior
 from keras_priors.utils.parameters import number_between, whole_number
@@ -24,8 +25,6 @@ from keras_priors.utils.progress import Progress
 SCHEDULES = ("constant", "polynomial", "cyclical")
 # Steps of one call of the compiled loop, and bytes of the draws and row numbers it takes.
 _STEPS, _BYTES = 512, 2**26
-_DECAY = 0.99
-_STABILITY = 1e-5
 
 
 class StochasticGradientMethod(Method):
@@ -197,7 +196,6 @@ class StochasticGradientMethod(Method):
     def advance(self, log_posterior: LogPosterior, size: int) -> Callable[..., Any]:
         """A pure function of (state, elements, fixed, data): many steps, and z after each row."""
         count = log_posterior.num_rows
-        friction = 1.0 - self.momentum
         scale = ops.convert_to_tensor(count / size, dtype="float32")
         whitened = self.preconditioner is not None
 
@@ -214,13 +212,18 @@ class StochasticGradientMethod(Method):
                 )
                 g = -slopes((z, batch)) / count
                 rate, active = element["rate"], element["active"]
-                s = s + element["adapt"] * (g * g - s)
-                metric = 1.0 / (_STABILITY + ops.sqrt(s)) if whitened else ops.ones_like(s)
-                noise = backend.standard_normal(tuple(z.shape), element["seed"])
-                spread = element["noise"] * ops.sqrt(2.0 * friction * rate / count * metric)
-                v = (1.0 - active) * v + active * (
-                    self.momentum * v - rate * metric * g + spread * noise
+                s = moved_square(s, g, element["adapt"])
+                move = noisy_move(
+                    g,
+                    backend.standard_normal(tuple(z.shape), element["seed"]),
+                    metric_of(s) if whitened else ops.ones_like(s),
+                    rate,
+                    num_data=count,
+                    momentum=self.momentum,
+                    velocity=v,
+                    temperature=element["noise"],
                 )
+                v = (1.0 - active) * v + active * move
                 return z + active * v, v, s
 
             return backend.scan(
