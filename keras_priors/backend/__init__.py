@@ -1,136 +1,35 @@
 """The only folder that knows TensorFlow, JAX, PyTorch and TensorFlow Probability.
 
-One module per backend, all with the same names (`tests/backend/test_interface.py` holds them to
-it). The backend is the one Keras was started with; the others are never imported.
+Everything that the package asks of a backend is declared here, once. The backend is the one Keras
+was started with; the others are never imported. `tests/backend/test_interface.py` compares the
+three with the declarations.
 """
+
+import contextlib
+import functools
+import importlib
+import importlib.util
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any, TypeVar
 
 import keras
 
-if keras.config.backend() == "tensorflow":
-    from keras_priors.backend.tensorflow.calculus import (
-        hessian,
-        jacobian,
-        jacobian_vector_product,
-        minimize,
-        sum_over,
-        value_and_gradient,
-        vectorize,
-    )
-    from keras_priors.backend.tensorflow.distributions import (
-        bijector,
-        build_described,
-        compile_function,
-        described_distribution,
-        distribution,
-        distribution_class,
-        distribution_from,
-        expand,
-        is_distribution,
-        is_traced,
-        kl_divergence,
-        map_draws,
-        mean,
-        sample,
-        support,
-        sync_variables,
-        variance,
-    )
-    from keras_priors.backend.tensorflow.loops import fold, scan
-    from keras_priors.backend.tensorflow.mcmc import check_mcmc, hamiltonian
-    from keras_priors.backend.tensorflow.mean_field import (
-        mean_field_kl,
-        mean_field_perturbation,
-        mean_field_scale,
-        mean_field_transform,
-        mean_field_variance,
-    )
-    from keras_priors.backend.tensorflow.noise import (
-        random_signs,
-        standard_normal,
-        standard_normals,
-    )
-    from keras_priors.backend.tfp.elementwise import add_noise, square
-elif keras.config.backend() == "jax":
-    from keras_priors.backend.jax.calculus import (
-        hessian,
-        jacobian,
-        jacobian_vector_product,
-        minimize,
-        sum_over,
-        value_and_gradient,
-        vectorize,
-    )
-    from keras_priors.backend.jax.distributions import (
-        bijector,
-        build_described,
-        compile_function,
-        described_distribution,
-        distribution,
-        distribution_class,
-        distribution_from,
-        expand,
-        is_distribution,
-        is_traced,
-        kl_divergence,
-        map_draws,
-        mean,
-        sample,
-        support,
-        sync_variables,
-        variance,
-    )
-    from keras_priors.backend.jax.loops import fold, scan
-    from keras_priors.backend.jax.mcmc import check_mcmc, hamiltonian
-    from keras_priors.backend.jax.mean_field import (
-        mean_field_kl,
-        mean_field_perturbation,
-        mean_field_scale,
-        mean_field_transform,
-        mean_field_variance,
-    )
-    from keras_priors.backend.jax.noise import random_signs, standard_normal, standard_normals
-    from keras_priors.backend.tfp.elementwise import add_noise, square
-elif keras.config.backend() == "torch":
-    from keras_priors.backend.torch.calculus import (
-        hessian,
-        jacobian,
-        jacobian_vector_product,
-        minimize,
-        sum_over,
-        value_and_gradient,
-        vectorize,
-    )
-    from keras_priors.backend.torch.distributions import (
-        bijector,
-        build_described,
-        compile_function,
-        described_distribution,
-        distribution,
-        distribution_class,
-        distribution_from,
-        expand,
-        is_distribution,
-        is_traced,
-        kl_divergence,
-        map_draws,
-        mean,
-        sample,
-        support,
-        sync_variables,
-        variance,
-    )
-    from keras_priors.backend.torch.elementwise import add_noise, square
-    from keras_priors.backend.torch.loops import fold, scan
-    from keras_priors.backend.torch.mcmc import check_mcmc, hamiltonian
-    from keras_priors.backend.torch.mean_field import (
-        mean_field_kl,
-        mean_field_perturbation,
-        mean_field_scale,
-        mean_field_transform,
-        mean_field_variance,
-    )
-    from keras_priors.backend.torch.noise import random_signs, standard_normal, standard_normals
-else:
+from keras_priors.backend.seeds import as_seed as as_seed
+from keras_priors.backend.seeds import fold_in as fold_in
+from keras_priors.backend.seeds import spawn_seeds as spawn_seeds
+from keras_priors.backend.support import Support as Support
+from keras_priors.backend.vocabulary import in_neutral_words as in_neutral_words
+
+# Where a section of a backend lies: in a module of its name in the first of these that has the
+# function. What TensorFlow and JAX share is in tfp/.
+_FOLDERS = {
+    "tensorflow": ("tensorflow", "tfp"),
+    "jax": ("jax", "tfp"),
+    "torch": ("torch",),
+}
+
+if keras.config.backend() not in _FOLDERS:
     raise NotImplementedError(
         "keras_priors needs the TensorFlow, JAX or PyTorch backend of Keras. "
         f"Received: keras.config.backend()={keras.config.backend()!r}. "
@@ -138,52 +37,318 @@ else:
         "before Keras is imported."
     )
 
-from keras_priors.backend.seeds import as_seed, fold_in, spawn_seeds
-from keras_priors.backend.support import Support
-from keras_priors.backend.vocabulary import in_neutral_words
+_Declared = TypeVar("_Declared", bound=Callable[..., Any])
 
-__all__ = [
-    "Support",
-    "add_noise",
-    "as_seed",
-    "bijector",
-    "build_described",
-    "check_mcmc",
-    "compile_function",
-    "described_distribution",
-    "distribution",
-    "distribution_class",
-    "distribution_from",
-    "expand",
-    "fold",
-    "fold_in",
-    "hamiltonian",
-    "hessian",
-    "in_neutral_words",
-    "is_distribution",
-    "is_traced",
-    "jacobian",
-    "jacobian_vector_product",
-    "kl_divergence",
-    "map_draws",
-    "mean",
-    "mean_field_kl",
-    "mean_field_perturbation",
-    "mean_field_scale",
-    "mean_field_transform",
-    "mean_field_variance",
-    "minimize",
-    "random_signs",
-    "sample",
-    "scan",
-    "spawn_seeds",
-    "square",
-    "standard_normal",
-    "standard_normals",
-    "sum_over",
-    "support",
-    "sync_variables",
-    "value_and_gradient",
-    "variance",
-    "vectorize",
-]
+
+def _provided(section: str) -> Callable[[_Declared], _Declared]:
+    """Put the backend's own function of that name and `section` in place of a declaration.
+
+    It is that function itself: a call costs nothing more. It gets the declared docstring.
+    """
+
+    def replace(declaration: _Declared) -> _Declared:
+        name = declaration.__name__
+        found = next(vars(module)[name] for module in _modules(section) if name in vars(module))
+        # What a library has compiled may refuse one.
+        with contextlib.suppress(AttributeError):
+            found.__doc__ = declaration.__doc__
+        return found  # type: ignore[no-any-return]
+
+    return replace
+
+
+@functools.cache
+def _modules(section: str) -> list[ModuleType]:
+    names = [f"{__name__}.{folder}.{section}" for folder in _FOLDERS[keras.config.backend()]]
+    return [importlib.import_module(name) for name in names if importlib.util.find_spec(name)]
+
+
+# --- calculus: of pure functions of tensors
+
+
+@_provided("calculus")
+def value_and_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
+    """From f(x, *others), a scalar, to (f, df/dx); x may be a structure of tensors."""
+
+
+@_provided("calculus")
+def jacobian(function: Callable[..., Any]) -> Callable[..., Any]:
+    """From f(x, *others), a vector (K,), to df/dx (K, D) for x (D,)."""
+
+
+@_provided("calculus")
+def hessian(function: Callable[..., Any]) -> Callable[..., Any]:
+    """From f(x, *others), a scalar, to d2f/dx2 (D, D) for x (D,)."""
+
+
+@_provided("calculus")
+def jacobian_vector_product(function: Callable[..., Any]) -> Callable[..., Any]:
+    """From f(x, *others) to df/dx v, a function of (x, v, *others)."""
+
+
+@_provided("calculus")
+def vectorize(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function` over the leading axis of its first argument; the others are shared."""
+
+
+@_provided("calculus")
+def sum_over(function: Callable[[Any], Any], elements: Any) -> Any:
+    """The sum of `function(element)` over the leading axis of `elements`, one at a time."""
+
+
+@_provided("calculus")
+def minimize(
+    value_and_gradient: Callable[[Any], Any], start: Any, iterations: int, tolerance: float
+) -> tuple[Any, Any, Any]:
+    """L-BFGS: (position, value, converged) from a pure function to (value, gradient)."""
+
+
+# --- compilation
+
+
+@_provided("compilation")
+def compile_function(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A pure function of tensors, compiled once for each structure and shape of its arguments.
+
+    On PyTorch, which runs eagerly, the function itself, run without recording gradients.
+    """
+
+
+@_provided("compilation")
+def is_traced() -> bool:
+    """Whether `compile_function` traces its function, which then runs without Python."""
+
+
+@_provided("compilation")
+def sync_variables(model: Any) -> None:
+    """Give the variables of a model the values that training has reached, also within `fit`."""
+
+
+# --- distributions: native ones, of TFP or of `torch.distributions`
+
+
+@_provided("distributions")
+def distribution(kind: str, **parameters: Any) -> Any:
+    """A native distribution object; `parameters` in TFP's vocabulary."""
+
+
+@_provided("distributions")
+def distribution_from(
+    kind: str,
+    parameters: dict[str, Any],
+    shape: tuple[int, ...],
+    log_prob: Callable[[Any], Any],
+    draw: Callable[[Any, Any], Any],
+) -> Any:
+    """The library's class `kind`; where it has none, a distribution made of two functions.
+
+    Args:
+        kind: the name of the class.
+        parameters: tensors, what that class takes.
+        shape: the batch shape.
+        log_prob: function of a tensor, the log density of each element.
+        draw: function of a shape and a seed (what `as_seed` takes), a draw.
+    """
+
+
+@_provided("distributions")
+def is_distribution(value: Any) -> bool:
+    """Whether `value` is a distribution of the backend's library."""
+
+
+@_provided("distributions")
+def distribution_class(name: str) -> type:
+    """The library's distribution class of that name, and nothing else.
+
+    Raises ValueError where it has none.
+    """
+
+
+@_provided("distributions")
+def described_distribution(value: Any) -> tuple[str, dict[str, Any]]:
+    """Class name and parameters of a native distribution, in the words of its library.
+
+    Raises ValueError where it is of no class of the library's own.
+    """
+
+
+@_provided("distributions")
+def build_described(name: str, parameters: dict[str, Any], checked: bool) -> Any:
+    """The native distribution of a description in neutral words, its parameters tensors.
+
+    Raises TypeError or ValueError where the class does not take them; with `checked` it looks at
+    their values too.
+    """
+
+
+@_provided("distributions")
+def support(value: Any) -> Support | None:
+    """Where a native distribution has a density; None where it is discrete.
+
+    Raises NotImplementedError where the library does not say.
+    """
+
+
+@_provided("distributions")
+def expand(value: Any, batch_shape: tuple[int, ...]) -> Any:
+    """The same distribution with a larger batch."""
+
+
+@_provided("distributions")
+def kl_divergence(q: Any, p: Any) -> Any:
+    """KL(q‖p) in closed form; raises NotImplementedError where the library has none."""
+
+
+@_provided("distributions")
+def mean(value: Any) -> Any:
+    """The mean of a native distribution."""
+
+
+@_provided("distributions")
+def variance(value: Any) -> Any:
+    """The variance of a native distribution."""
+
+
+@_provided("distributions")
+def sample(value: Any, shape: tuple[int, ...], seed: Any) -> Any:
+    """Draw from a native distribution; `seed` is a pair of uint32 words."""
+
+
+@_provided("distributions")
+def bijector(low: Any, high: Any) -> tuple[Any, Any, Any]:
+    """Maps of the real line to (low, high) and back; one of the two may be None, no bound.
+
+    Returns:
+        Three functions of a tensor: forward, inverse, and log|d forward / dz| of each element.
+    """
+
+
+# --- elementwise: what the estimators of layers do to every output
+
+
+@_provided("elementwise")
+def square(x: Any) -> Any:
+    """x^2, elementwise."""
+
+
+@_provided("elementwise")
+def add_noise(y: Any, variance: Any, noise: Any) -> Any:
+    """y + sqrt(variance) * noise, in the dtype of y."""
+
+
+# --- loops: one element at a time, compiled where the backend compiles
+
+
+@_provided("loops")
+def map_draws(function: Callable[[Any], Any], elements: Any) -> Any:
+    """Stack `function(element)` over the leading axis of `elements`, one at a time."""
+
+
+@_provided("loops")
+def fold(function: Callable[[Any, Any], Any], state: Any, elements: Any) -> Any:
+    """`state = function(state, element)` over the leading axis of `elements`; the last state."""
+
+
+@_provided("loops")
+def scan(
+    function: Callable[[Any, Any], Any], output: Callable[[Any], Any], state: Any, elements: Any
+) -> tuple[Any, Any]:
+    """As `fold`, and `output(state)`, one tensor, after each element, stacked."""
+
+
+# --- mcmc: Hamiltonian Monte Carlo of several chains in one compiled program
+
+
+@_provided("mcmc")
+def check_mcmc(name: str) -> None:
+    """Raises NotImplementedError where there are no kernels."""
+
+
+@_provided("mcmc")
+def hamiltonian(
+    log_prob_and_gradient: Callable[[Any, Any], tuple[Any, Any]],
+    capacity: int,
+    steps: int,
+    target_accept: float,
+    nuts: bool,
+) -> Callable[..., Any]:
+    """A compiled f(state, count, adapt, scale, data) to (state, draws of z, statistics).
+
+    Args:
+        log_prob_and_gradient: function of z (D,) and data.
+        capacity: integer, the most transitions of a call: the leading axis of what it records, of
+            which the first `count` are filled.
+        steps: integer, largest depth of a tree of NUTS, or most leapfrog steps of HMC.
+        target_accept: float, the acceptance at which the step size aims while `adapt` is True.
+        nuts: bool, NUTS or HMC.
+    """
+
+
+# --- mean_field: the hot path of a mean-field normal N(loc, softplus(rho)^2)
+
+
+@_provided("mean_field")
+def mean_field_scale(rho: Any) -> Any:
+    """softplus(rho)."""
+
+
+@_provided("mean_field")
+def mean_field_perturbation(rho: Any, noise: Any) -> Any:
+    """softplus(rho) * noise."""
+
+
+@_provided("mean_field")
+def mean_field_transform(loc: Any, rho: Any, noise: Any) -> Any:
+    """loc + softplus(rho) * noise."""
+
+
+@_provided("mean_field")
+def mean_field_variance(rho: Any) -> Any:
+    """softplus(rho)^2."""
+
+
+@_provided("mean_field")
+def mean_field_kl(loc: Any, rho: Any, prior_loc: Any, prior_scale: Any) -> Any:
+    """Sum of KL(N(loc, softplus(rho)^2) ‖ N(prior_loc, prior_scale^2)) in nats."""
+
+
+# --- noise: a function of its seed alone
+
+
+@_provided("noise")
+def standard_normal(shape: tuple[Any, ...], seed: Any, dtype: str = "float32") -> Any:
+    """Independent draws of N(0, 1).
+
+    Args:
+        shape: tuple of int, the shape of the result; on TensorFlow also scalar integer tensors.
+        seed: integer tensor of shape (2,), as `keras.random.SeedGenerator.next()` gives it;
+            taken modulo 2^32.
+        dtype: str, a float dtype.
+    """
+
+
+@_provided("noise")
+def standard_normals(
+    shapes: Sequence[tuple[int, ...]], seed: Any, dtype: str = "float32"
+) -> list[Any]:
+    """Independent draws of N(0, 1) of several shapes from one seed: the weights of a layer."""
+
+
+@_provided("noise")
+def random_signs(shape: tuple[Any, ...], seed: Any, dtype: str = "float32") -> Any:
+    """Independent +1 and -1 with equal probability.
+
+    Args:
+        shape: tuple of int, the shape of the result; on TensorFlow also scalar integer tensors.
+        seed: integer tensor of shape (2,), as `keras.random.SeedGenerator.next()` gives it;
+            taken modulo 2^32.
+        dtype: str, a float dtype.
+    """
+
+
+# What is declared above, and what of the modules common to all is imported at the top.
+__all__ = sorted(
+    name
+    for name, value in globals().items()
+    if not name.startswith("_") and getattr(value, "__module__", "").startswith(__name__)
+)

@@ -9,7 +9,7 @@ if keras.backend.backend() != "jax":
 import jax.core
 import jax.interpreters.xla as xla
 
-from keras_priors.backend.jax import distributions as _jax
+from keras_priors.backend.tfp import library as _jax
 
 NAME = "pytype_aval_mappings"
 

@@ -23,27 +23,22 @@ def _scale_jvp(primals: Any, tangents: Any) -> Any:
 
 
 def mean_field_scale(rho: Any) -> Any:
-    """softplus(rho)."""
     return _scale(jnp.asarray(rho))
 
 
 def mean_field_perturbation(rho: Any, noise: Any) -> Any:
-    """softplus(rho) * noise."""
     return mean_field_scale(rho) * noise
 
 
 def mean_field_transform(loc: Any, rho: Any, noise: Any) -> Any:
-    """loc + softplus(rho) * noise."""
     return jnp.asarray(loc) + mean_field_scale(rho) * noise
 
 
 def mean_field_variance(rho: Any) -> Any:
-    """softplus(rho)^2."""
     return jnp.square(mean_field_scale(rho))
 
 
 def mean_field_kl(loc: Any, rho: Any, prior_loc: Any, prior_scale: Any) -> Any:
-    """Sum of KL(N(loc, softplus(rho)^2) ‖ N(prior_loc, prior_scale^2)) in nats."""
     loc = jnp.asarray(loc)
     rest = (jnp.asarray(x, loc.dtype) for x in (rho, prior_loc, prior_scale))
     return _compiled_kl(loc, *rest)

@@ -16,15 +16,8 @@ from keras_priors.backend.tfp import noise_constants as consts
 
 
 def standard_normal(shape: tuple[int, ...], seed: jax.Array, dtype: str = "float32") -> jax.Array:
-    """Independent draws of N(0, 1).
-
-    Args:
-        shape: tuple of int, the shape of the result.
-        seed: uint32 array of shape (2,), as `keras.random.SeedGenerator.next()` gives it.
-        dtype: str, a float dtype. Half precision is drawn in float32 and rounded; float64
-            comes from `jax.random.normal`, because 31 bits are too few for it.
-    """
     _check_size(shape)
+    # Half precision is drawn in float32 and rounded; 31 bits are too few for float64.
     exact = jax.dtypes.canonicalize_dtype(dtype)  # float32 for float64 where JAX has no float64
     if exact == np.float64:
         return jax.random.normal(seed, shape, exact)
@@ -34,7 +27,6 @@ def standard_normal(shape: tuple[int, ...], seed: jax.Array, dtype: str = "float
 def standard_normals(
     shapes: Sequence[tuple[int, ...]], seed: jax.Array, dtype: str = "float32"
 ) -> list[jax.Array]:
-    """Independent draws of N(0, 1) of several shapes from one seed: the weights of a layer."""
     sizes = [math.prod(shape) for shape in shapes]
     _check_size((sum(sizes),))
     exact = jax.dtypes.canonicalize_dtype(dtype)
@@ -47,13 +39,6 @@ def standard_normals(
 
 
 def random_signs(shape: tuple[int, ...], seed: jax.Array, dtype: str = "float32") -> jax.Array:
-    """Independent +1 and -1 with equal probability.
-
-    Args:
-        shape: tuple of int, the shape of the result.
-        seed: uint32 array of shape (2,), as `keras.random.SeedGenerator.next()` gives it.
-        dtype: str, a float dtype.
-    """
     _check_size(shape)
     return _random_signs(seed, tuple(shape)).astype(jax.dtypes.canonicalize_dtype(dtype))
 

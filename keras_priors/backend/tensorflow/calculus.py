@@ -1,15 +1,14 @@
-"""TensorFlow: derivatives, vectorization, sums over blocks and minimization of pure functions."""
+"""TensorFlow: derivatives, vectorization, and sums over blocks of pure functions."""
 
 from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
-from keras_priors.backend.tensorflow.distributions import map_draws
+from keras_priors.backend.tensorflow.loops import at, map_draws
 
 
 def value_and_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
-    """From f(x, *others), a scalar, to (f, df/dx); x may be a structure of tensors."""
 
     def both(x: Any, *others: Any) -> Any:
         with tf.GradientTape() as tape:
@@ -23,7 +22,6 @@ def value_and_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def jacobian(function: Callable[..., Any]) -> Callable[..., Any]:
-    """From f(x, *others), a vector (K,), to df/dx (K, D) for x (D,)."""
 
     def matrix(x: Any, *others: Any) -> Any:
         with tf.GradientTape(persistent=True) as tape:
@@ -36,7 +34,6 @@ def jacobian(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def hessian(function: Callable[..., Any]) -> Callable[..., Any]:
-    """From f(x, *others), a scalar, to d2f/dx2 (D, D) for x (D,)."""
     gradient = value_and_gradient(function)
 
     def matrix(x: Any, *others: Any) -> Any:
@@ -49,7 +46,6 @@ def hessian(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def jacobian_vector_product(function: Callable[..., Any]) -> Callable[..., Any]:
-    """From f(x, *others) to df/dx v, a function of (x, v, *others)."""
 
     def product(x: Any, v: Any, *others: Any) -> Any:
         with tf.autodiff.ForwardAccumulator(x, v) as accumulator:
@@ -60,7 +56,6 @@ def jacobian_vector_product(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def vectorize(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function` over the leading axis of its first argument; the others are shared."""
 
     def over_first(first: Any, *others: Any) -> Any:
         def one(each: Any) -> Any:
@@ -78,36 +73,14 @@ def vectorize(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def sum_over(function: Callable[[Any], Any], elements: Any) -> Any:
-    """The sum of `function(element)` over the leading axis of `elements`, one at a time."""
     count = tf.nest.flatten(elements)[0].shape[0]
-
-    def at(k: Any) -> Any:
-        return tf.nest.map_structure(lambda leaf: leaf[k], elements)
-
-    total = function(at(0))
+    total = function(at(elements, 0))
     if count == 1:
         return total
     _, total = tf.while_loop(
         lambda k, _: k < count,
-        lambda k, sums: (k + 1, tf.nest.map_structure(tf.add, sums, function(at(k)))),
+        lambda k, sums: (k + 1, tf.nest.map_structure(tf.add, sums, function(at(elements, k)))),
         (tf.constant(1), total),
         parallel_iterations=1,
     )
     return total
-
-
-def minimize(
-    value_and_gradient: Callable[[Any], Any], start: Any, iterations: int, tolerance: float
-) -> tuple[Any, Any, Any]:
-    """L-BFGS: (position, value, converged) from a pure function to (value, gradient)."""
-    from keras_priors.backend.tensorflow.distributions import _probability
-
-    found = _probability().optimizer.lbfgs_minimize(
-        value_and_gradient,
-        initial_position=start,
-        num_correction_pairs=20,
-        tolerance=tolerance,
-        max_iterations=iterations,
-        max_line_search_iterations=50,
-    )
-    return found.position, found.objective_value, found.converged

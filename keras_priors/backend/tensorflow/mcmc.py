@@ -1,65 +1,61 @@
-"""TensorFlow: Hamiltonian Monte Carlo of several chains in one compiled program."""
+"""TensorFlow: what Hamiltonian Monte Carlo takes of it, the loop over transitions above all."""
 
 from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
-from keras_priors.backend.tensorflow.calculus import vectorize
-from keras_priors.backend.tfp import mcmc as _tfp_mcmc
+from keras_priors.backend.tfp.transition import Numeric
 
 
 def _uniform_integer(seed: Any, most: int) -> Any:
     return tf.random.stateless_uniform((), seed, 1, most + 1, tf.int32)
 
 
-_NUMERIC = _tfp_mcmc.Numeric(
-    tf.exp, tf.minimum, tf.where, lambda q: tf.reduce_sum(q, -1), _uniform_integer
+NUMERIC = Numeric(
+    tf.exp,
+    tf.minimum,
+    tf.where,
+    lambda q: tf.reduce_sum(q, -1),
+    lambda q, matrix: tf.linalg.matmul(q, matrix, transpose_b=True),
+    _uniform_integer,
 )
 
 
-def check_mcmc(name: str) -> None:
-    """Raises NotImplementedError where there are no kernels."""
+def with_known_gradient(value_and_slope: Callable[..., Any]) -> Callable[..., Any]:
+    """From f(q, scale, data) to (values (C,), slopes (C, D)) to one of the values alone.
 
-
-def hamiltonian(
-    log_prob_and_gradient: Callable[[Any, Any], tuple[Any, Any]],
-    capacity: int,
-    steps: int,
-    target_accept: float,
-    nuts: bool,
-) -> Callable[..., Any]:
-    """A compiled f(state, count, adapt, scale, data) to (state, draws of z, statistics).
-
-    Args:
-        log_prob_and_gradient: function of z (D,) and data.
-        capacity: integer, the most transitions of a call: the leading axis of what it records, of
-            which the first `count` are filled.
-        steps: integer, largest depth of a tree of NUTS, or most leapfrog steps of HMC.
-        target_accept: float, the acceptance at which the step size aims while `adapt` is True.
-        nuts: bool, NUTS or HMC.
+    Its derivative by q is the slopes, and it has no others.
     """
-    from keras_priors.backend.tensorflow.distributions import _probability
 
-    tfp = _probability()
-    of_chains = vectorize(log_prob_and_gradient)
-
-    def to_z(q: Any, scale: Any) -> Any:
-        return q * scale if scale.shape.rank == 1 else tf.linalg.matmul(q, scale, transpose_b=True)
-
-    def run(state: Any, count: Any, adapt: Any, scale: Any, data: Any) -> Any:
-        # The gradient is known with the value: TFP shall not differentiate what makes it.
+    def density(q: Any, scale: Any, data: Any) -> Any:
         @tf.custom_gradient  # type: ignore[untyped-decorator]
-        def density(q: Any) -> Any:
-            value, slope = of_chains(to_z(q, scale), data)
-            slope = slope * scale if scale.shape.rank == 1 else tf.linalg.matmul(slope, scale)
+        def of(q: Any) -> Any:
+            value, slope = value_and_slope(q, scale, data)
             return value, lambda upstream: upstream[:, None] * slope
 
-        one = _tfp_mcmc.transition(tfp, _NUMERIC, density, steps, target_accept, nuts)
+        return of(q)
+
+    return density
+
+
+def compile_chains(
+    advance_for: Callable[..., Any], capacity: int, nuts: bool
+) -> Callable[..., Any]:
+    """The compiled function that `hamiltonian` gives.
+
+    Args:
+        advance_for: function of adapt, scale and data that gives one from a state to the next
+            and a record.
+        capacity: integer, the leading axis of the records.
+        nuts: bool, NUTS or HMC.
+    """
+
+    def run(state: Any, count: Any, adapt: Any, scale: Any, data: Any) -> Any:
+        advance = advance_for(adapt, scale, data)
 
         def body(k: Any, state: Any, arrays: Any) -> Any:
-            state, record = one(state, adapt)
-            record = {"z": to_z(state["position"], scale)} | record
+            state, record = advance(state)
             return k + 1, state, {n: a.write(k, record[n]) for n, a in arrays.items()}
 
         arrays = {
@@ -78,6 +74,7 @@ def hamiltonian(
     return tf.function(run, jit_compile=True)  # type: ignore[no-any-return]
 
 
+# Their shapes are told before the loop is traced, which JAX finds by itself.
 _OF_NUTS = ("reached_max_treedepth", "energy")
 _RECORDS = {
     "z": (tf.float32, 2),

@@ -17,27 +17,22 @@ _SMALL = 4096
 
 
 def mean_field_scale(rho: Any) -> tf.Tensor:
-    """softplus(rho)."""
     return tf.math.softplus(tf.convert_to_tensor(rho))
 
 
 def mean_field_perturbation(rho: Any, noise: Any) -> tf.Tensor:
-    """softplus(rho) * noise."""
     return tf.math.softplus(tf.convert_to_tensor(rho)) * noise
 
 
 def mean_field_transform(loc: Any, rho: Any, noise: Any) -> tf.Tensor:
-    """loc + softplus(rho) * noise."""
     return loc + mean_field_perturbation(rho, noise)
 
 
 def mean_field_variance(rho: Any) -> tf.Tensor:
-    """softplus(rho)^2."""
     return tf.square(mean_field_scale(rho))
 
 
 def mean_field_kl(loc: Any, rho: Any, prior_loc: Any, prior_scale: Any) -> tf.Tensor:
-    """Sum of KL(N(loc, softplus(rho)^2) ‖ N(prior_loc, prior_scale^2)) in nats."""
     loc, rho = tf.convert_to_tensor(loc), tf.convert_to_tensor(rho)
     prior_loc = tf.cast(prior_loc, loc.dtype)
     prior_scale = tf.cast(prior_scale, loc.dtype)

@@ -17,15 +17,7 @@ from keras_priors.backend.tfp import noise_constants as consts
 
 
 def standard_normal(shape: tuple[Any, ...], seed: tf.Tensor, dtype: str = "float32") -> tf.Tensor:
-    """Independent draws of N(0, 1).
-
-    Args:
-        shape: tuple of int or scalar integer tensor, the shape of the result.
-        seed: integer tensor of shape (2,), as `keras.random.SeedGenerator.next()` gives it;
-            taken modulo 2^32.
-        dtype: str, a float dtype. Half precision is drawn in float32 and rounded; float64
-            comes from `tf.random.stateless_normal`, because 31 bits are too few for it.
-    """
+    # Half precision is drawn in float32 and rounded; 31 bits are too few for float64.
     if dtype == "float64":
         key = tf.bitcast(tf.cast(seed, "uint32"), "int32")
         return tf.random.stateless_normal(shape, key, dtype=dtype, alg="philox")
@@ -35,7 +27,6 @@ def standard_normal(shape: tuple[Any, ...], seed: tf.Tensor, dtype: str = "float
 def standard_normals(
     shapes: Sequence[tuple[int, ...]], seed: tf.Tensor, dtype: str = "float32"
 ) -> list[tf.Tensor]:
-    """Independent draws of N(0, 1) of several shapes from one seed: the weights of a layer."""
     # One call: it costs as much as some thousand draws.
     sizes = [math.prod(shape) for shape in shapes]
     parts = tf.split(standard_normal((sum(sizes),), seed, dtype), sizes)
@@ -43,14 +34,6 @@ def standard_normals(
 
 
 def random_signs(shape: tuple[Any, ...], seed: tf.Tensor, dtype: str = "float32") -> tf.Tensor:
-    """Independent +1 and -1 with equal probability.
-
-    Args:
-        shape: tuple of int or scalar integer tensor, the shape of the result.
-        seed: integer tensor of shape (2,), as `keras.random.SeedGenerator.next()` gives it;
-            taken modulo 2^32.
-        dtype: str, a float dtype.
-    """
     return _draw(_flat_signs, shape, seed, dtype)
 
 
@@ -81,11 +64,14 @@ def _round_up(count: tf.Tensor) -> tf.Tensor:
     return tf.reduce_min(tf.where(counts >= count, counts, consts.MAX_WORDS))
 
 
-@tf.function(  # type: ignore[untyped-decorator]
+_compiled = tf.function(
     jit_compile=True,
     autograph=False,
     input_signature=[tf.TensorSpec((2,), "uint32"), tf.TensorSpec((), "int32")],
 )
+
+
+@_compiled  # type: ignore[untyped-decorator]
 def _flat_normal(key: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
     words = _words(key, count, consts.NORMAL_STREAM)
     magnitude = tf.bitcast(words & _uint32(consts.LOW_31_BITS), "int32")
@@ -96,11 +82,7 @@ def _flat_normal(key: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
     return tf.bitcast(tf.bitcast(z, "uint32") | (words & _uint32(consts.TOP_BIT)), "float32")
 
 
-@tf.function(  # type: ignore[untyped-decorator]
-    jit_compile=True,
-    autograph=False,
-    input_signature=[tf.TensorSpec((2,), "uint32"), tf.TensorSpec((), "int32")],
-)
+@_compiled  # type: ignore[untyped-decorator]
 def _flat_signs(key: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
     words = _words(key, count, consts.SIGN_STREAM)
     bits = (words & _uint32(consts.TOP_BIT)) | _uint32(consts.ONE_AS_BITS)

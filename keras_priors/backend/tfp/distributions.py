@@ -1,20 +1,24 @@
-"""What TensorFlow and JAX share: distributions of TensorFlow Probability.
+"""TensorFlow and JAX: distributions of TensorFlow Probability.
 
 The parameter names are those of TFP; they are the neutral vocabulary of `distribution`.
 """
 
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import numpy as np
 
+from keras_priors.backend.support import Support
+from keras_priors.backend.tfp.from_density import from_density
+from keras_priors.backend.tfp.library import linear_algebra, probability, refusals
+from keras_priors.backend.tfp.support import tfp_support
 from keras_priors.backend.vocabulary import WHOLE
 
 
-def build(tfp: Any, kind: str, parameters: dict[str, Any]) -> Any:
-    """A TFP distribution by the name of its class, or one of the composites below."""
-    tfd = tfp.distributions
+def distribution(kind: str, **parameters: Any) -> Any:
+    tfd = probability().distributions
     if kind == "HalfCauchy":
         return tfd.HalfCauchy(loc=parameters.get("loc", 0.0), scale=parameters["scale"])
     if kind == "HalfStudentT":
@@ -27,8 +31,7 @@ def build(tfp: Any, kind: str, parameters: dict[str, Any]) -> Any:
             components_distribution=tfd.Normal(loc=parameters["loc"], scale=parameters["scale"]),
         )
     if kind == "MatrixNormal":
-        operator = tfp.tf2jax.linalg if "substrates.jax" in tfp.__name__ else None
-        linalg = operator if operator is not None else _tensorflow_linalg()
+        linalg = linear_algebra()
         return tfd.MatrixNormalLinearOperator(
             loc=parameters["loc"],
             scale_row=linalg.LinearOperatorLowerTriangular(parameters["scale_row"]),
@@ -43,21 +46,26 @@ def build(tfp: Any, kind: str, parameters: dict[str, Any]) -> Any:
     return getattr(tfd, kind)(**parameters)
 
 
-def _tensorflow_linalg() -> Any:
-    import tensorflow as tf
+def distribution_from(
+    kind: str,
+    parameters: dict[str, Any],
+    shape: tuple[int, ...],
+    log_prob: Callable[[Any], Any],
+    draw: Callable[[Any, Any], Any],
+) -> Any:
+    if kind in vars(probability().distributions):
+        return distribution(kind, **parameters)
+    return from_density(kind, shape, log_prob, draw)
 
-    return tf.linalg
+
+def is_distribution(value: Any) -> bool:
+    return isinstance(value, probability().distributions.Distribution)
 
 
-def is_tfp_distribution(tfp: Any, value: Any) -> bool:
-    """Whether `value` is an instance of TFP's distribution base class."""
-    return isinstance(value, tfp.distributions.Distribution)
-
-
-def find_class(tfp: Any, name: str) -> type:
-    """The distribution class of that name in `tfp.distributions`; nothing else is looked up."""
-    found = vars(tfp.distributions).get(name)
-    if not (isinstance(found, type) and issubclass(found, tfp.distributions.Distribution)):
+def distribution_class(name: str) -> type:
+    tfd = probability().distributions
+    found = vars(tfd).get(name)
+    if not (isinstance(found, type) and issubclass(found, tfd.Distribution)):
         raise ValueError(
             "Only distribution classes of `tensorflow_probability.distributions` can be loaded. "
             f"Received: class name {name!r}. Load the file on PyTorch if its library has the "
@@ -66,15 +74,15 @@ def find_class(tfp: Any, name: str) -> type:
     return found
 
 
-def described(tfp: Any, value: Any) -> tuple[str, dict[str, Any]]:
-    """Class name and parameters, those that are not the default ones."""
+def described_distribution(value: Any) -> tuple[str, dict[str, Any]]:
     own = type(value)
     name = own.__name__
-    if find_class(tfp, name) != own:
+    if distribution_class(name) != own:
         raise ValueError(f"{own} is not {name} of `tensorflow_probability.distributions`")
     if name == "MatrixNormalLinearOperator":
         factors = {key: _factor(getattr(value, key)) for key in ("scale_row", "scale_column")}
         return "MatrixNormal", {"loc": value.parameters["loc"], **factors}
+    # Those that are not the default ones.
     defaults = inspect.signature(own.__init__).parameters
     parameters = {
         key: parameter
@@ -105,18 +113,41 @@ def _factor(operator: Any) -> Any:
     return np.linalg.cholesky(matrix @ np.swapaxes(matrix, -1, -2))
 
 
-def build_described(tfp: Any, name: str, parameters: dict[str, Any], checked: bool) -> Any:
-    """The distribution that `described` described."""
-    if name == "MatrixNormal":
-        return build(tfp, name, parameters)
-    return find_class(tfp, name)(**parameters, validate_args=checked)
+def build_described(name: str, parameters: dict[str, Any], checked: bool) -> Any:
+    try:
+        if name == "MatrixNormal":
+            return distribution(name, **parameters)
+        return distribution_class(name)(**parameters, validate_args=checked)
+    except refusals() as error:
+        raise ValueError(error.message) from error
 
 
-def bijector(tfp: Any, low: Any, high: Any) -> Any:
-    """From the real line to (low, high), where None is no bound."""
-    tfb = tfp.bijectors
+def support(value: Any) -> Support | None:
+    return tfp_support(value)
+
+
+def expand(value: Any, batch_shape: tuple[int, ...]) -> Any:
+    return probability().distributions.BatchBroadcast(value, with_shape=batch_shape)
+
+
+def kl_divergence(q: Any, p: Any) -> Any:
+    return probability().distributions.kl_divergence(q, p)
+
+
+def mean(value: Any) -> Any:
+    return value.mean()
+
+
+def variance(value: Any) -> Any:
+    return value.variance()
+
+
+def bijector(low: Any, high: Any) -> tuple[Any, Any, Any]:
+    tfb = probability().bijectors
     if low is not None and high is not None:
-        return tfb.Sigmoid(low, high)
-    if low is not None:
-        return tfb.Chain([tfb.Shift(low), tfb.Exp()])
-    return tfb.Chain([tfb.Shift(high), tfb.Scale(-1.0), tfb.Exp()])
+        both = tfb.Sigmoid(low, high)
+    elif low is not None:
+        both = tfb.Chain([tfb.Shift(low), tfb.Exp()])
+    else:
+        both = tfb.Chain([tfb.Shift(high), tfb.Scale(-1.0), tfb.Exp()])
+    return both.forward, both.inverse, lambda z: both.forward_log_det_jacobian(z, event_ndims=0)

@@ -9,10 +9,8 @@ TINY = 1e-30
 
 
 def square(x: Any) -> Any:
-    """x^2, elementwise."""
     return ops.square(x)
 
 
 def add_noise(y: Any, variance: Any, noise: Any) -> Any:
-    """y + sqrt(variance) * noise, in the dtype of y."""
     return y + ops.cast(ops.sqrt(variance + TINY) * noise, y.dtype)

@@ -7,31 +7,29 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from keras_priors.backend.tfp.library import probability, seed_words
+
 
 def from_density(
-    tfp: Any,
     kind: str,
     shape: tuple[int, ...],
     log_prob: Callable[[Any], Any],
     draw: Callable[[Any, Any], Any],
-    words: Callable[[Any], Any],
 ) -> Any:
-    """Independent real elements, in a batch of `shape`, with the given functions.
-
-    `words` gives the two words of a seed of TFP's.
-    """
-    return _class(tfp)(kind, shape, log_prob, draw, words)
+    """Independent real elements, in a batch of `shape`, with the given functions."""
+    return _class()(kind, shape, log_prob, draw)
 
 
 @functools.cache
-def _class(tfp: Any) -> Any:
+def _class() -> Any:
     # Made on first use: importing TFP takes seconds.
+    tfp = probability()
     base: Any = tfp.distributions.Distribution
 
     class FromDensity(base):
         """Independent real elements whose log density and draws are given as functions."""
 
-        def __init__(self, kind: str, shape: Any, log_prob: Any, draw: Any, words: Any) -> None:
+        def __init__(self, kind: str, shape: Any, log_prob: Any, draw: Any) -> None:
             super().__init__(
                 dtype=np.float32,
                 reparameterization_type=tfp.distributions.NOT_REPARAMETERIZED,
@@ -42,12 +40,10 @@ def _class(tfp: Any) -> Any:
                     "shape": shape,
                     "log_prob": log_prob,
                     "draw": draw,
-                    "words": words,
                 },
                 name=kind,
             )
             self._given_shape, self._density, self._draw = tuple(shape), log_prob, draw
-            self._words = words
 
         @classmethod
         def _parameter_properties(cls, dtype: Any, num_classes: Any = None) -> Any:
@@ -70,7 +66,7 @@ def _class(tfp: Any) -> Any:
             return self._density(ops.broadcast_to(value, shape))
 
         def _sample_n(self, n: Any, seed: Any = None) -> Any:
-            words = self._words(tfp.random.sanitize_seed(seed))
+            words = seed_words(tfp.random.sanitize_seed(seed))
             return self._draw((int(n), *self._given_shape), words)
 
         def _default_event_space_bijector(self) -> Any:

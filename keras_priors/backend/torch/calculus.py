@@ -8,9 +8,10 @@ from typing import Any
 import keras
 import torch
 
+from keras_priors.backend.torch.loops import at, map_draws
+
 
 def value_and_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
-    """From f(x, *others), a scalar, to (f, df/dx); x may be a structure of tensors."""
     both = torch.func.grad_and_value(function)
 
     def value_first(x: Any, *others: Any) -> Any:
@@ -21,18 +22,15 @@ def value_and_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def jacobian(function: Callable[..., Any]) -> Callable[..., Any]:
-    """From f(x, *others), a vector (K,), to df/dx (K, D) for x (D,)."""
     return torch.func.jacrev(function)  # type: ignore[no-any-return]
 
 
 def hessian(function: Callable[..., Any]) -> Callable[..., Any]:
-    """From f(x, *others), a scalar, to d2f/dx2 (D, D) for x (D,)."""
     # Backward over backward: forward mode lacks rules of some operations.
     return torch.func.jacrev(torch.func.jacrev(function))  # type: ignore[no-any-return]
 
 
 def jacobian_vector_product(function: Callable[..., Any]) -> Callable[..., Any]:
-    """From f(x, *others) to df/dx v, a function of (x, v, *others)."""
     with warnings.catch_warnings():
         # PyTorch compiles its rules of forward mode at first use by what it calls deprecated.
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -45,7 +43,6 @@ def jacobian_vector_product(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def vectorize(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function` over the leading axis of its first argument; the others are shared."""
 
     def over_first(first: Any, *others: Any) -> Any:
         try:
@@ -54,21 +51,16 @@ def vectorize(function: Callable[..., Any]) -> Callable[..., Any]:
             # Keras lays convolutions out in a memory format that `vmap` does not know: one by one.
             if not any(f"inside {words}" in str(error) for words in ("vmap", "of vmap")):
                 raise
-        parts = [
-            function(keras.tree.map_structure(lambda leaf, k=k: leaf[k], first), *others)
-            for k in range(len(keras.tree.flatten(first)[0]))
-        ]
-        return keras.tree.map_structure(lambda *leaves: torch.stack(leaves), *parts)
+        return map_draws(lambda each: function(each, *others), first)
 
     return over_first
 
 
 def sum_over(function: Callable[[Any], Any], elements: Any) -> Any:
-    """The sum of `function(element)` over the leading axis of `elements`, one at a time."""
     count = len(keras.tree.flatten(elements)[0])
     total = None
     for k in range(count):
-        part = function(keras.tree.map_structure(lambda leaf, k=k: leaf[k], elements))
+        part = function(at(elements, k))
         total = part if total is None else keras.tree.map_structure(torch.add, total, part)
     return total
 
@@ -76,7 +68,6 @@ def sum_over(function: Callable[[Any], Any], elements: Any) -> Any:
 def minimize(
     value_and_gradient: Callable[[Any], Any], start: Any, iterations: int, tolerance: float
 ) -> tuple[Any, Any, Any]:
-    """L-BFGS: (position, value, converged) from a pure function to (value, gradient)."""
     x = start.detach().clone().requires_grad_()
     settings: dict[str, Any] = {
         "history_size": 20,

@@ -9,7 +9,9 @@ from torch import distributions as td
 from keras_priors.backend.torch import families as own
 
 
-def build(find: Callable[[str], type], name: str, parameters: dict[str, Any], checked: bool) -> Any:
+def from_description(
+    find: Callable[[str], type], name: str, parameters: dict[str, Any], checked: bool
+) -> Any:
     """The distribution; `find` looks up the classes that torch calls as we do."""
     make = _OTHERWISE.get(name) or find(name)
     found = base = make(**parameters, validate_args=checked)

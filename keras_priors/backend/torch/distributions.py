@@ -1,17 +1,19 @@
-"""PyTorch: `torch.distributions`, eager calls without gradients, a Python loop over draws."""
+"""PyTorch: `torch.distributions`."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 import torch
 from torch import distributions as td
+from torch.distributions import constraints
 
-from keras_priors.backend.support import Support
-from keras_priors.backend.torch import described
+from keras_priors.backend.support import Support, box, special_set
 from keras_priors.backend.torch import families as own
+from keras_priors.backend.torch.described import from_description
 from keras_priors.backend.torch.families.from_density import FromDensity
-from keras_priors.backend.torch.support import torch_support
 
 _RENAMED: dict[str, Callable[..., Any]] = {
     # The names and parameters of TFP, in the words of `torch.distributions`.
@@ -51,7 +53,6 @@ _RENAMED: dict[str, Callable[..., Any]] = {
 
 
 def distribution(kind: str, **parameters: Any) -> Any:
-    """A native distribution object; `parameters` in TFP's vocabulary."""
     if kind in _RENAMED:
         return _RENAMED[kind](**parameters)
     # `validate_args` reads values, which `torch.func.vmap` forbids; the priors validate.
@@ -65,27 +66,16 @@ def distribution_from(
     log_prob: Callable[[Any], Any],
     draw: Callable[[Any, Any], Any],
 ) -> Any:
-    """The library's class `kind`; where it has none, a distribution made of two functions.
-
-    Args:
-        kind: the name of the class.
-        parameters: tensors, what that class takes.
-        shape: the batch shape.
-        log_prob: function of a tensor, the log density of each element.
-        draw: function of a shape and a seed (what `as_seed` takes), a draw.
-    """
     if kind in vars(td):
         return distribution(kind, **parameters)
     return FromDensity(kind, shape, log_prob, draw)
 
 
 def is_distribution(value: Any) -> bool:
-    """Whether `value` is a `torch.distributions.Distribution`."""
     return isinstance(value, td.Distribution)
 
 
 def distribution_class(name: str) -> type:
-    """The `torch.distributions` class of that name, and nothing else."""
     found = vars(own).get(name, vars(td).get(name))
     if not (isinstance(found, type) and issubclass(found, td.Distribution)):
         raise ValueError(
@@ -98,10 +88,6 @@ def distribution_class(name: str) -> type:
 
 
 def described_distribution(value: Any) -> tuple[str, dict[str, Any]]:
-    """Class name and parameters of a native distribution, in the words of its library.
-
-    Raises ValueError where it is of no class of the library's own.
-    """
     own_type = type(value)
     name = own_type.__name__
     if distribution_class(name) != own_type:
@@ -135,45 +121,62 @@ _NOT_CONSTRAINED = {
 
 
 def build_described(name: str, parameters: dict[str, Any], checked: bool) -> Any:
-    """The native distribution of a description in neutral words, its parameters tensors.
-
-    Raises TypeError or ValueError where the class does not take them; with `checked` it looks at
-    their values too.
-    """
     # `validate_args` reads values, which `torch.func.vmap` forbids; the priors check the support.
-    return described.build(distribution_class, name, parameters, checked)
+    return from_description(distribution_class, name, parameters, checked)
+
+
+_INTERVALS = (
+    type(constraints.real),
+    constraints.interval,
+    constraints.half_open_interval,
+    constraints.greater_than,
+    constraints.greater_than_eq,
+    constraints.less_than,
+)
+_SETS = {
+    type(constraints.simplex): "simplex",
+    type(constraints.corr_cholesky): "Cholesky factor of a correlation",
+    type(constraints.positive_definite): "positive definite",
+}
 
 
 def support(value: Any) -> Support | None:
-    """Where a native distribution has a density; None where it is discrete.
-
-    Raises NotImplementedError where the library does not say.
-    """
-    return torch_support(value)
+    constraint = value.support
+    # torch calls a point mass a distribution over the real line.
+    if constraint.is_discrete or isinstance(value, own.Deterministic):
+        return None
+    while isinstance(constraint, constraints.independent):
+        constraint = constraint.base_constraint
+    shape = (*value.batch_shape, *value.event_shape)
+    if isinstance(value, td.VonMises):
+        # torch says the real line, over which this density has no integral. Draws are of here.
+        return box(-math.pi, math.pi, shape)
+    if isinstance(constraint, _INTERVALS):
+        ends = vars(constraint)
+        low, high = ends.get("lower_bound", -np.inf), ends.get("upper_bound", np.inf)
+        return box(keras.ops.convert_to_numpy(low), keras.ops.convert_to_numpy(high), shape)
+    if type(constraint) in _SETS:
+        return special_set(_SETS[type(constraint)], tuple(value.event_shape))
+    raise NotImplementedError(f"its constraint is {constraint}")
 
 
 def expand(value: Any, batch_shape: tuple[int, ...]) -> Any:
-    """The same distribution with a larger batch."""
     return value.expand(batch_shape)
 
 
 def kl_divergence(q: Any, p: Any) -> Any:
-    """KL(q‖p) in closed form; raises NotImplementedError where torch has none for the pair."""
     return td.kl_divergence(q, p)
 
 
 def mean(value: Any) -> Any:
-    """The mean of a native distribution."""
     return value.mean
 
 
 def variance(value: Any) -> Any:
-    """The variance of a native distribution."""
     return value.variance
 
 
 def sample(value: Any, shape: tuple[int, ...], seed: Any) -> Any:
-    """Draw from a native distribution; `seed` is a pair of uint32 words."""
     words = keras.ops.convert_to_numpy(seed).astype("uint64")
     # torch.distributions take no generator: seed the global one, and put it back afterwards.
     with torch.random.fork_rng():
@@ -181,32 +184,7 @@ def sample(value: Any, shape: tuple[int, ...], seed: Any) -> Any:
         return value.sample(shape)
 
 
-def compile_function(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function itself, run without recording gradients: PyTorch runs eagerly."""
-
-    def without_gradients(*args: Any) -> Any:
-        with torch.no_grad():
-            return function(*args)
-
-    return without_gradients
-
-
-def map_draws(function: Callable[[Any], Any], elements: Any) -> Any:
-    """Stack `function(element)` over the leading axis of `elements`, one at a time."""
-    count = len(keras.tree.flatten(elements)[0])
-    parts = [
-        function(keras.tree.map_structure(lambda leaf, k=k: leaf[k], elements))
-        for k in range(count)
-    ]
-    return keras.tree.map_structure(lambda *leaves: torch.stack(leaves), *parts)
-
-
 def bijector(low: Any, high: Any) -> tuple[Any, Any, Any]:
-    """Maps of the real line to (low, high) and back; one of the two may be None, no bound.
-
-    Returns:
-        Three functions of a tensor: forward, inverse, and log|d forward / dz| of each element.
-    """
     if low is not None and high is not None:
         parts = [td.SigmoidTransform(), td.AffineTransform(low, high - low)]
     elif low is not None:
@@ -215,12 +193,3 @@ def bijector(low: Any, high: Any) -> tuple[Any, Any, Any]:
         parts = [td.ExpTransform(), td.AffineTransform(high, -1.0)]
     both = td.ComposeTransform(parts)
     return both, both.inv, lambda z: both.log_abs_det_jacobian(z, both(z))
-
-
-def is_traced() -> bool:
-    """Whether `compile_function` traces its function, which then runs without Python."""
-    return False
-
-
-def sync_variables(model: Any) -> None:
-    """Give the variables of a model the values that training has reached, also within `fit`."""

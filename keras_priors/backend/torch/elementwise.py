@@ -12,7 +12,6 @@ TINY = 1e-30
 
 
 def square(x: torch.Tensor) -> torch.Tensor:
-    """x^2, elementwise."""
     if not is_plain():
         return x * x
     result: torch.Tensor = _Square.apply(x)
@@ -20,7 +19,6 @@ def square(x: torch.Tensor) -> torch.Tensor:
 
 
 def add_noise(y: torch.Tensor, variance: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-    """y + sqrt(variance) * noise, in the dtype of y."""
     if y.dtype == variance.dtype == noise.dtype and y.shape == variance.shape and is_plain():
         result: torch.Tensor = _AddNoise.apply(y, variance, noise)
         return result

@@ -4,7 +4,6 @@ from typing import Any, NoReturn
 
 
 def check_mcmc(name: str) -> NoReturn:
-    """Raises NotImplementedError where there are no kernels."""
     raise NotImplementedError(
         f"{name} needs the TensorFlow or the JAX backend: its kernels are TensorFlow "
         'Probability\'s. Received: the "torch" backend. Save the model, and load it with '
@@ -14,5 +13,4 @@ def check_mcmc(name: str) -> NoReturn:
 
 
 def hamiltonian(*_: Any, **__: Any) -> NoReturn:
-    """Not there."""
     check_mcmc("Hamiltonian Monte Carlo")

@@ -24,7 +24,6 @@ _scales = WeakTensorKeyDictionary()
 
 
 def mean_field_scale(rho: Any) -> torch.Tensor:
-    """softplus(rho)."""
     rho = _tensor(rho)
     if not (_is_kept(rho) and torch.is_grad_enabled()):
         return softplus(rho)
@@ -36,22 +35,18 @@ def mean_field_scale(rho: Any) -> torch.Tensor:
 
 
 def mean_field_perturbation(rho: Any, noise: torch.Tensor) -> torch.Tensor:
-    """softplus(rho) * noise."""
     return mean_field_scale(rho) * noise
 
 
 def mean_field_transform(loc: Any, rho: Any, noise: torch.Tensor) -> torch.Tensor:
-    """loc + softplus(rho) * noise."""
     return torch.addcmul(_tensor(loc), mean_field_scale(rho), noise)
 
 
 def mean_field_variance(rho: Any) -> torch.Tensor:
-    """softplus(rho)^2."""
     return square(mean_field_scale(rho))
 
 
 def mean_field_kl(loc: Any, rho: Any, prior_loc: Any, prior_scale: Any) -> torch.Tensor:
-    """Sum of KL(N(loc, softplus(rho)^2) ‖ N(prior_loc, prior_scale^2)) in nats."""
     loc, rho = _tensor(loc), _tensor(rho)
     weights: Any
     if isinstance(prior_scale, float):

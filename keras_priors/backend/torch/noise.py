@@ -2,7 +2,8 @@
 
 A counter hash of our own would be some fifty passes over memory here. `keras.random` seeds its
 generators with the sum of the two words of a seed, so that layers with the seeds 1 and 2 repeat
-each other's draws one step later; a hash of both words does not.
+each other's draws one step later; a hash of both words does not. Draws lie on the device of the
+seed.
 
 Reading the seed waits for the device once a draw: a `torch.Generator` is keyed by a Python int.
 """
@@ -21,14 +22,6 @@ _SIGN_STREAM = 1
 def standard_normal(
     shape: tuple[int, ...], seed: torch.Tensor, dtype: str = "float32"
 ) -> torch.Tensor:
-    """Independent draws of N(0, 1), on the device of the seed.
-
-    Args:
-        shape: tuple of int, the shape of the result.
-        seed: integer tensor of shape (2,), as `keras.random.SeedGenerator.next()` gives it;
-            taken modulo 2^32.
-        dtype: str, a float dtype.
-    """
     result = torch.empty(tuple(shape), dtype=_dtype(dtype), device=seed.device)
     if seed.device.type == "meta":  # Keras infers shapes there
         return result
@@ -38,7 +31,6 @@ def standard_normal(
 def standard_normals(
     shapes: Sequence[tuple[int, ...]], seed: torch.Tensor, dtype: str = "float32"
 ) -> list[torch.Tensor]:
-    """Independent draws of N(0, 1) of several shapes from one seed: the weights of a layer."""
     sizes = [math.prod(shape) for shape in shapes]
     parts = standard_normal((sum(sizes),), seed, dtype).split(sizes)
     return [part.view(shape) for part, shape in zip(parts, shapes, strict=True)]
@@ -48,14 +40,6 @@ def standard_normals(
 def random_signs(
     shape: tuple[int, ...], seed: torch.Tensor, dtype: str = "float32"
 ) -> torch.Tensor:
-    """Independent +1 and -1 with equal probability, on the device of the seed.
-
-    Args:
-        shape: tuple of int, the shape of the result.
-        seed: integer tensor of shape (2,), as `keras.random.SeedGenerator.next()` gives it;
-            taken modulo 2^32.
-        dtype: str, a float dtype.
-    """
     result = torch.empty(tuple(shape), dtype=_dtype(dtype), device=seed.device)
     if seed.device.type == "meta":
         return result

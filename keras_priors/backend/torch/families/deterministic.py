@@ -3,10 +3,12 @@
 from typing import Any, ClassVar
 
 import torch
-from torch.distributions import Distribution, constraints
+from torch.distributions import constraints
+
+from keras_priors.backend.torch.families.located import Located
 
 
-class Deterministic(Distribution):
+class Deterministic(Located):
     """All mass on one point for each element.
 
     log p(x) = 0 at x = loc and -inf elsewhere (a mass, not a density, as in TFP).
@@ -18,25 +20,10 @@ class Deterministic(Distribution):
 
     arg_constraints: ClassVar[dict[str, Any]] = {"loc": constraints.real}
     support = constraints.real
-    has_rsample = True
 
     def __init__(self, loc: Any, validate_args: bool | None = False) -> None:
         self.loc = torch.as_tensor(loc)
         super().__init__(self.loc.shape, validate_args=validate_args)
-
-    def expand(self, batch_shape: Any, _instance: Any = None) -> "Deterministic":
-        """The same point in a larger batch."""
-        return Deterministic(self.loc.expand(torch.Size(batch_shape)))
-
-    @property
-    def mean(self) -> Any:
-        """The point."""
-        return self.loc
-
-    @property
-    def mode(self) -> Any:
-        """The point."""
-        return self.loc
 
     @property
     def variance(self) -> Any:

@@ -4,11 +4,13 @@ import math
 from typing import Any, ClassVar
 
 import torch
-from torch.distributions import Distribution, constraints
+from torch.distributions import constraints
 from torch.distributions.utils import broadcast_all
 
+from keras_priors.backend.torch.families.located import Located
 
-class GeneralizedNormal(Distribution):
+
+class GeneralizedNormal(Located):
     """Generalized normal (exponential power) distribution.
 
     log p(x) = -(|x - loc| / scale)^power + log power - log(2 scale) - log Gamma(1 / power)
@@ -27,30 +29,12 @@ class GeneralizedNormal(Distribution):
         "power": constraints.positive,
     }
     support = constraints.real
-    has_rsample = True
 
     def __init__(
         self, loc: Any, scale: Any, power: Any, validate_args: bool | None = False
     ) -> None:
         self.loc, self.scale, self.power = broadcast_all(loc, scale, power)
         super().__init__(self.loc.shape, validate_args=validate_args)
-
-    def expand(self, batch_shape: Any, _instance: Any = None) -> "GeneralizedNormal":
-        """The same distribution in a larger batch."""
-        shape = torch.Size(batch_shape)
-        return GeneralizedNormal(
-            self.loc.expand(shape), self.scale.expand(shape), self.power.expand(shape)
-        )
-
-    @property
-    def mean(self) -> Any:
-        """The location."""
-        return self.loc
-
-    @property
-    def mode(self) -> Any:
-        """The location."""
-        return self.loc
 
     @property
     def variance(self) -> Any:

@@ -4,11 +4,13 @@ import math
 from typing import Any, ClassVar
 
 import torch
-from torch.distributions import Distribution, StudentT, constraints
+from torch.distributions import StudentT, constraints
 from torch.distributions.utils import broadcast_all
 
+from keras_priors.backend.torch.families.located import Located
 
-class HalfStudentT(Distribution):
+
+class HalfStudentT(Located):
     """The distribution of loc + scale |T|, T ~ StudentT(df).
 
     Args:
@@ -23,18 +25,12 @@ class HalfStudentT(Distribution):
         "loc": constraints.real,
         "scale": constraints.positive,
     }
-    has_rsample = True
 
     def __init__(
         self, df: Any, loc: Any = 0.0, scale: Any = 1.0, validate_args: bool | None = False
     ) -> None:
         self.df, self.loc, self.scale = broadcast_all(df, loc, scale)
         super().__init__(self.loc.shape, validate_args=validate_args)
-
-    def expand(self, batch_shape: Any, _instance: Any = None) -> "HalfStudentT":
-        """The same distribution in a larger batch."""
-        shape = torch.Size(batch_shape)
-        return HalfStudentT(self.df.expand(shape), self.loc.expand(shape), self.scale.expand(shape))
 
     @property
     def support(self) -> Any:
@@ -45,11 +41,6 @@ class HalfStudentT(Distribution):
     def mean(self) -> Any:
         """loc + 2 scale sqrt(df / pi) Gamma((df + 1) / 2) / (Gamma(df / 2) (df - 1)); inf below."""
         return self.loc + self.scale * self._unit_mean()
-
-    @property
-    def mode(self) -> Any:
-        """The lower end."""
-        return self.loc
 
     @property
     def variance(self) -> Any:

@@ -4,12 +4,14 @@ import math
 from typing import Any, ClassVar
 
 import torch
-from torch.distributions import Distribution, constraints
+from torch.distributions import constraints
 from torch.distributions.utils import broadcast_all
 from torch.nn import functional
 
+from keras_priors.backend.torch.families.located import Located
 
-class Logistic(Distribution):
+
+class Logistic(Located):
     """Logistic distribution: log p(x) = -z - 2 log(1 + exp(-z)) - log scale, z = (x - loc) / scale.
 
     Args:
@@ -23,26 +25,10 @@ class Logistic(Distribution):
         "scale": constraints.positive,
     }
     support = constraints.real
-    has_rsample = True
 
     def __init__(self, loc: Any, scale: Any, validate_args: bool | None = False) -> None:
         self.loc, self.scale = broadcast_all(loc, scale)
         super().__init__(self.loc.shape, validate_args=validate_args)
-
-    def expand(self, batch_shape: Any, _instance: Any = None) -> "Logistic":
-        """The same distribution in a larger batch."""
-        shape = torch.Size(batch_shape)
-        return Logistic(self.loc.expand(shape), self.scale.expand(shape))
-
-    @property
-    def mean(self) -> Any:
-        """The location."""
-        return self.loc
-
-    @property
-    def mode(self) -> Any:
-        """The location."""
-        return self.loc
 
     @property
     def variance(self) -> Any:

@@ -4,10 +4,12 @@ import math
 from typing import Any, ClassVar
 
 import torch
-from torch.distributions import Distribution, constraints
+from torch.distributions import constraints
+
+from keras_priors.backend.torch.families.located import Located
 
 
-class MatrixNormal(Distribution):
+class MatrixNormal(Located):
     """X = loc + A E B^T with standard normal E: Cov[X_ij, X_kl] = (A A^T)_ik (B B^T)_jl.
 
     Args:
@@ -23,7 +25,6 @@ class MatrixNormal(Distribution):
         "scale_column": constraints.lower_cholesky,
     }
     support = constraints.independent(constraints.real, 2)
-    has_rsample = True
 
     def __init__(
         self, loc: Any, scale_row: Any, scale_column: Any, validate_args: bool | None = False
@@ -36,22 +37,6 @@ class MatrixNormal(Distribution):
         self.scale_row = scale_row.expand(*batch, rows, rows)
         self.scale_column = scale_column.expand(*batch, columns, columns)
         super().__init__(batch, torch.Size((rows, columns)), validate_args=validate_args)
-
-    def expand(self, batch_shape: Any, _instance: Any = None) -> "MatrixNormal":
-        """The same distribution in a larger batch."""
-        shape = torch.Size(batch_shape)
-        tensors = (self.loc, self.scale_row, self.scale_column)
-        return MatrixNormal(*(tensor.expand(*shape, *tensor.shape[-2:]) for tensor in tensors))
-
-    @property
-    def mean(self) -> Any:
-        """The location."""
-        return self.loc
-
-    @property
-    def mode(self) -> Any:
-        """The location."""
-        return self.loc
 
     @property
     def variance(self) -> Any:

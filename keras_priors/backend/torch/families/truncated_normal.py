@@ -4,11 +4,13 @@ import math
 from typing import Any, ClassVar
 
 import torch
-from torch.distributions import Distribution, constraints
+from torch.distributions import constraints
 from torch.distributions.utils import broadcast_all
 
+from keras_priors.backend.torch.families.located import Located
 
-class TruncatedNormal(Distribution):
+
+class TruncatedNormal(Located):
     """A normal N(loc, scale^2) restricted to [low, high].
 
     log p(x) = -z^2 / 2 - log scale - log(2 pi) / 2 - log(Phi(b) - Phi(a)),
@@ -28,19 +30,12 @@ class TruncatedNormal(Distribution):
         "low": constraints.dependent(is_discrete=False, event_dim=0),
         "high": constraints.dependent(is_discrete=False, event_dim=0),
     }
-    has_rsample = True
 
     def __init__(
         self, loc: Any, scale: Any, low: Any, high: Any, validate_args: bool | None = False
     ) -> None:
         self.loc, self.scale, self.low, self.high = broadcast_all(loc, scale, low, high)
         super().__init__(self.loc.shape, validate_args=validate_args)
-
-    def expand(self, batch_shape: Any, _instance: Any = None) -> "TruncatedNormal":
-        """The same distribution in a larger batch."""
-        shape = torch.Size(batch_shape)
-        tensors = (self.loc, self.scale, self.low, self.high)
-        return TruncatedNormal(*(tensor.expand(shape) for tensor in tensors))
 
     @property
     def support(self) -> Any:
