@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from keras_priors import backend
 from keras_priors.priors.log_ratio import float32_number, log_ratio
 from keras_priors.priors.prior import Prior
 from keras_priors.priors.special import log_gamma, mean_over
@@ -43,6 +42,7 @@ class BetaPrior(Prior):
     """
 
     _parameters = ("concentration1", "concentration0")
+    _library_name = "Beta"
     _open_support = True
 
     def __init__(
@@ -63,9 +63,6 @@ class BetaPrior(Prior):
     def support(self) -> tuple[Any, Any]:
         """(0, 1)."""
         return 0.0, 1.0
-
-    def _distribution(self, shape: tuple[int, ...], dtype: str, broadcast: bool) -> Any:
-        return backend.distribution("Beta", **self._tensors(shape if broadcast else None, dtype))
 
     def _log_density(self, w: Any) -> Any:
         # Closed form around the mean m, where the large terms cancel in float64:

@@ -1,9 +1,11 @@
-"""A covariance, given as itself, by its Cholesky factor or by its inverse."""
+"""A covariance, given as itself, by its Cholesky factor or by its inverse; priors with one."""
 
+from abc import abstractmethod
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from keras_priors.priors.prior import Prior
 from keras_priors.utils.parameters import real
 
 
@@ -22,6 +24,30 @@ class Covariance(NamedTuple):
     def size(self) -> int:
         """Number of rows."""
         return len(self.scale_tril)
+
+
+class CorrelatedNormalPrior(Prior):
+    """A normal prior whose elements are correlated. Abstract."""
+
+    @property
+    def factorized(self) -> bool:
+        """False: elements are correlated."""
+        return False
+
+    def log_prob(self, w: Any) -> Any:
+        """Log density of the whole tensor in nats: a scalar."""
+        w = self._as_weight(w)
+        self.check_shape(tuple(w.shape))
+        return self._quadratic(w, None)
+
+    def expected_log_prob(self, mean: Any, variance: Any) -> Any:
+        """E[log p(w)] in nats under independent normals: log p(mean) - tr(C⁻¹ diag(var)) / 2."""
+        self.check_shape(tuple(mean.shape))
+        return self._quadratic(mean, variance)
+
+    @abstractmethod
+    def _quadratic(self, w: Any, variance: Any) -> Any:
+        """log p(w), less what a variance of the elements costs where there is one."""
 
 
 def covariance_from(owner: str, **given: Any) -> tuple[Covariance, dict[str, Any]]:

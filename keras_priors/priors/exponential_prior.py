@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 
-from keras_priors import backend
 from keras_priors.priors.prior import Prior
 from keras_priors.priors.special import mean_over
 from keras_priors.utils.export import export
@@ -37,6 +36,7 @@ class ExponentialPrior(Prior):
     """
 
     _parameters = ("rate",)
+    _library_name = "Exponential"
 
     def __init__(self, rate: Any = 1.0, *, num_data: int | None = None) -> None:
         super().__init__(num_data=num_data)
@@ -47,11 +47,6 @@ class ExponentialPrior(Prior):
     def support(self) -> tuple[Any, Any]:
         """[0, inf)."""
         return 0.0, np.inf
-
-    def _distribution(self, shape: tuple[int, ...], dtype: str, broadcast: bool) -> Any:
-        return backend.distribution(
-            "Exponential", **self._tensors(shape if broadcast else None, dtype)
-        )
 
     def _log_density(self, w: Any) -> Any:
         # Closed form: fewer passes than the library's, which also costs seconds to import.

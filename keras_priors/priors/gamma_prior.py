@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 
-from keras_priors import backend
 from keras_priors.priors.log_ratio import float32_number, log_ratio
 from keras_priors.priors.prior import Prior
 from keras_priors.priors.special import log_gamma, mean_over
@@ -40,6 +39,7 @@ class GammaPrior(Prior):
     """
 
     _parameters = ("concentration", "rate")
+    _library_name = "Gamma"
     _open_support = True
 
     def __init__(self, concentration: Any, rate: Any = 1.0, *, num_data: int | None = None) -> None:
@@ -57,9 +57,6 @@ class GammaPrior(Prior):
     def support(self) -> tuple[Any, Any]:
         """(0, inf)."""
         return 0.0, np.inf
-
-    def _distribution(self, shape: tuple[int, ...], dtype: str, broadcast: bool) -> Any:
-        return backend.distribution("Gamma", **self._tensors(shape if broadcast else None, dtype))
 
     def _log_density(self, w: Any) -> Any:
         # Closed form around the mean m, where the large terms cancel in float64: with

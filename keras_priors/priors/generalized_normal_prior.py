@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from keras_priors import backend
 from keras_priors.priors.prior import Prior
 from keras_priors.priors.special import TINY, log_gamma, mean_over
 from keras_priors.utils.export import export
@@ -44,6 +43,7 @@ class GeneralizedNormalPrior(Prior):
     """
 
     _parameters = ("loc", "scale", "power")
+    _library_name = "GeneralizedNormal"
 
     def __init__(
         self,
@@ -60,11 +60,6 @@ class GeneralizedNormalPrior(Prior):
         check_broadcast("GeneralizedNormalPrior", loc=self.loc, scale=self.scale, power=self.power)
         constant = mean_over(np.log(self.power) - log_gamma(1.0 / np.asarray(self.power)))
         self._log_constant = constant - mean_over(np.log(2.0 * np.asarray(self.scale)))
-
-    def _distribution(self, shape: tuple[int, ...], dtype: str, broadcast: bool) -> Any:
-        return backend.distribution(
-            "GeneralizedNormal", **self._tensors(shape if broadcast else None, dtype)
-        )
 
     def _log_density(self, w: Any) -> Any:
         # Closed form: torch has none, and the gradient of TFP's at w = loc is NaN or infinite for

@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from keras_priors import backend
 from keras_priors.priors.prior import Prior
 from keras_priors.priors.special import mean_over
 from keras_priors.utils.export import export
@@ -42,6 +41,7 @@ class HalfCauchyPrior(Prior):
     """
 
     _parameters = ("scale",)
+    _library_name = "HalfCauchy"
 
     def __init__(self, scale: Any = 1.0, *, num_data: int | None = None) -> None:
         super().__init__(num_data=num_data)
@@ -52,11 +52,6 @@ class HalfCauchyPrior(Prior):
     def support(self) -> tuple[Any, Any]:
         """[0, inf)."""
         return 0.0, np.inf
-
-    def _distribution(self, shape: tuple[int, ...], dtype: str, broadcast: bool) -> Any:
-        return backend.distribution(
-            "HalfCauchy", **self._tensors(shape if broadcast else None, dtype)
-        )
 
     def _log_density(self, w: Any) -> Any:
         # Closed form: fewer passes than the library's, which also costs seconds to import.

@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 
-from keras_priors import backend
 from keras_priors.priors.log_ratio import float32_number, log_ratio
 from keras_priors.priors.prior import Prior
 from keras_priors.priors.special import log_gamma, mean_over
@@ -42,6 +41,7 @@ class InverseGammaPrior(Prior):
     """
 
     _parameters = ("concentration", "scale")
+    _library_name = "InverseGamma"
     _open_support = True
 
     def __init__(
@@ -61,11 +61,6 @@ class InverseGammaPrior(Prior):
     def support(self) -> tuple[Any, Any]:
         """(0, inf)."""
         return 0.0, np.inf
-
-    def _distribution(self, shape: tuple[int, ...], dtype: str, broadcast: bool) -> Any:
-        return backend.distribution(
-            "InverseGamma", **self._tensors(shape if broadcast else None, dtype)
-        )
 
     def _log_density(self, w: Any) -> Any:
         # Closed form around the pivot m = scale / c, where the large terms cancel in float64:

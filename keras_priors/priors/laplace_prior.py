@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from keras_priors import backend
 from keras_priors.priors.prior import Prior
 from keras_priors.priors.special import mean_over
 from keras_priors.utils.export import export
@@ -44,6 +43,7 @@ class LaplacePrior(Prior):
     """
 
     _parameters = ("loc", "scale")
+    _library_name = "Laplace"
 
     def __init__(self, loc: Any = 0.0, scale: Any = 1.0, *, num_data: int | None = None) -> None:
         super().__init__(num_data=num_data)
@@ -51,9 +51,6 @@ class LaplacePrior(Prior):
         self.scale = positive("LaplacePrior", "scale", scale)
         check_broadcast("LaplacePrior", loc=self.loc, scale=self.scale)
         self._log_constant = -mean_over(np.log(2.0 * np.asarray(self.scale)))
-
-    def _distribution(self, shape: tuple[int, ...], dtype: str, broadcast: bool) -> Any:
-        return backend.distribution("Laplace", **self._tensors(shape if broadcast else None, dtype))
 
     def _log_density(self, w: Any) -> Any:
         # Closed form: fewer passes than the library's, which also costs seconds to import.

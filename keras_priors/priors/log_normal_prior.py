@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from keras_priors import backend
 from keras_priors.priors.prior import Prior
 from keras_priors.priors.special import LOG_2PI, mean_over
 from keras_priors.utils.export import export
@@ -38,6 +37,7 @@ class LogNormalPrior(Prior):
     """
 
     _parameters = ("loc", "scale")
+    _library_name = "LogNormal"
     _open_support = True
 
     def __init__(self, loc: Any = 0.0, scale: Any = 1.0, *, num_data: int | None = None) -> None:
@@ -51,11 +51,6 @@ class LogNormalPrior(Prior):
     def support(self) -> tuple[Any, Any]:
         """(0, inf)."""
         return 0.0, np.inf
-
-    def _distribution(self, shape: tuple[int, ...], dtype: str, broadcast: bool) -> Any:
-        return backend.distribution(
-            "LogNormal", **self._tensors(shape if broadcast else None, dtype)
-        )
 
     def _log_density(self, w: Any) -> Any:
         # Closed form: fewer passes than the library's, which also costs seconds to import.

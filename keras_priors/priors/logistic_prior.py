@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from keras_priors import backend
 from keras_priors.priors.prior import Prior
 from keras_priors.priors.special import mean_over
 from keras_priors.utils.export import export
@@ -39,6 +38,7 @@ class LogisticPrior(Prior):
     """
 
     _parameters = ("loc", "scale")
+    _library_name = "Logistic"
 
     def __init__(self, loc: Any = 0.0, scale: Any = 1.0, *, num_data: int | None = None) -> None:
         super().__init__(num_data=num_data)
@@ -46,11 +46,6 @@ class LogisticPrior(Prior):
         self.scale = positive("LogisticPrior", "scale", scale)
         check_broadcast("LogisticPrior", loc=self.loc, scale=self.scale)
         self._log_constant = -mean_over(np.log(self.scale))
-
-    def _distribution(self, shape: tuple[int, ...], dtype: str, broadcast: bool) -> Any:
-        return backend.distribution(
-            "Logistic", **self._tensors(shape if broadcast else None, dtype)
-        )
 
     def _log_density(self, w: Any) -> Any:
         # Closed form: torch has no logistic, and TFP's costs seconds to import.

@@ -6,15 +6,14 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
-from keras_priors.priors.covariance import covariance_from
-from keras_priors.priors.prior import Prior
+from keras_priors.priors.covariance import CorrelatedNormalPrior, covariance_from
 from keras_priors.priors.special import LOG_2PI
 from keras_priors.utils.export import export
 from keras_priors.utils.parameters import real, tensor
 
 
 @export("keras_priors")
-class MatrixNormalPrior(Prior):
+class MatrixNormalPrior(CorrelatedNormalPrior):
     """Matrix normal prior on a kernel: rows and columns each with a covariance.
 
         Cov[W_ij, W_kl] = U_ik V_jl
@@ -82,11 +81,6 @@ class MatrixNormalPrior(Prior):
         self.row_covariance, self.row_scale_tril = rows.values()
         self.column_covariance, self.column_scale_tril = columns.values()
 
-    @property
-    def factorized(self) -> bool:
-        """False: rows and columns are correlated."""
-        return False
-
     def check_shape(self, shape: tuple[int, ...]) -> None:
         """Raise ValueError where the weight is not a matrix of the right shape."""
         expected = (self._rows.size, self._columns.size)
@@ -96,26 +90,11 @@ class MatrixNormalPrior(Prior):
                 f"Received: a weight of shape {shape}. Give covariances of the lengths of its "
                 "rows and columns; for weights that are no matrices, MultivariateNormalPrior."
             )
-        try:
-            fits = np.broadcast_shapes(np.shape(self.loc), shape) == shape
-        except ValueError:
-            fits = False
-        if not fits:
+        if not self._broadcasts(np.shape(self.loc), shape):
             raise ValueError(
                 "`loc` of MatrixNormalPrior must broadcast against the weight. "
                 f"Received: loc of shape {np.shape(self.loc)} and a weight of shape {shape}."
             )
-
-    def log_prob(self, w: Any) -> Any:
-        """Log density of the whole tensor in nats: a scalar."""
-        w = self._as_weight(w)
-        self.check_shape(tuple(w.shape))
-        return self._quadratic(w, None)
-
-    def expected_log_prob(self, mean: Any, variance: Any) -> Any:
-        """E[log p(W)] in nats under independent normals."""
-        self.check_shape(tuple(mean.shape))
-        return self._quadratic(mean, variance)
 
     def expected_square(self, factors: Any) -> Any:
         """Half the sum of the squares of the whitened factors."""

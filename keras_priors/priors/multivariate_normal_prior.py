@@ -7,15 +7,14 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
-from keras_priors.priors.covariance import covariance_from
-from keras_priors.priors.prior import Prior
+from keras_priors.priors.covariance import CorrelatedNormalPrior, covariance_from
 from keras_priors.priors.special import LOG_2PI
 from keras_priors.utils.export import export
 from keras_priors.utils.parameters import real, tensor
 
 
 @export("keras_priors")
-class MultivariateNormalPrior(Prior):
+class MultivariateNormalPrior(CorrelatedNormalPrior):
     """Multivariate normal prior along one axis of a weight, independent over the others.
 
         log p(w) = sum_j [ -(w_j - loc)ᵀ C⁻¹ (w_j - loc) / 2 - log|C| / 2 - D log(2 pi) / 2 ]
@@ -81,11 +80,6 @@ class MultivariateNormalPrior(Prior):
             )
         self.axis = int(axis)
 
-    @property
-    def factorized(self) -> bool:
-        """False: elements along `axis` are correlated."""
-        return False
-
     def check_shape(self, shape: tuple[int, ...]) -> None:
         """Raise ValueError where the weight has not `axis`, or not its length."""
         size = self._covariance.size
@@ -95,12 +89,7 @@ class MultivariateNormalPrior(Prior):
                 f"{self.axis}. Received: a weight of shape {shape}. Give a matrix of that "
                 "length, or another `axis`."
             )
-        loc_shape = np.shape(self._loc_for(shape))
-        try:
-            fits = np.broadcast_shapes(loc_shape, shape) == shape
-        except ValueError:
-            fits = False
-        if not fits:
+        if not self._broadcasts(np.shape(self._loc_for(shape)), shape):
             raise ValueError(
                 "`loc` of MultivariateNormalPrior must be a number, an array along `axis`, or "
                 f"broadcast against the weight. Received: loc of shape {np.shape(self.loc)}, "
@@ -113,17 +102,6 @@ class MultivariateNormalPrior(Prior):
         along = [1] * len(shape)
         along[self.axis] = -1
         return np.reshape(self.loc, along)
-
-    def log_prob(self, w: Any) -> Any:
-        """Log density of the whole tensor in nats: a scalar."""
-        w = self._as_weight(w)
-        self.check_shape(tuple(w.shape))
-        return self._quadratic(w, None)
-
-    def expected_log_prob(self, mean: Any, variance: Any) -> Any:
-        """E[log p(w)] in nats under independent normals: log p(mean) - tr(C⁻¹ diag(var)) / 2."""
-        self.check_shape(tuple(mean.shape))
-        return self._quadratic(mean, variance)
 
     def expected_square(self, factors: Any) -> Any:
         """Half the sum of the squares of the whitened factors."""

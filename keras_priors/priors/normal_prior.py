@@ -7,7 +7,6 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_priors import backend
 from keras_priors.priors.learnable import Learnable
 from keras_priors.priors.prior import Prior
 from keras_priors.utils.export import export
@@ -52,6 +51,7 @@ class NormalPrior(Prior):
     """
 
     _parameters = ("loc", "scale")
+    _library_name = "Normal"
 
     def __init__(self, loc: Any = 0.0, scale: Any = 1.0, *, num_data: int | None = None) -> None:
         super().__init__(num_data=num_data)
@@ -65,7 +65,7 @@ class NormalPrior(Prior):
 
     def _distribution(self, shape: tuple[int, ...], dtype: str, broadcast: bool) -> Any:
         self._known_scale()
-        return backend.distribution("Normal", **self._tensors(shape if broadcast else None, dtype))
+        return super()._distribution(shape, dtype, broadcast)
 
     def _penalty(self, w: Any, num_data: int) -> Any:
         # One factor in place of three operations: of a small weight, calls are all the cost.

@@ -1,7 +1,6 @@
 """The base class of all priors."""
 
 import math
-from abc import abstractmethod
 from typing import Any
 
 import keras
@@ -34,9 +33,10 @@ class Prior(SavedNumData, keras.regularizers.Regularizer):
     finds the maximum a posteriori weights, whatever the batch size.
 
     A subclass names its parameters in `_parameters` (one attribute per constructor argument) and
-    gives `_distribution`; it overrides `_log_density` only where the library's density is not
-    accurate in float32 or costs steps, `support` where the density is bounded, and
-    `expected_log_prob` where the expectation under independent normals is known.
+    in `_library_name` the native distribution that takes them, or overrides `_distribution`. It
+    overrides `_log_density` only where the library's density is not accurate in float32 or costs
+    steps, `support` where the density is bounded, and `expected_log_prob` where the expectation
+    under independent normals is known.
 
     Args:
         num_data: integer or None, the number of observations whose mean is the loss. None
@@ -45,6 +45,8 @@ class Prior(SavedNumData, keras.regularizers.Regularizer):
     """
 
     _parameters: tuple[str, ...] = ()
+    # The native distribution that takes them.
+    _library_name: str
     # What `_log_density` leaves out for each element; for array parameters, the mean over them.
     _log_constant: float = 0.0
     # Whether the bounds themselves are outside: where the density there is 0 or infinite.
@@ -170,23 +172,28 @@ class Prior(SavedNumData, keras.regularizers.Regularizer):
             if isinstance(value, float):
                 continue
             parameter_shape = np.shape(value)
-            try:
-                fits = np.broadcast_shapes(parameter_shape, shape) == shape
-            except ValueError:
-                fits = False
-            if not fits:
+            if not self._broadcasts(parameter_shape, shape):
                 raise ValueError(
                     f"`{name}` of {type(self).__name__} must broadcast against the weight. "
                     f"Received: {name} of shape {parameter_shape} and a weight of shape {shape}. "
                     f"Give a number, or an array of shape {shape} or one that broadcasts to it."
                 )
 
-    @abstractmethod
+    @staticmethod
+    def _broadcasts(parameter_shape: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+        """Whether a parameter broadcasts against a weight of `shape`."""
+        try:
+            return np.broadcast_shapes(parameter_shape, shape) == shape
+        except ValueError:
+            return False
+
     def _distribution(self, shape: tuple[int, ...], dtype: str, broadcast: bool) -> Any:
         """The native distribution for a weight of `shape`, its parameters in `dtype`.
 
         With `broadcast` its batch shape is `shape`; without, its parameters may stay small.
         """
+        parameters = self._tensors(shape if broadcast else None, dtype)
+        return backend.distribution(self._library_name, **parameters)
 
     def _log_density(self, w: Any) -> Any:
         """Log density of each element (or event) of a weight inside the support.

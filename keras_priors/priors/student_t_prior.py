@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from keras_priors import backend
 from keras_priors.priors.prior import Prior
 from keras_priors.priors.special import log_student_t_constant, mean_over
 from keras_priors.utils.export import export
@@ -46,6 +45,7 @@ class StudentTPrior(Prior):
     """
 
     _parameters = ("df", "loc", "scale")
+    _library_name = "StudentT"
 
     def __init__(
         self, df: Any, loc: Any = 0.0, scale: Any = 1.0, *, num_data: int | None = None
@@ -57,11 +57,6 @@ class StudentTPrior(Prior):
         check_broadcast("StudentTPrior", df=self.df, loc=self.loc, scale=self.scale)
         log_scale = mean_over(np.log(self.scale))
         self._log_constant = mean_over(log_student_t_constant(self.df)) - log_scale
-
-    def _distribution(self, shape: tuple[int, ...], dtype: str, broadcast: bool) -> Any:
-        return backend.distribution(
-            "StudentT", **self._tensors(shape if broadcast else None, dtype)
-        )
 
     def _log_density(self, w: Any) -> Any:
         # Closed form, its constant in float64: the float32 log-gammas of torch cost 2e-4 nats

@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from keras_priors import backend
 from keras_priors.priors.prior import Prior
 from keras_priors.priors.special import LOG_2PI, log_normal_mass, mean_over
 from keras_priors.utils.export import export
@@ -56,6 +55,7 @@ class TruncatedNormalPrior(Prior):
     """
 
     _parameters = ("loc", "scale", "low", "high")
+    _library_name = "TruncatedNormal"
 
     def __init__(
         self,
@@ -88,11 +88,6 @@ class TruncatedNormalPrior(Prior):
     def support(self) -> tuple[Any, Any]:
         """[low, high]."""
         return self.low, self.high
-
-    def _distribution(self, shape: tuple[int, ...], dtype: str, broadcast: bool) -> Any:
-        return backend.distribution(
-            "TruncatedNormal", **self._tensors(shape if broadcast else None, dtype)
-        )
 
     def _log_density(self, w: Any) -> Any:
         return -0.5 * ops.square(self._standardized(w, self.loc, self.scale))

@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 
-from keras_priors import backend
 from keras_priors.priors.prior import Prior
 from keras_priors.priors.special import mean_over
 from keras_priors.utils.export import export
@@ -40,6 +39,7 @@ class UniformPrior(Prior):
     """
 
     _parameters = ("low", "high")
+    _library_name = "Uniform"
 
     def __init__(self, low: Any, high: Any, *, num_data: int | None = None) -> None:
         super().__init__(num_data=num_data)
@@ -53,9 +53,6 @@ class UniformPrior(Prior):
     def support(self) -> tuple[Any, Any]:
         """[low, high]."""
         return self.low, self.high
-
-    def _distribution(self, shape: tuple[int, ...], dtype: str, broadcast: bool) -> Any:
-        return backend.distribution("Uniform", **self._tensors(shape if broadcast else None, dtype))
 
     def _log_density(self, w: Any) -> Any:
         # Zero, with a gradient: that of torch's is no function of the weight, and `backward`
