@@ -20,6 +20,7 @@ from keras_priors.functional.output_likelihoods import Likelihoods as Likelihood
 from keras_priors.functional.output_likelihoods import given_likelihoods as given_likelihoods
 from keras_priors.functional.outputs_at_draws import outputs_at_draws as outputs_at_draws
 from keras_priors.functional.positions import Positions as Positions
+from keras_priors.functional.pure_outputs import PureOutputs as PureOutputs
 from keras_priors.functional.results import Results as Results
 from keras_priors.functional.row_blocks import chunk_rows as chunk_rows
 from keras_priors.functional.row_blocks import draws_per_call as draws_per_call

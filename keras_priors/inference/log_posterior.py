@@ -16,6 +16,7 @@ from keras_priors.functional.check_rows import check_rows
 from keras_priors.functional.observations import Observations
 from keras_priors.functional.output_likelihoods import Likelihoods
 from keras_priors.functional.positions import Positions
+from keras_priors.functional.pure_outputs import PureOutputs
 from keras_priors.functional.row_blocks import chunk_rows
 from keras_priors.utils.export import export
 from keras_priors.utils.parameters import whole_number
@@ -91,9 +92,8 @@ class LogPosterior:
         if batch_size is not None:
             batch_size = whole_number("LogPosterior", "batch_size", batch_size)
         self._block = chunk_rows(model, self.observations.x, self.observations.count, batch_size)
-        taken = {id(v) for v in self.positions.variables}
-        self.fixed_variables = [v for v in model.variables if id(v) not in taken]
-        """Variables that stay as they are: frozen weights, statistics, seeds."""
+        self.outputs = PureOutputs(model, self.positions.variables)
+        """Outputs of the model from (values of its weights, values of what is fixed, x)."""
         check_inputs(model, self.observations.x)
         self._check_outputs()
 
@@ -159,9 +159,8 @@ class LogPosterior:
 
     @cached_property
     def data(self) -> tuple[Any, Any]:
-        """(values of `fixed_variables`, blocks of x, y and weights), as tensors."""
-        fixed = [ops.convert_to_tensor(v) for v in self.fixed_variables]
-        return fixed, self.observations.blocks(self._block)
+        """(values of what is fixed, blocks of x, y and weights), as tensors."""
+        return self.outputs.fixed(), self.observations.blocks(self._block)
 
     def log_prob(self, z: Any, data: Any, jacobian: bool = True) -> Any:
         """Log posterior density of a vector z (D,), in nats: a scalar, differentiable."""
@@ -196,13 +195,6 @@ class LogPosterior:
         values, log_det = self.positions.constrain(z)
         estimate = scale * self.log_likelihood_of(values, fixed, batch) + self.log_prior_of(values)
         return estimate + log_det if jacobian else estimate
-
-    def outputs(self, values: list[Any], fixed: list[Any], x: Any) -> Any:
-        """Outputs of the model with these values of its weights."""
-        variables = [*self.positions.variables, *self.fixed_variables]
-        mapping = list(zip(variables, [*values, *fixed], strict=True))
-        with keras.StatelessScope(state_mapping=mapping):
-            return self.model(x, training=False)
 
     def log_likelihood_of(self, values: list[Any], fixed: list[Any], block: Any) -> Any:
         """Sum of the weighted log densities of a block of rows (x, y, weight), in nats."""
@@ -246,7 +238,7 @@ class LogPosterior:
     def _check_outputs(self) -> None:
         """One row through the model: shapes, losses that are no densities, unfit data."""
         batch = self.observations.batch([0])
-        variables = [*self.positions.variables, *self.fixed_variables]
+        variables = [*self.positions.variables, *self.outputs.fixed_variables]
         values = [ops.convert_to_tensor(v) for v in variables]
         mapping = list(zip(variables, values, strict=True))
 

@@ -12,6 +12,7 @@ from keras import ops
 from keras_priors import backend
 from keras_priors.functional.output_likelihoods import Likelihoods
 from keras_priors.functional.positions import Positions
+from keras_priors.functional.pure_outputs import PureOutputs
 from keras_priors.inference.laplace.natural_outputs import NaturalOutputs
 
 # Jacobians of one block of rows stay within it.
@@ -47,8 +48,10 @@ class LaplaceRows:
         self._parts = [(int(e - s), int(e)) for s, e in zip(positions.sizes, ends, strict=True)]
         self.size = sum(positions.sizes[k] for k in self.moved)
         """D, the number of scalars that move."""
-        taken = {id(v) for v in positions.variables}
-        self.fixed_variables = [v for v in model.variables if id(v) not in taken]
+        self.outputs = PureOutputs(model, positions.variables)
+        """Outputs of the model from (values of its weights, values of what is fixed, x)."""
+        self.fixed = self.outputs.fixed
+        """Values of what is not in `positions`."""
         self.shape: tuple[int, ...] = ()
         """Shape of one row of outputs; known after `measure`."""
 
@@ -65,12 +68,10 @@ class LaplaceRows:
     def measure(self, x: Any) -> None:
         """Read the shape of the outputs from a row of inputs (1, ...)."""
         values = self.positions.current()
-        outputs = self.outputs(values, self.fixed(), keras.tree.map_structure(_tensor, x))
+        outputs = self.outputs(
+            values, self.fixed(), keras.tree.map_structure(ops.convert_to_tensor, x)
+        )
         self.shape = tuple(outputs.shape[1:])
-
-    def fixed(self) -> list[Any]:
-        """Values of what does not move, nor is in `positions`."""
-        return [_tensor(v) for v in self.fixed_variables]
 
     def take(self, vector: Any) -> Any:
         """The part (D,) of a vector of all weights that moves."""
@@ -94,13 +95,6 @@ class LaplaceRows:
         per_row = 4 * held * self.outputs_per_row * max(self.size, 1)
         most = int(np.clip(_BYTES // per_row, 1, _MAX_ROWS))
         return -(-count // -(-count // most))
-
-    def outputs(self, values: list[Any], fixed: list[Any], x: Any) -> Any:
-        """Outputs of the model."""
-        variables = [*self.positions.variables, *self.fixed_variables]
-        mapping = list(zip(variables, [*values, *fixed], strict=True))
-        with keras.StatelessScope(state_mapping=mapping):
-            return self.model(x, training=False)
 
     def values_of(self, part: Any, z: Any) -> list[Any]:
         """All weights, from those that move and the vector z of all."""
@@ -148,7 +142,3 @@ class LaplaceRows:
     def _row_density(self, part: Any, z: Any, fixed: Any, row: Any) -> Any:
         x, y, _ = keras.tree.map_structure(lambda leaf: ops.expand_dims(leaf, 0), row)
         return self.row_densities(self.outputs(self.values_of(part, z), fixed, x), y)
-
-
-def _tensor(value: Any) -> Any:
-    return ops.convert_to_tensor(value)

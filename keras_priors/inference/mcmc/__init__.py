@@ -1,4 +1,8 @@
-"""Hamiltonian Monte Carlo on all rows."""
+"""Hamiltonian Monte Carlo on all rows, in the order in which it runs.
+
+`nuts` and `hmc` take the arguments, `hamiltonian` is the run: `starts`, `warmup`, draws,
+`diagnose`.
+"""
 
 # Written by tools/write_doors.py.
 

@@ -1,4 +1,8 @@
-"""Samplers, and averages, of stochastic gradient descent."""
+"""Samplers, and averages, of stochastic gradient descent.
+
+`sgld` and `sghmc` take the arguments, `stochastic_gradient` is the run: a `step_plan`, and for each
+step the `noisy_step` that the Keras optimizers take too. `swag` goes the same way without noise.
+"""
 
 # Written by tools/write_doors.py.
 
@@ -14,9 +18,9 @@ from keras_priors.inference.sgmcmc.swag_posterior import SWAGPosterior
 
 __all__ = [
     "SGHMC",
-    "SGLD",
-    "SWAG",
     "SGHMCOptimizer",
+    "SGLD",
     "SGLDOptimizer",
+    "SWAG",
     "SWAGPosterior",
 ]

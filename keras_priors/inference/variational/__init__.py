@@ -1,4 +1,8 @@
-"""The member of a family that is nearest to the posterior."""
+"""The member of a family that is nearest to the posterior.
+
+`mean_field`, `low_rank` and `full_rank` name the family, `variational_inference` is the search in
+it (`normal_family` has it as pure functions); `variational_layers` reads what layers hold already.
+"""
 
 # Written by tools/write_doors.py.
 

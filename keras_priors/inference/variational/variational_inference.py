@@ -99,7 +99,7 @@ class VariationalInference(Method):
         passed = np.minimum(np.arange(count * calls) / self.num_steps, 1.0)
         rates = (0.5 * self.learning_rate * (1.0 + np.cos(np.pi * passed))).astype("float32")
         step = self._step_of(log_posterior, family, rows / batch)
-        fixed = [ops.convert_to_tensor(v) for v in log_posterior.fixed_variables]
+        fixed = log_posterior.outputs.fixed()
         data = _all_rows(log_posterior)
 
         def run(state: Any, fixed: Any, data: Any, elements: Any) -> Any:

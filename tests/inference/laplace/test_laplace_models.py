@@ -8,7 +8,7 @@ from scipy import special, stats
 import keras_priors as kp
 from keras_priors.inference import Laplace, LogPosterior
 from keras_priors.inference.laplace import predictions as _laplace_predictive
-from tests.inference.test_laplace import covariance_of, flat
+from tests.inference.laplace.test_laplace import covariance_of, flat
 
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(20, 2)).astype("float32")
