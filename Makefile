@@ -4,7 +4,7 @@
 #   make test        the tests, on one backend: BACKEND=tensorflow (default), jax or torch
 #   make test-all    the same and the slow ones (long fits, many draws, fresh processes)
 #   make lint        ruff and mypy
-#   make format      ruff, mending what it can
+#   make format      ruff, mending what it can, and the `__init__` of every room
 #   make notebooks   executes notebooks/*.py and writes the rendered .ipynb beside them
 #   make bench       runs the benchmarks, which print JSON
 #   make clean       removes the caches; make distclean the virtual environment too
@@ -57,11 +57,13 @@ test-all: $(BACKEND_STAMP) $(STAMPS)/test
 	KERAS_BACKEND=$(BACKEND) $(PY) -m pytest $(PYTEST_ARGS)
 
 lint: $(STAMPS)/dev
+	$(PY) tools/write_doors.py --check
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 
 format: $(STAMPS)/dev
+	$(PY) tools/write_doors.py
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 

@@ -71,7 +71,7 @@ def path_of(door):
 
 def formatted(text, path):
     """As `ruff` sorts and formats it."""
-    for arguments in (["check", "--select", "I", "--fix", "--quiet"], ["format", "--quiet"]):
+    for arguments in (["check", "--select", "I,RUF022", "--fix", "--quiet"], ["format", "--quiet"]):
         text = subprocess.run(
             [sys.executable, "-m", "ruff", *arguments, "--stdin-filename", path, "-"],
             input=text,

@@ -71,9 +71,9 @@ def load(path: Any, known: Mapping[str, Any]) -> Any:
 def _class(name: str, known: Mapping[str, Any]) -> Any:
     if name not in known:
         raise ValueError(
-            "A posterior's file names a class of keras_priors.inference, or another subclass of its "
-            f"Posterior that was imported: {sorted(known)}. Received: {name!r}. Import the module "
-            "that has it."
+            "A posterior's file names a class of keras_priors.inference, or another subclass of "
+            f"its Posterior that was imported: {sorted(known)}. Received: {name!r}. Import the "
+            "module that has it."
         )
     return known[name]
 

@@ -68,9 +68,8 @@ class LaplaceRows:
     def measure(self, x: Any) -> None:
         """Read the shape of the outputs from a row of inputs (1, ...)."""
         values = self.positions.current()
-        outputs = self.outputs(
-            values, self.fixed(), keras.tree.map_structure(ops.convert_to_tensor, x)
-        )
+        x = keras.tree.map_structure(ops.convert_to_tensor, x)
+        outputs = self.outputs(values, self.fixed(), x)
         self.shape = tuple(outputs.shape[1:])
 
     def take(self, vector: Any) -> Any:

@@ -18,9 +18,9 @@ from keras_priors.inference.sgmcmc.swag_posterior import SWAGPosterior
 
 __all__ = [
     "SGHMC",
-    "SGHMCOptimizer",
     "SGLD",
-    "SGLDOptimizer",
     "SWAG",
+    "SGHMCOptimizer",
+    "SGLDOptimizer",
     "SWAGPosterior",
 ]
