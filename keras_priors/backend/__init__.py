@@ -346,6 +346,17 @@ def random_signs(shape: tuple[Any, ...], seed: Any, dtype: str = "float32") -> A
     """
 
 
+# --- optimizers: those of Keras, within a compiled program
+
+
+@_provided("optimizers")
+def stateless(optimizer: Any) -> Any:
+    """A Keras optimizer of these settings whose `stateless_apply` is a pure function everywhere.
+
+    That is f(optimizer variables, gradients, values) to (values, optimizer variables).
+    """
+
+
 # What is declared above, and what of the modules common to all is imported at the top.
 __all__ = sorted(
     name

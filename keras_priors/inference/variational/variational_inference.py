@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from abc import abstractmethod
 from typing import Any
@@ -20,8 +19,6 @@ from keras_priors.utils.parameters import positive, whole_number
 from keras_priors.utils.progress import Progress
 
 _CALLS = 50
-_BETAS = (0.9, 0.999)
-_EPSILON = 1e-8
 _FIRST_STREAM = 1
 
 
@@ -96,9 +93,10 @@ class VariationalInference(Method):
         count = -(-self.num_steps // _CALLS)
         calls = -(-self.num_steps // count)
         # A step that only fills up the last call has the rate 0: one program serves all calls.
-        passed = np.minimum(np.arange(count * calls) / self.num_steps, 1.0)
-        rates = (0.5 * self.learning_rate * (1.0 + np.cos(np.pi * passed))).astype("float32")
-        step = self._step_of(log_posterior, family, rows / batch)
+        schedule = keras.optimizers.schedules.CosineDecay(self.learning_rate, self.num_steps)
+        optimizer = backend.stateless(keras.optimizers.Adam(schedule))
+        optimizer.build(family.variables)
+        step = self._step_of(log_posterior, family, optimizer, rows / batch)
         fixed = log_posterior.outputs.fixed()
         data = _all_rows(log_posterior)
 
@@ -108,9 +106,11 @@ class VariationalInference(Method):
             )
 
         compiled = backend.compile_function(run)
-        values = [ops.convert_to_tensor(v) for v in family.variables]
-        zeros = [ops.zeros_like(v) for v in values]
-        state = (values, zeros, [ops.zeros_like(v) for v in values], ops.zeros((), "float32"))
+        values, moments = (
+            [ops.convert_to_tensor(v) for v in part]
+            for part in (family.variables, optimizer.variables)
+        )
+        state = (values, moments, ops.zeros((), "float32"))
         seeds = backend.spawn_seeds(seed, count * calls + _FIRST_STREAM)
         order = _Order(rows, batch, seeds[0])
         progress = Progress(calls, verbose)
@@ -119,10 +119,7 @@ class VariationalInference(Method):
             for call in range(calls):
                 part = slice(call * count, (call + 1) * count)
                 real = min(count, self.num_steps - done)
-                numbers = np.arange(part.start + 1, part.stop + 1, dtype="float32")
                 elements = (
-                    ops.convert_to_tensor(rates[part]),
-                    ops.convert_to_tensor(numbers),
                     ops.convert_to_tensor(seeds[_FIRST_STREAM:][part], dtype="uint32"),
                     ops.convert_to_tensor(order.take(count)),
                 )
@@ -145,11 +142,13 @@ class VariationalInference(Method):
         progress.close()
         return list(state[0])
 
-    def _step_of(self, log_posterior: LogPosterior, family: NormalFamily, scale: float) -> Any:
-        """A pure function: one step of Adam on the ELBO of one batch of rows."""
+    def _step_of(
+        self, log_posterior: LogPosterior, family: NormalFamily, optimizer: Any, scale: float
+    ) -> Any:
+        """A pure function: one step of the optimizer on the ELBO of one batch of rows."""
         num_samples = self.num_samples
 
-        def elbo(values: Any, noise: Any, fixed: Any, batch: Any) -> Any:
+        def loss(values: Any, noise: Any, fixed: Any, batch: Any) -> Any:
             z = family.draws(values, noise)
             factor = ops.convert_to_tensor(scale, dtype="float32")
             log_prob = backend.vectorize(
@@ -158,29 +157,17 @@ class VariationalInference(Method):
             # Not the entropy, whose gradient is known: without the part of the gradient that has
             # the mean 0, it vanishes with its noise where q is the posterior.
             still = [ops.stop_gradient(v) for v in values]
-            return ops.mean(log_prob - family.log_prob(still, z))
+            return -ops.mean(log_prob - family.log_prob(still, z))
 
-        ascend = backend.value_and_gradient(elbo)
+        descend = backend.value_and_gradient(loss)
 
         def step(state: Any, fixed: Any, data: Any, element: Any) -> Any:
-            values, first, second, _ = state
-            rate, number, seed, indices = element
+            values, moments, _ = state
+            seed, indices = element
             batch = keras.tree.map_structure(lambda leaf: ops.take(leaf, indices, axis=0), data)
-            noise = family.noise(seed, num_samples)
-            value, slopes = ascend(values, noise, fixed, batch)
-            first = [
-                _BETAS[0] * m + (1 - _BETAS[0]) * g for m, g in zip(first, slopes, strict=True)
-            ]
-            second = [
-                _BETAS[1] * v + (1 - _BETAS[1]) * ops.square(g)
-                for v, g in zip(second, slopes, strict=True)
-            ]
-            whole = [1.0 - ops.exp(number * math.log(beta)) for beta in _BETAS]
-            values = [
-                x + rate * (m / whole[0]) / (ops.sqrt(v / whole[1]) + _EPSILON)
-                for x, m, v in zip(values, first, second, strict=True)
-            ]
-            return values, first, second, value
+            value, slopes = descend(values, family.noise(seed, num_samples), fixed, batch)
+            values, moments = optimizer.stateless_apply(moments, slopes, values)
+            return list(values), list(moments), -value
 
         return step
 
