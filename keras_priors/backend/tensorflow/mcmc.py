@@ -23,10 +23,7 @@ NUMERIC = Numeric(
 
 
 def with_known_gradient(value_and_slope: Callable[..., Any]) -> Callable[..., Any]:
-    """From f(q, scale, data) to (values (C,), slopes (C, D)) to one of the values alone.
-
-    Its derivative by q is the slopes, and it has no others.
-    """
+    """A density whose slope is known with it; `tfp/mcmc.py` says of what."""
 
     def density(q: Any, scale: Any, data: Any) -> Any:
         @tf.custom_gradient  # type: ignore[untyped-decorator]
@@ -42,14 +39,7 @@ def with_known_gradient(value_and_slope: Callable[..., Any]) -> Callable[..., An
 def compile_chains(
     advance_for: Callable[..., Any], capacity: int, nuts: bool
 ) -> Callable[..., Any]:
-    """The compiled function that `hamiltonian` gives.
-
-    Args:
-        advance_for: function of adapt, scale and data that gives one from a state to the next
-            and a record.
-        capacity: integer, the leading axis of the records.
-        nuts: bool, NUTS or HMC.
-    """
+    """The loop over transitions, compiled; `tfp/mcmc.py` says of what."""
 
     def run(state: Any, count: Any, adapt: Any, scale: Any, data: Any) -> Any:
         advance = advance_for(adapt, scale, data)

@@ -37,11 +37,13 @@ def hamiltonian(
     def to_z(q: Any, scale: Any) -> Any:
         return q * scale if _is_diagonal(scale) else NUMERIC.times_transposed(q, scale)
 
+    # Values (C,) and slopes by q (C, D) of all chains.
     def value_and_slope(q: Any, scale: Any, data: Any) -> Any:
         value, slope = of_chains(to_z(q, scale), data)
         return value, slope * scale if _is_diagonal(scale) else slope @ scale
 
-    # The gradient is known with the value: TFP shall not differentiate what makes it.
+    # The gradient is known with the value: TFP shall not differentiate what makes it. This one
+    # gives the values, its derivative by q is the slopes, and it has no others.
     density = with_known_gradient(value_and_slope)
 
     def advance_for(adapt: Any, scale: Any, data: Any) -> Callable[[Any], Any]:
@@ -49,6 +51,7 @@ def hamiltonian(
             tfp, NUMERIC, lambda q: density(q, scale, data), steps, target_accept, nuts
         )
 
+        # To the next state and what is recorded, of which `capacity` rows are kept.
         def advance(state: Any) -> Any:
             state, statistics = one(state, adapt)
             return state, statistics | {"z": to_z(state["position"], scale)}
