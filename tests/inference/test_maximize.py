@@ -6,7 +6,7 @@ import pytest
 import keras_priors as kp
 from keras_priors.inference import MAP
 from keras_priors.inference import maximize as _maximize
-from tests.inference import test_laplace as linear
+from tests.inference.laplace import test_laplace as linear
 
 NORMAL = kp.likelihoods.Normal(linear.NOISE)
 
