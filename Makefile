@@ -3,6 +3,8 @@
 #   make demo        priors, MAP and posteriors on real digits: a table and a picture
 #   make test        the tests, on one backend: BACKEND=tensorflow (default), jax or torch
 #   make test-all    the same and the slow ones (long fits, many draws, fresh processes)
+#   make test-lowest   a part of them, with the lowest versions that pyproject.toml promises
+#   make test-newest   the same with the newest, on Python 3.12 or newer, where there is one
 #   make lint        ruff and mypy
 #   make format      ruff, mending what it can, and the `__init__` of every room
 #   make notebooks   executes notebooks/*.py and writes the rendered .ipynb beside them
@@ -20,6 +22,13 @@ TORCH ?= torch==2.13.0
 PYTEST_ARGS ?=
 DEMO_ARGS ?=
 BENCHMARKS ?= $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py))
+# What runs with the lowest and the newest versions, whose own deprecations are no errors here.
+EXTREME_TESTS ?= tests/utils tests/layers/test_kl_in_loss.py tests/models/test_conversion.py \
+	tests/models/test_set_priors.py tests/priors/test_saving.py tests/callbacks tests/inference/test_methods.py
+EXTREME_TOOLS := "arviz<1" pytest matplotlib scikit-learn tensorboard
+OLD_AND_NEW := -q -W ignore::DeprecationWarning -W ignore::FutureWarning -W ignore::ImportWarning
+NEWER ?= $(shell for p in python3.14 python3.13 python3.12 $(wildcard $(HOME)/.pyenv/versions/3.1[2-9].*/bin/python); do \
+	if $$p -c '' >/dev/null 2>&1; then echo $$p; exit; fi; done; echo python3.12)
 # Where the executed notebooks go.
 NOTEBOOK_DIR ?= notebooks
 NOTEBOOKS ?= $(wildcard notebooks/*.py)
@@ -36,7 +45,7 @@ BACKEND_STAMP := $(if $(filter $(BACKEND),jax torch),$(STAMPS)/$(BACKEND))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo install install-tools test test-all lint format notebooks bench clean distclean
+.PHONY: help demo install install-tools test test-all test-lowest test-newest extreme lint format notebooks bench clean distclean
 
 help:
 	@sed -n 's/^#   make/  make/p' Makefile
@@ -55,6 +64,29 @@ install-tools: $(STAMPS)/docs $(STAMPS)/dev
 
 test-all: $(BACKEND_STAMP) $(STAMPS)/test
 	KERAS_BACKEND=$(BACKEND) $(PY) -m pytest $(PYTEST_ARGS)
+
+# The parts that lean on what Keras, NumPy and the backends do, in environments of their own.
+test-lowest:
+	@$(MAKE) --no-print-directory VENV=.venv-lowest EXTREME=lowest extreme
+
+test-newest:
+	@if $(NEWER) -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2>/dev/null; then \
+		$(MAKE) --no-print-directory VENV=.venv-newest PYTHON=$(NEWER) EXTREME=newest extreme; \
+	else echo "left out: no Python 3.12 or newer is installed here (NEWER=$(NEWER))"; fi
+
+extreme: $(STAMPS)/$(EXTREME)
+	@$(PY) -m pip list 2>/dev/null | grep -iE '^(keras|numpy|scipy|jax|tensorflow|tensorflow-probability) '
+	$(QUIET) KERAS_BACKEND=tensorflow $(PY) -m pytest -m "not slow" $(OLD_AND_NEW) $(EXTREME_TESTS)
+	$(QUIET) KERAS_BACKEND=jax $(PY) -m pytest -m "not slow" $(OLD_AND_NEW) $(EXTREME_TESTS)
+
+$(VENV)/.stamps/lowest: pyproject.toml tools/lowest_versions.py | $(STAMPS)/venv
+	$(PY) tools/lowest_versions.py >$(STAMPS)/constraints.txt
+	$(PY) -m pip install --quiet --constraint $(STAMPS)/constraints.txt --editable ".[jax]" $(EXTREME_TOOLS)
+	@touch $@
+
+$(VENV)/.stamps/newest: pyproject.toml | $(STAMPS)/venv
+	$(PY) -m pip install --quiet --upgrade --upgrade-strategy eager --editable ".[jax]" $(EXTREME_TOOLS)
+	@touch $@
 
 lint: $(STAMPS)/dev
 	$(PY) tools/write_doors.py --check
@@ -78,10 +110,10 @@ bench: $(STAMPS)/demo $(BACKEND_STAMP)
 
 clean:
 	rm -rf build dist .jax_cache .mypy_cache .pytest_cache .ruff_cache
-	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+	find . -name __pycache__ -not -path './.venv*/*' -prune -exec rm -rf {} +
 
 distclean: clean
-	rm -rf $(VENV)
+	rm -rf $(VENV) .venv-lowest .venv-newest
 
 # One stamp an extra of pyproject.toml: written when pip is done, out of date when pyproject.toml
 # changes. An environment that is already there is kept and added to.

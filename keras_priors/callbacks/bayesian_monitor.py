@@ -14,8 +14,8 @@ from keras_priors.callbacks.epoch_record import EpochRecord
 from keras_priors.callbacks.not_finite import not_finite
 from keras_priors.callbacks.output_shapes import output_shapes
 from keras_priors.callbacks.penalties import Penalties, Penalty, to_numpy
-from keras_priors.functional.traversal import all_layers
 from keras_priors.utils.export import export
+from keras_priors.utils.keras_internals import adds_losses, all_layers
 from keras_priors.utils.unset_num_data import unset_names, warn_unset
 
 
@@ -221,7 +221,7 @@ class BayesianMonitor(keras.callbacks.Callback):
         if self.check_num_data and whole and self._samples > 0:
             _check_num_data(model, self._penalties.items, self._samples)
         # `model.losses` would evaluate the regularizers, with the draws of the fit.
-        added = [layer.name for layer in all_layers(model) if layer._losses or layer._loss_ids]
+        added = [layer.name for layer in all_layers(model) if adds_losses(layer)]
         if added:
             warnings.warn(
                 f"{added} add losses of their own (`add_loss`, `activity_regularizer`) that depend "

@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_priors.callbacks.output_shapes import output_shapes
 from keras_priors.functional.likelihood_of import likelihood_of
+from keras_priors.utils.keras_internals import loss_weights
 
 _RULE = (
     "BayesianMonitor logs `nll` and `elbo`, so the model must be compiled with a likelihood as "
@@ -32,8 +33,7 @@ def check_likelihood(model: Any) -> None:
         likelihood_of(model)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{_RULE} {error} Or leave the callback out.") from error
-    # Keras keeps them nowhere else.
-    weights = keras.tree.flatten(model._compile_loss._user_loss_weights)
+    weights = keras.tree.flatten(loss_weights(model))
     weights = [1.0 if weight is None else weight for weight in weights]
     if not np.all(np.equal(weights, 1.0)):
         raise ValueError(

@@ -9,9 +9,9 @@ import numpy as np
 from keras_priors.callbacks import schedules as _schedules
 from keras_priors.callbacks.annealed_weight import set_annealed_weight
 from keras_priors.callbacks.callback_order import callbacks_before, name_of
-from keras_priors.functional.traversal import all_layers
 from keras_priors.layers.variational_layer import VariationalLayer
 from keras_priors.utils.export import export
+from keras_priors.utils.keras_internals import all_layers
 from keras_priors.utils.parameters import real, whole_number
 
 _NAMES = ("linear", "cyclical", "blundell")
@@ -115,7 +115,7 @@ class KLAnnealing(keras.callbacks.Callback):
             raise ValueError(f"`start` of {owner} must be at least 0. Received: start={start!r}.")
         if not 0.0 < self.ratio <= 1.0:
             raise ValueError(f"`ratio` of {owner} must lie in (0, 1]. Received: ratio={ratio!r}.")
-        self._layers: list[VariationalLayer] = []
+        self._variational: list[VariationalLayer] = []
         self._weights: _schedules.Schedule | None = None
         self._value: float | None = None
         self._steps: int | None = None
@@ -127,15 +127,15 @@ class KLAnnealing(keras.callbacks.Callback):
     def on_train_begin(self, logs: Any = None) -> None:
         """Find the layers, and refuse a model without any."""
         model = self.model
-        self._layers = [x for x in all_layers(model) if isinstance(x, VariationalLayer)]
-        if not self._layers:
+        self._variational = [x for x in all_layers(model) if isinstance(x, VariationalLayer)]
+        if not self._variational:
             raise ValueError(
                 "KLAnnealing needs a model with variational layers. "
                 f"Received: {model.name}, in which none was found. Write "
                 "`keras_priors.VariationalDense` for `keras.layers.Dense`, or leave the callback "
                 "out: priors on plain weights have no KL."
             )
-        unbuilt = [layer.name for layer in self._layers if not layer.built]
+        unbuilt = [layer.name for layer in self._variational if not layer.built]
         if unbuilt:
             raise ValueError(
                 "KLAnnealing needs a model whose layers are built when `fit` begins. "
@@ -186,7 +186,7 @@ class KLAnnealing(keras.callbacks.Callback):
 
     def on_test_begin(self, logs: Any = None) -> None:
         """Validate with the whole KL."""
-        if self._layers:
+        if self._variational:
             self._set(1.0)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -203,7 +203,7 @@ class KLAnnealing(keras.callbacks.Callback):
         self._value = None
         self._set(1.0)
         set_annealed_weight(self.model, None)
-        self._weights, self._layers = None, []
+        self._weights, self._variational = None, []
 
     def _make_schedule(self, epochs: int) -> _schedules.Schedule:
         if callable(self.schedule):
@@ -222,7 +222,7 @@ class KLAnnealing(keras.callbacks.Callback):
         # On JAX the state of a running epoch is apart from the variables; touching the model
         # brings it back, and the next step then reads the variables.
         self.model  # noqa: B018
-        for layer in self._layers:
+        for layer in self._variational:
             layer.kl_weight.assign(value)
         self._value = value
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from keras_priors.callbacks.penalties import Penalty, to_numpy
-from keras_priors.functional.traversal import all_layers
 from keras_priors.priors.prior import Prior
+from keras_priors.utils.keras_internals import all_layers, own_weights
 
 _DIVERGED = (
     "Lower the learning rate, set `clipnorm` on the optimizer, or begin from smaller weights."
@@ -104,7 +104,7 @@ def _argument(model: Any, item: Penalty) -> str:
         owners = [
             layer
             for layer in all_layers(model)
-            if any(variable is item.variable for variable in layer._trainable_variables)
+            if any(variable is item.variable for variable in own_weights(layer))
         ]
     taken = {
         argument

@@ -25,7 +25,6 @@ from keras_priors.functional.results import Results as Results
 from keras_priors.functional.row_blocks import chunk_rows as chunk_rows
 from keras_priors.functional.row_blocks import draws_per_call as draws_per_call
 from keras_priors.functional.rows import Rows as Rows
-from keras_priors.functional.traversal import all_layers as all_layers
 from keras_priors.functional.traversal import all_models as all_models
 from keras_priors.functional.traversal import find_owners as find_owners
 from keras_priors.functional.warn_flat import warn_flat as warn_flat

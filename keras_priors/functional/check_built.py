@@ -4,8 +4,8 @@ from typing import Any
 
 import keras
 
-from keras_priors.functional.traversal import all_layers
 from keras_priors.utils.export import share
+from keras_priors.utils.keras_internals import all_layers
 
 
 @share

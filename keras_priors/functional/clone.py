@@ -1,12 +1,12 @@
 """A copy of a model in which some layers are others."""
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import keras
 
 from keras_priors.utils.export import share
+from keras_priors.utils.keras_internals import functional_class
 
 Replace = Callable[[Any], Any]
 """From a layer to the layer that takes its place, or None for a plain copy."""
@@ -43,14 +43,7 @@ def clone(model: Any, replace: Replace, compiled: bool = True) -> tuple[Any, lis
 @share
 def is_cloneable(model: Any) -> bool:
     """Whether Keras knows the graph of the model, and can rebuild it with other layers."""
-    return isinstance(model, (keras.Sequential, _functional_class()))
-
-
-@cache
-def _functional_class() -> type:
-    # Keras exports no name for it.
-    x = keras.Input((1,))
-    return type(keras.Model(x, x))
+    return isinstance(model, (keras.Sequential, functional_class()))
 
 
 @share

@@ -12,6 +12,7 @@ from keras_priors import backend
 from keras_priors.layers.variational_layer import VariationalLayer
 from keras_priors.layers.weight_draws import WeightDraws
 from keras_priors.utils.export import share
+from keras_priors.utils.keras_internals import all_layers
 
 _HALF = ("float16", "bfloat16")
 
@@ -116,7 +117,7 @@ def random_posteriors(model: Any) -> list[Any]:
     """The posteriors of the model's weights, without those that are points."""
     return [
         penalty.posterior
-        for layer in model._flatten_layers()
+        for layer in all_layers(model)
         if isinstance(layer, VariationalLayer)
         for penalty in layer._kl_penalties
         if penalty.posterior.support != "point"
@@ -131,7 +132,7 @@ def signature_of(model: Any) -> tuple[Any, ...]:
     return (
         tuple(id(v) for v in model.trainable_variables),
         tuple(id(v) for v in model.non_trainable_variables),
-        tuple((id(layer), layer.dtype_policy.name) for layer in model._flatten_layers()),
+        tuple((id(layer), layer.dtype_policy.name) for layer in all_layers(model)),
         keras.config.floatx(),
     )
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import keras
 
-from keras_priors.functional.traversal import all_layers
 from keras_priors.utils.export import share
+from keras_priors.utils.keras_internals import all_layers, own_state
 
 
 @share
@@ -17,7 +17,7 @@ def statistics_of(model: Any) -> list[int]:
         id(v)
         for layer in all_layers(model)
         if not isinstance(layer, keras.metrics.Metric)
-        for v in layer._non_trainable_variables
+        for v in own_state(layer)
         if keras.backend.is_float_dtype(v.dtype)
     }
     return [k for k, v in enumerate(model.variables) if id(v) in found]

@@ -9,6 +9,7 @@ from keras_priors.layers.kl_penalty import KLPenalty
 from keras_priors.layers.variational_layer import VariationalLayer
 from keras_priors.priors.prior import Prior
 from keras_priors.utils.export import share
+from keras_priors.utils.keras_internals import all_layers
 
 
 @share
@@ -31,16 +32,6 @@ def find_owners(model: Any) -> list[Any]:
         for prior in _priors_in(variable.regularizer):
             found[id(prior)] = prior
     return list(found.values())
-
-
-@share
-def all_layers(model: Any) -> list[keras.layers.Layer]:
-    """The model and every layer below it; of wrappers and RNNs the inner layers and cells too.
-
-    `model.layers` stops at the first level, and `clone_model` sees a wrapper as one layer;
-    Keras collects losses and weights with this method.
-    """
-    return list(model._flatten_layers(include_self=True, recursive=True))
 
 
 @share

@@ -6,12 +6,12 @@ from typing import Any
 
 import keras
 
-from keras_priors.functional.traversal import all_layers
 from keras_priors.layers.kl_penalty import KLPenalty
 from keras_priors.layers.variational_layer import VariationalLayer
 from keras_priors.priors.prior import Prior
 from keras_priors.utils.export import share
 from keras_priors.utils.inner_paths import descend
+from keras_priors.utils.keras_internals import all_layers, own_weights
 
 
 @share
@@ -74,7 +74,7 @@ def find_weights(model: Any) -> list[Weight]:
             for penalty in layer._kl_penalties:
                 found[id(penalty)] = (layer, penalty.posterior.loc, penalty)
         else:
-            for variable in layer._trainable_variables:
+            for variable in own_weights(layer):
                 if id(variable) not in taken:
                     found.setdefault(id(variable), (layer, variable, None))
     seen: Counter[str] = Counter()
@@ -111,7 +111,7 @@ def _weight(
 def _without_loc(owner: Any, variable: Any, name: str) -> str:
     # "dense/kernel_loc" stands for the weight "dense/kernel"; the wrapper keeps a layer's own name.
     own = isinstance(owner, VariationalLayer) and any(
-        variable is v for v in owner._trainable_variables
+        variable is v for v in own_weights(owner)
     )
     return name.removesuffix("_loc") if own else name
 
@@ -120,6 +120,6 @@ def _ways(model: Any) -> dict[int, list[tuple[Any, ...]]]:
     """For each variable, by id, the layers on each way from the model down to it."""
     ways: dict[int, list[tuple[Any, ...]]] = {}
     for layer, way in descend(model):
-        for variable in layer._trainable_variables:
+        for variable in own_weights(layer):
             ways.setdefault(id(variable), []).append(way)
     return ways

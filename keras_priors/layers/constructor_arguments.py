@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from keras_priors.utils.export import share
+from keras_priors.utils.keras_internals import is_keras_class
 
 # Arguments of Keras layers that change weights after they are made.
 UNSUPPORTED = ("lora_rank", "lora_alpha", "gptq_unpacked_column_size", "quantization_config")
@@ -40,7 +41,7 @@ def bind_arguments(twin: Any, args: Any, kwargs: Any) -> dict[str, Any]:
 @share
 def keras_layer_of(twin: Any) -> Any:
     """The Keras layer that a twin inherits from."""
-    return next(cls for cls in twin.__mro__ if cls.__module__.startswith("keras.src."))
+    return next(cls for cls in twin.__mro__ if is_keras_class(cls))
 
 
 def _parameters(twin: Any) -> Iterator[inspect.Parameter]:

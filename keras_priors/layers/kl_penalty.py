@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import keras
 from keras import ops
@@ -10,7 +10,7 @@ from keras import ops
 from keras_priors.layers.conditional_normal import ConditionalNormal
 from keras_priors.posteriors.posterior import Posterior
 from keras_priors.priors.prior import Prior
-from keras_priors.utils.export import share
+from keras_priors.utils.export import register, share
 from keras_priors.utils.unset_num_data import warn_unset
 
 
@@ -28,7 +28,8 @@ class PenalizedLayer(Protocol):
 
 
 @share
-class KLPenalty:
+@register
+class KLPenalty(keras.regularizers.Regularizer):
     """kl_weight * KL(q‖p) / num_data, in nats per observation.
 
     It hangs on a weight, not on `add_loss`: Keras calls the regularizer of each trained variable
@@ -88,3 +89,7 @@ class KLPenalty:
         weight = ops.convert_to_tensor(self.layer.kl_weight) / (self.num_data or 1)
         kl = self.kl()
         return ops.cast(ops.cast(weight, kl.dtype) * kl, keras.config.floatx())
+
+    def get_config(self) -> NoReturn:
+        """Refused: the layer is saved, and makes its penalties anew."""
+        raise NotImplementedError("The penalty of a posterior has no config: save its layer.")

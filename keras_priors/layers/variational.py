@@ -19,6 +19,7 @@ from keras_priors.priors.prior import Prior
 from keras_priors.utils.call_signature import with_signature_of
 from keras_priors.utils.export import export
 from keras_priors.utils.inner_paths import inner_paths
+from keras_priors.utils.keras_internals import all_layers
 from keras_priors.utils.path_matches import path_matches
 
 
@@ -94,7 +95,7 @@ class Variational(VariationalLayer):
                 "`layer` of Variational must be a Keras layer or model, such as "
                 f"keras.layers.LSTM(8). Received: {layer!r} of type {type(layer).__name__}."
             )
-        inner = [x for x in layer._flatten_layers() if isinstance(x, VariationalLayer)]
+        inner = [x for x in all_layers(layer) if isinstance(x, VariationalLayer)]
         if inner:
             raise ValueError(
                 f"Variational cannot wrap a layer that is variational already. Received: {layer!r} "
@@ -286,7 +287,7 @@ class _Current:
 def _recurrent_states(layer: Any) -> list[Any]:
     """The states of stateful recurrent layers, which Keras keeps out of `variables`."""
     stateful = [
-        x for x in layer._flatten_layers() if isinstance(x, keras.layers.RNN) and x.stateful
+        x for x in all_layers(layer) if isinstance(x, keras.layers.RNN) and x.stateful
     ]
     return [v for x in stateful for v in keras.tree.flatten(x.states) if v is not None]
 

@@ -9,6 +9,7 @@ from keras_priors.models.to_plain import to_plain
 from keras_priors.models.twins import posteriors_of
 from keras_priors.posteriors.posterior import Posterior
 from keras_priors.utils.export import export
+from keras_priors.utils.keras_internals import all_layers
 
 
 @export("keras_priors")
@@ -84,7 +85,7 @@ def prune(
 def _ratios(model: Any) -> dict[int, tuple[str, np.ndarray]]:
     """Name and signal-to-noise of every weight whose posterior is not a point."""
     found = {}
-    for layer in model._flatten_layers():
+    for layer in all_layers(model):
         for q in posteriors_of(layer):
             if q.support != "point":
                 mean, sd = (keras.ops.convert_to_numpy(x) for x in (q.mean(), q.stddev()))

@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from keras_priors.functional.traversal import all_layers
+from keras_priors.utils.keras_internals import all_layers
 
 Visit = Callable[[str, Any, tuple[str, ...]], Any]
 """Called with each key of a config, at any depth, its value, and the classes that it is within,

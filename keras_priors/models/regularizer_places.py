@@ -7,13 +7,13 @@ import keras
 from keras import ops
 
 from keras_priors import backend
-from keras_priors.functional.traversal import all_layers
 from keras_priors.functional.weights import Weight, find_weights
 from keras_priors.layers.variational import Variational
 from keras_priors.layers.variational_layer import VariationalLayer
 from keras_priors.models.rebuild import rebuild
 from keras_priors.priors.prior import Prior
 from keras_priors.utils.export import register
+from keras_priors.utils.keras_internals import all_layers
 
 
 @register
@@ -61,9 +61,9 @@ class Places:
         self._variational = {cls.__name__ for cls in variational} - {Variational.__name__}
         twin = rebuild(model, self._mark)
         marked = aligned(model, weights, twin)
-        self._layers = all_layers(model)
+        self._all = all_layers(model)
         self._attributes: dict[int, list[tuple[Any, str]]] = {}
-        for layer, other in zip(self._layers, all_layers(twin), strict=True):
+        for layer, other in zip(self._all, all_layers(twin), strict=True):
             for name, value in vars(other).items():
                 if isinstance(value, (RegularizerPlace, ConstraintPlace)):
                     self._attributes.setdefault(value.index, []).append((layer, name))

@@ -14,6 +14,7 @@ from keras_priors.models.twins import plain_class, posteriors_by_weight
 from keras_priors.models.variational_model import VariationalModel
 from keras_priors.posteriors.posterior import Posterior
 from keras_priors.utils.export import share
+from keras_priors.utils.keras_internals import all_layers, copy_called
 
 Value = Callable[[Posterior], Any]
 """What takes the place of a posterior."""
@@ -31,10 +32,9 @@ def to_plain(owner: str, model: Any, value: Value) -> Any:
         new, pairs = clone(model, _plain, compiled=False)
         for old, copy in pairs:
             _fill(old, copy, value)
-        # Keras exports to ONNX only what was called before. This model stands for one that was.
-        new._called = model._called
+        copy_called(model, new)
         return new
-    found = [x.name for x in model._flatten_layers() if isinstance(x, VariationalLayer)]
+    found = [x.name for x in all_layers(model) if isinstance(x, VariationalLayer)]
     if found:
         raise ValueError(
             "Keras does not know the graph of a subclassed model, so that its layers cannot be "

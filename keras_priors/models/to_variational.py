@@ -19,6 +19,7 @@ from keras_priors.posteriors.posterior import Posterior
 from keras_priors.priors.prior import Prior
 from keras_priors.utils.export import export
 from keras_priors.utils.inner_paths import inner_paths
+from keras_priors.utils.keras_internals import all_layers, own_weights
 from keras_priors.utils.path_matches import path_matches
 
 
@@ -273,7 +274,7 @@ def _copy(old: Any, new: Any, start: str) -> None:
 def _leaves(model: Any) -> list[Any]:
     """The layers that `clone` offers for replacement: those that are not models with a graph."""
     if not is_cloneable(model):
-        return [x for x in model._flatten_layers(include_self=False) if x._trainable_variables]
+        return [x for x in all_layers(model, include_self=False) if own_weights(x)]
     leaves: dict[int, Any] = {}
     for layer in model.layers:
         inner = _leaves(layer) if is_cloneable(layer) else [layer]

@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from keras_priors.utils.keras_internals import inner_layers, own_state, own_weights
+
 
 def inner_paths(layer: Any) -> dict[int, str]:
     """For each variable of a layer, by id, the names of the layers on the way to it, and its own.
@@ -14,7 +16,7 @@ def inner_paths(layer: Any) -> dict[int, str]:
     paths: dict[int, str] = {}
     seen: Counter[str] = Counter()
     for below, way in descend(layer):
-        for variable in (*below._trainable_variables, *below._non_trainable_variables):
+        for variable in (*own_weights(below), *own_state(below)):
             if id(variable) not in paths:
                 path = "/".join([*(x.name for x in way), variable.name])
                 seen[path] += 1
@@ -26,6 +28,6 @@ def inner_paths(layer: Any) -> dict[int, str]:
 def descend(layer: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, tuple[Any, ...]]]:
     """The layer and all layers within it, each with the layers on the way down to it."""
     yield layer, way
-    for below in layer._layers:
+    for below in inner_layers(layer):
         if not any(below is other for other in way):
             yield from descend(below, (*way, below))

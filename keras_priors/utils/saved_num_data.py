@@ -8,16 +8,13 @@ from typing import Any
 
 import keras
 
+from keras_priors.utils.keras_internals import Saveable
 from keras_priors.utils.parameters import whole_number
-
-# What Keras walks over when it saves a model: the base of layers, losses and metrics, which has
-# no public name of its own. A regularizer is none by itself.
-_Saveable: Any = keras.losses.Loss.__base__
 
 _FILE = "num_data.json"
 
 
-class SavedNumData(_Saveable):
+class SavedNumData(Saveable):
     """Keeps the `num_data` of a prior in the `.keras` file, beside the weights. Abstract.
 
     A subclassed model is made anew by its own `__init__`, so that the priors in it come back as

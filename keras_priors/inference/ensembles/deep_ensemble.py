@@ -14,12 +14,12 @@ from keras_priors.functional.clone import clone, copy_variables, is_cloneable
 from keras_priors.functional.copy_of import copy_of
 from keras_priors.functional.moving_statistics import statistics_of
 from keras_priors.functional.positions import Positions
-from keras_priors.functional.traversal import all_layers
 from keras_priors.inference.log_posterior import LogPosterior
 from keras_priors.inference.method import Method
 from keras_priors.inference.sample_posterior import SamplePosterior
 from keras_priors.models.set_num_data import set_num_data
 from keras_priors.utils.export import export
+from keras_priors.utils.keras_internals import all_layers, seed_generators, set_first_seed
 from keras_priors.utils.parameters import whole_number
 from keras_priors.utils.progress import Progress
 
@@ -147,13 +147,12 @@ class DeepEnsemble(Method):
         else:
             copy = copy_of("DeepEnsemble", old)
         copy_variables(old, copy)
-        generators = [g for layer in all_layers(copy) for g in layer._seed_generators]
+        generators = [g for layer in all_layers(copy) for g in seed_generators(layer)]
         seeds = iter(backend.spawn_seeds(words, len(generators) + len(copy.variables)))
         for generator in generators:
             state = next(seeds)
             generator.state.assign(ops.convert_to_tensor(state, dtype=generator.state.dtype))
-            # Without one, Keras' Dropout on PyTorch draws from PyTorch's global generator.
-            generator._initial_seed = int(state[0])
+            set_first_seed(generator, int(state[0]))
         positions = Positions(copy)
         for weight in positions.weights:
             self._begin(weight, next(seeds))

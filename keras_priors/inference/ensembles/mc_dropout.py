@@ -7,12 +7,12 @@ from typing import Any
 from keras import ops
 
 from keras_priors.functional.clone import is_cloneable
-from keras_priors.functional.traversal import all_layers
 from keras_priors.inference.ensembles.dropout_on import PLAIN, dropout_on, drops_within
 from keras_priors.inference.ensembles.mc_dropout_posterior import MCDropoutPosterior
 from keras_priors.inference.log_posterior import LogPosterior
 from keras_priors.inference.method import Method
 from keras_priors.utils.export import export
+from keras_priors.utils.keras_internals import all_layers
 from keras_priors.utils.parameters import number_between
 
 

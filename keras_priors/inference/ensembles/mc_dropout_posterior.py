@@ -11,11 +11,11 @@ from keras_priors import backend
 from keras_priors.functional.clone import clone, copy_variables
 from keras_priors.functional.observations import Observations
 from keras_priors.functional.outputs_at_draws import outputs_at_draws
-from keras_priors.functional.traversal import all_layers
 from keras_priors.inference.ensembles.dropout_on import DropoutOn, dropout_on
 from keras_priors.inference.posterior import Posterior
 from keras_priors.predictive.wrap import wrap
 from keras_priors.utils.export import export
+from keras_priors.utils.keras_internals import all_layers, inner_layers
 from keras_priors.utils.parameters import whole_number
 from keras_priors.utils.progress import check_verbose
 
@@ -110,7 +110,7 @@ class MCDropoutPosterior(Posterior):
         dropped = {id(old) for old, new in self._pairs if isinstance(new, DropoutOn)}
         kept = [(old, new) for old, new in self._pairs if id(old) not in dropped]
         for old, new in kept:
-            if not old._layers:  # of layers within layers, the inner ones
+            if not inner_layers(old):  # of layers within layers, the inner ones
                 copy_variables(old, new)
         points = {id(v): p for v, p in zip(self.positions.variables, self._point, strict=True)}
         for old, new in kept:

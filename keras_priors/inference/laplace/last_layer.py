@@ -20,6 +20,7 @@ from keras_priors.inference.laplace.precision import (
 )
 from keras_priors.inference.laplace.sum_over_blocks import SumOverBlocks
 from keras_priors.inference.log_posterior import LogPosterior
+from keras_priors.utils.keras_internals import functional_graph, maker_of
 
 _ROWS = 32
 
@@ -161,16 +162,15 @@ class LastLayer:
 
 def last_dense(model: Any) -> tuple[Any, list[Any]]:
     """(the last Dense layer, the layers without weights after it)."""
-    functional = model._functional if isinstance(model, keras.Sequential) else model
+    graph = functional_graph(model)
     tail: list[Any] = []
-    if vars(functional).get("_outputs_struct") is not None:
-        outputs = keras.tree.flatten(functional.outputs)
+    if graph is not None:
+        outputs = keras.tree.flatten(graph.outputs)
         tensor = outputs[0] if len(outputs) == 1 else None
         while tensor is not None:
-            layer, node, _ = tensor._keras_history
+            layer, inputs = maker_of(tensor)
             if isinstance(layer, keras.layers.Dense):
                 return layer, tail[::-1]
-            inputs = keras.tree.flatten(layer._inbound_nodes[node].input_tensors)
             if not isinstance(layer, keras.Layer) or layer.weights or len(inputs) != 1:
                 break
             tail.append(layer)

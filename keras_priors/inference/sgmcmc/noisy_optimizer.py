@@ -11,6 +11,7 @@ from keras import ops
 from keras_priors import backend
 from keras_priors.inference.sgmcmc.noisy_step import DECAY, metric_of, moved_square, noisy_move
 from keras_priors.utils.export import share
+from keras_priors.utils.keras_internals import index_of
 from keras_priors.utils.parameters import number_between, real, seed_or_none, whole_number
 
 
@@ -80,7 +81,7 @@ class NoisyOptimizer(keras.optimizers.Optimizer):
         """One step of one variable."""
         gradient = ops.cast(gradient, variable.dtype)
         rate = ops.cast(learning_rate, variable.dtype)
-        index = self._get_variable_index(variable)
+        index = index_of(self, variable)
         metric = ops.ones_like(gradient)
         if self._squares is not None:
             square = self._squares[index]
