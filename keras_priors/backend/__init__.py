@@ -128,6 +128,11 @@ def sync_variables(model: Any) -> None:
 
 
 @_provided("distributions")
+def distributions_module() -> Any:
+    """The module of the library that has its distributions."""
+
+
+@_provided("distributions")
 def distribution(kind: str, **parameters: Any) -> Any:
     """A native distribution object; `parameters` in TFP's vocabulary."""
 

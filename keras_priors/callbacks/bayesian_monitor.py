@@ -120,8 +120,9 @@ class BayesianMonitor(keras.callbacks.Callback):
         self._steps = (self.params or {}).get("steps")
         self._first_epoch = True
         set_annealed_weight(self._owner, None)
-        if unset_names(self._owner):
-            warn_unset(self)
+        unset = unset_names(self._owner)
+        if unset:
+            warn_unset(", ".join(unset))
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Begin a record of the epoch."""

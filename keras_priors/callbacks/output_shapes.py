@@ -1,11 +1,11 @@
 """The shapes of a model's outputs."""
 
+import sys
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 import keras
-
-from keras_priors.utils.unset_num_data import running_fit
 
 Shape = tuple[int | None, ...]
 
@@ -39,7 +39,7 @@ def _unsure(shape: Shape) -> Shape:
 
 
 def _arrays_of_fit(model: Any) -> Any:
-    frame = running_fit()
+    frame = _running_fit()
     if frame is None or frame.f_locals["self"] is not model:
         return None
     x = frame.f_locals.get("x")
@@ -76,3 +76,13 @@ def _called_on(
     if isinstance(outputs, dict):
         return {name: tuple(output.shape) for name, output in outputs.items()}
     return [tuple(output.shape) for output in keras.tree.flatten(outputs)]
+
+
+def _running_fit() -> FrameType | None:
+    """The innermost `fit` on the call stack, which called this callback; or None."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code.co_name == "fit" and isinstance(frame.f_locals.get("self"), keras.Model):
+            return frame
+        frame = frame.f_back
+    return None

@@ -8,6 +8,8 @@ import numpy as np
 from keras import ops
 
 from keras_priors.callbacks.weight_recorder import WeightRecorder
+from keras_priors.functional.output_likelihoods import Likelihoods
+from keras_priors.inference.sgmcmc.check_draws import check_draws
 from keras_priors.inference.sgmcmc.swag_moments import SWAGMoments, checked_rank
 from keras_priors.inference.sgmcmc.swag_posterior import SWAGPosterior
 from keras_priors.utils.export import export
@@ -38,7 +40,7 @@ class SWAG(WeightRecorder):
         TypeError: an argument of the wrong type.
         ValueError: an argument out of range; at `fit`, weights that are
             infinite, NaN or on the edge of the support of their prior; in `posterior`, fewer than
-            two snapshots.
+            two snapshots, or draws that explain x and y absurdly worse than the weights do.
 
     Example:
         >>> import keras, numpy as np
@@ -91,7 +93,8 @@ class SWAG(WeightRecorder):
         """The normal of the snapshots so far, as `keras_priors.inference.SWAG` gives it.
 
         Args:
-            x: the inputs of `fit`, for `to_arviz`. Defaults to None: without.
+            x: the inputs of `fit`, for `to_arviz` and to check the draws. Defaults to None:
+                without.
             y: the targets, with x.
             likelihood: a likelihood, or a structure of them. Defaults to None: the loss that the
                 model was compiled with.
@@ -117,4 +120,7 @@ class SWAG(WeightRecorder):
             observations=observations,
         )
         posterior.seconds = self._seconds
+        if observations is not None:
+            advice = "Train with a lower learning rate (by 10) from `start_epoch` on."
+            check_draws(posterior, Likelihoods(model, structure), observations, advice)
         return posterior

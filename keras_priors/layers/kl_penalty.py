@@ -85,7 +85,7 @@ class KLPenalty(keras.regularizers.Regularizer):
 
     def __call__(self, w: Any) -> Any:
         if self.num_data is None:
-            warn_unset(self)
+            warn_unset("a variational layer")
         weight = ops.convert_to_tensor(self.layer.kl_weight) / (self.num_data or 1)
         kl = self.kl()
         return ops.cast(ops.cast(weight, kl.dtype) * kl, keras.config.floatx())

@@ -19,6 +19,7 @@ from keras_priors.priors.log_normal_prior import LogNormalPrior
 from keras_priors.priors.logistic_prior import LogisticPrior
 from keras_priors.priors.matrix_normal_prior import MatrixNormalPrior
 from keras_priors.priors.multivariate_normal_prior import MultivariateNormalPrior
+from keras_priors.priors.native_distributions import native_distributions
 from keras_priors.priors.normal_prior import NormalPrior
 from keras_priors.priors.prior import Prior
 from keras_priors.priors.regularized_horseshoe_prior import RegularizedHorseshoePrior
@@ -56,4 +57,5 @@ __all__ = [
     "TruncatedNormalPrior",
     "UniformPrior",
     "VarianceScalingPrior",
+    "native_distributions",
 ]

@@ -32,7 +32,8 @@ class DistributionPrior(Prior):
 
     Args:
         distribution: a distribution object of the library, over real numbers; also nested, as in
-            `Independent` and `MixtureSameFamily`.
+            `Independent` and `MixtureSameFamily`. `keras_priors.priors.native_distributions()` is
+            the module that has them.
         num_data: integer or None, the number of observations whose mean is the loss.
             Defaults to None: see `keras_priors.set_num_data`.
 
@@ -51,10 +52,10 @@ class DistributionPrior(Prior):
 
     Example:
         >>> import keras_priors as kp
-        >>> native = kp.LogisticPrior(0.5, 2.0).distribution(())  # or tfd.Logistic(0.5, 2.0)
-        >>> prior = kp.DistributionPrior(native)
-        >>> round(float(prior.log_prob([0.0, 1.0])), 4)
-        -4.1901
+        >>> tfd = kp.priors.native_distributions()
+        >>> prior = kp.DistributionPrior(tfd.Gumbel(0.0, 2.0))
+        >>> round(float(prior.log_prob([0.0, 0.0])), 4)         # 2 (-log(2) - 1)
+        -3.3863
     """
 
     def __init__(self, distribution: Any, *, num_data: int | None = None) -> None:

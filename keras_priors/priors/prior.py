@@ -86,8 +86,10 @@ class Prior(SavedNumData, keras.regularizers.Regularizer):
 
     def __call__(self, w: Any) -> Any:
         """Penalty -log p(w) / num_data, a scalar in `keras.config.floatx()`."""
-        if self.num_data is None:
-            warn_unset(self)
+        # In a loss Keras hands over a variable, or a tensor in its place.
+        in_a_loss = isinstance(w, keras.Variable) or ops.is_tensor(w)
+        if self.num_data is None and in_a_loss:
+            warn_unset(f"a {type(self).__name__}")
         penalty = self._penalty(w, self.num_data or 1)
         floatx = keras.config.floatx()
         same = keras.backend.standardize_dtype(penalty.dtype) == floatx

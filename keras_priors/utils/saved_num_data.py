@@ -1,12 +1,8 @@
 """`num_data` in the file of a model whose config does not hold it."""
 
 import json
-import sys
 from pathlib import Path
-from types import FrameType
 from typing import Any
-
-import keras
 
 from keras_priors.utils.keras_internals import Saveable
 from keras_priors.utils.parameters import whole_number
@@ -50,19 +46,9 @@ def save_num_data(owner: Any, dir_path: str) -> None:
 def load_num_data(owner: Any, dir_path: str | None) -> None:
     """Read what `save_num_data` wrote, where it did.
 
-    Not in `load_weights`: weights may come from a model of other data.
+    `load_weights` reads no assets: weights may come from a model of other data.
     """
     path = None if dir_path is None else Path(dir_path) / _FILE
-    if path is not None and path.exists() and not _loads_weights_alone():
+    if path is not None and path.exists():
         saved = json.loads(path.read_text("utf-8"))["num_data"]
         owner.num_data = whole_number(type(owner).__name__, "num_data", saved)
-
-
-def _loads_weights_alone() -> bool:
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        owner = frame.f_locals.get("self")
-        if frame.f_code.co_name == "load_weights" and isinstance(owner, keras.Model):
-            return True
-        frame = frame.f_back
-    return False

@@ -17,6 +17,10 @@ from keras_priors.backend.tfp.support import tfp_support
 from keras_priors.backend.vocabulary import WHOLE
 
 
+def distributions_module() -> Any:
+    return probability().distributions
+
+
 def distribution(kind: str, **parameters: Any) -> Any:
     tfd = probability().distributions
     if kind == "HalfCauchy":

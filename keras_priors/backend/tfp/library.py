@@ -2,7 +2,9 @@
 
 import contextlib
 import importlib
+import importlib.abc
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -62,16 +64,29 @@ def _on_tensorflow() -> bool:
 
 @contextlib.contextmanager
 def _without_tensorflow() -> Iterator[None]:
-    # The substrate needs no TensorFlow, but imports one that is installed: seconds, and its share
-    # of the memory of a GPU. A None in `sys.modules` makes that import fail, as if it were not.
-    hidden = "tensorflow" not in sys.modules
-    if hidden:
-        sys.modules["tensorflow"] = None  # type: ignore[assignment]
+    """The imports of this thread find no TensorFlow, unless it was imported before.
+
+    The substrate needs none, but imports one that is installed: seconds, and its share of the
+    memory of a GPU.
+    """
+    hidden = _NotFound("tensorflow")
+    sys.meta_path.insert(0, hidden)
     try:
         yield
     finally:
-        if hidden:
-            del sys.modules["tensorflow"]
+        sys.meta_path.remove(hidden)
+
+
+class _NotFound(importlib.abc.MetaPathFinder):
+    """A finder by which a package is not installed, for the thread that made it alone."""
+
+    def __init__(self, package: str) -> None:
+        self._package = package
+        self._thread = threading.get_ident()
+
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> None:
+        if fullname == self._package and threading.get_ident() == self._thread:
+            raise ModuleNotFoundError(f"No module named {fullname!r}", name=fullname)
 
 
 def _give_back_moved_name() -> None:

@@ -52,6 +52,10 @@ _RENAMED: dict[str, Callable[..., Any]] = {
 }
 
 
+def distributions_module() -> Any:
+    return td
+
+
 def distribution(kind: str, **parameters: Any) -> Any:
     if kind in _RENAMED:
         return _RENAMED[kind](**parameters)
