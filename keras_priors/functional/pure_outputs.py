@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import keras
 
 from keras_priors.utils.export import share
+from keras_priors.utils.keras_internals import all_layers
+
+_HALF = ("float16", "bfloat16")
 
 
 @share
 class PureOutputs:
     """model(x, training=False) with given values in the place of its variables.
+
+    Layers that compute in half precision do so in float32 here: a log posterior is a sum over rows
+    whose differences float16 rounds away, so that no search would find where it rises.
 
     Args:
         model: built `keras.Model`.
@@ -30,9 +37,26 @@ class PureOutputs:
         """Outputs at these values of the variables and of `fixed_variables`."""
         mapping = list(zip(self._variables, [*values, *fixed], strict=True))
         # The scope of every variable: one without a value would be read past the tracer on JAX.
-        with keras.StatelessScope(state_mapping=mapping):
+        with keras.StatelessScope(state_mapping=mapping), _full_precision(self._model):
             return self._model(x, training=False)
 
     def fixed(self) -> list[Any]:
         """The values that `fixed_variables` have now, as tensors."""
         return [keras.ops.convert_to_tensor(v) for v in self.fixed_variables]
+
+
+@contextmanager
+def _full_precision(model: Any) -> Iterator[None]:
+    """Within it, layers with float32 variables compute in float32, and not in half precision."""
+    policies = [
+        (layer, layer.dtype_policy)
+        for layer in all_layers(model)
+        if layer.compute_dtype in _HALF and layer.variable_dtype == "float32"
+    ]
+    try:
+        for layer, _ in policies:
+            layer.dtype_policy = "float32"
+        yield
+    finally:
+        for layer, policy in policies:
+            layer.dtype_policy = policy

@@ -24,7 +24,9 @@ class MAP(Method):
         max_iterations: integer of at least 0; 0 takes the weights as they are, as the MAP that
             `fit` has found. Defaults to 1000.
         tolerance: float, largest element of the gradient of the mean log posterior (nats per row)
-            at which it stops; it also stops where float32 shows no higher point. Defaults to 1e-5.
+            at which it stops. Where float32 shows no higher point before, Newton's method takes
+            over; a mode is then where it is within a tenth of a posterior standard deviation.
+            Defaults to 1e-5.
 
     Raises:
         TypeError: `max_iterations` is not an integer.
@@ -71,8 +73,8 @@ class MAP(Method):
         if not converged and self.max_iterations:
             warnings.warn(
                 f"MAP stopped before it converged, after at most {self.max_iterations} "
-                "iterations. Train the model by `fit` first, or give more iterations or a larger "
-                "tolerance.",
+                "iterations. Train the model by `fit` first, standardise its inputs, or give more "
+                "iterations or a larger tolerance.",
                 UserWarning,
                 stacklevel=4,
             )

@@ -10,6 +10,7 @@ from keras import ops
 
 from keras_priors import backend
 from keras_priors.inference.log_posterior import LogPosterior
+from keras_priors.inference.newton import refine
 from keras_priors.utils.progress import Progress
 
 # Iterations of one call of the compiled search: between calls the bar moves, and Ctrl-C is heard.
@@ -26,7 +27,8 @@ def maximize(
 ) -> tuple[Any, float, bool]:
     """(z, log density, converged) by L-BFGS from the vector z = `start` (D,).
 
-    It has converged where the gradient is small, or where float32 shows no point that is higher.
+    It has converged where the gradient is small. Where float32 shows no point that is higher,
+    `refine` says whether it is a mode, and goes there if it is not.
     After Ctrl-C it is the highest point so far, with a warning.
 
     Args:
@@ -40,16 +42,21 @@ def maximize(
     rows = log_posterior.num_rows
 
     def search_of(count: int) -> Any:
-        def search(z: Any, data: Any) -> tuple[Any, Any, Any, Any, Any]:
+        def search(z: Any, data: Any) -> tuple[Any, ...]:
             def loss(z: Any) -> tuple[Any, Any]:
                 value, gradient = log_posterior.log_prob_and_gradient(z, data, jacobian)
                 return -value / rows, -gradient / rows
 
             first, gradient = loss(z)
             finite = ops.all(ops.isfinite(gradient))
-            if count == 0:
-                return z, first, ops.max(ops.abs(gradient)) <= tolerance, first, finite
-            return *backend.minimize(loss, z, count, tolerance), first, finite
+            stopped = False
+            if count:
+                # TFP also stops, and calls it converged, where a step changes nothing.
+                z, _, stopped = backend.minimize(loss, z, count, tolerance)
+                value, gradient = loss(z)
+            else:
+                value = first
+            return z, value, ops.max(ops.abs(gradient)) <= tolerance, stopped, first, finite
 
         return backend.compile_function(search)
 
@@ -61,13 +68,17 @@ def maximize(
             count = min(_CALL, iterations - done)
             if count not in compiled:
                 compiled[count] = search_of(count)
-            found, value, converged, first, finite = compiled[count](z, log_posterior.data)
+            found, value, converged, stopped, first, finite = compiled[count](z, log_posterior.data)
             for given in (first, value):
                 if not (math.isfinite(float(given)) and bool(finite)):
                     raise ValueError(not_finite(-float(given) * rows, log_posterior))
-            converged = bool(converged) or not float(value) < best
+            converged = bool(converged)
+            stalled = not converged and (bool(stopped) or not float(value) < best)
             z, best, done = found, float(value), done + count
-            if converged or done >= iterations:
+            if stalled and iterations:
+                z, value, converged = refine(log_posterior, z, jacobian)
+                best = -value / rows
+            if converged or stalled or done >= iterations:
                 break
             progress.step(count)
     except KeyboardInterrupt:
