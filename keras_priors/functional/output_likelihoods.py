@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -40,14 +41,32 @@ class Likelihoods:
     def log_likelihood(self, y: Any, outputs: Any, weight: Any) -> Any:
         """Sum over outputs and rows of weight * log p(y | outputs), in nats: a scalar."""
         total = ops.zeros((), dtype="float32")
+        for _, _, densities, counted in self._terms(y, outputs, weight):
+            terms = ops.where(counted == 0, ops.zeros_like(densities), densities * counted)
+            total = total + ops.cast(ops.sum(terms), "float32")
+        return total
+
+    def number_of(self, y: Any, outputs: Any, weight: Any) -> Any:
+        """How many numbers `log_likelihood` explains, each by its weight: a scalar.
+
+        A target of independent elements has one number for each; a class is one.
+        """
+        total = ops.zeros((), dtype="float32")
+        for likelihood, output, _, counted in self._terms(y, outputs, weight):
+            width = 1
+            if not isinstance(likelihood, likelihoods.Categorical):
+                width = output.shape[-1] // likelihood._outputs_per_target
+            total = total + width * ops.cast(ops.sum(counted), "float32")
+        return total
+
+    def _terms(self, y: Any, outputs: Any, weight: Any) -> Iterator[tuple[Any, Any, Any, Any]]:
+        """(likelihood, output, log densities, their weights) of each output."""
         for likelihood, target, output in self._each(y, outputs):
             densities = -likelihood.call(target, output)
             # With what Keras knows of masks; of weight 0, a row counts nothing, also at -inf.
             counted = likelihood._weights(output, output, likelihood._spread(weight, output))
-            counted = ops.cast(counted, densities.dtype)
-            terms = ops.where(counted == 0, ops.zeros_like(densities), densities * counted)
-            total = total + ops.cast(ops.sum(terms), "float32")
-        return total
+            counted = ops.broadcast_to(ops.cast(counted, densities.dtype), densities.shape)
+            yield likelihood, output, densities, counted
 
     def finite(self, y: Any, outputs: Any, count: int) -> Any:
         """Which of so many targets have a finite log density at the outputs of one row: (n,)."""

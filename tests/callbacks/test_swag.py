@@ -114,3 +114,19 @@ def test_what_is_wrong_is_said():
         kp.set_num_data(other, COUNT)
         other.compile("sgd", LIKELIHOOD)
         other.fit(x, y, callbacks=[swag], verbose=0)
+
+
+def test_draws_that_explain_nothing_are_refused_where_there_are_data():
+    x, y = line_data()
+    model = line_model()
+    kp.set_num_data(model, COUNT)
+    good = np.linalg.lstsq(x, y, rcond=None)[0]
+    model.compile(keras.optimizers.SGD(1e-9), LIKELIHOOD)
+    swag = kp.callbacks.SWAG(start_epoch=0, rank=0)
+    for far in (good + 5.0, good - 5.0):
+        model.set_weights([far])
+        model.fit(x, y, batch_size=COUNT, callbacks=[swag], verbose=0)
+    model.set_weights([good])
+    assert np.all(swag.posterior().stddev()["line/kernel"] > 4)
+    with pytest.raises(ValueError, match=r"nats a number, in 8 draws.*lower learning rate"):
+        swag.posterior(x, y)

@@ -6,6 +6,7 @@ step the `noisy_step` that the Keras optimizers take too. `swag` goes the same w
 
 # Written by tools/write_doors.py.
 
+from keras_priors.inference.sgmcmc.check_draws import check_draws as check_draws
 from keras_priors.inference.sgmcmc.noisy_optimizer import NoisyOptimizer as NoisyOptimizer
 from keras_priors.inference.sgmcmc.sghmc import SGHMC
 from keras_priors.inference.sgmcmc.sghmc_optimizer import SGHMCOptimizer

@@ -13,6 +13,8 @@ from keras_priors import backend
 from keras_priors.inference.log_posterior import LogPosterior
 from keras_priors.inference.maximize import not_finite
 from keras_priors.inference.method import Method
+from keras_priors.inference.sgmcmc.check_draws import check_draws
+from keras_priors.inference.sgmcmc.stable_rate import largest_curvature, largest_stable
 from keras_priors.inference.sgmcmc.step_plan import rows_of
 from keras_priors.inference.sgmcmc.stochastic_gradient import descent
 from keras_priors.inference.sgmcmc.swag_moments import SWAGMoments, checked_rank
@@ -20,6 +22,10 @@ from keras_priors.inference.sgmcmc.swag_posterior import SWAGPosterior
 from keras_priors.utils.export import export
 from keras_priors.utils.parameters import number_between, whole_number
 from keras_priors.utils.progress import Progress
+
+# The learning rate where the loss is not stiff, and the part of the largest stable one where it is:
+# at a quarter of it the batches of a stiff regression already throw the weights about.
+_RATE, _FRACTION = 0.01, 0.1
 
 
 @export("keras_priors.inference")
@@ -53,7 +59,10 @@ class SWAG(Method):
     better than one point.
 
     Args:
-        learning_rate: float above 0, of SGD on the mean loss. Defaults to 0.01.
+        learning_rate: float above 0, of SGD on the mean loss. Defaults to None: 0.01, and where
+            the loss is stiff a tenth of the largest stable rate, 2 (1 + momentum) / h with the
+            largest curvature h of the mean loss at the start, by 20 power iterations in up to 1024
+            rows. A rate that is given is never changed; above the largest stable one it warns.
         momentum: float in [0, 1). Defaults to 0.9.
         batch_size: integer. Defaults to 128.
         burnin_epochs: integer of at least 0, epochs before the first snapshot. Defaults to 10.
@@ -66,7 +75,11 @@ class SWAG(Method):
     Raises:
         TypeError: an argument of the wrong type.
         ValueError: an argument out of range; in `fit`, a log posterior that is not finite at the
-            start, or steps so large that the weights leave the finite numbers.
+            start, steps so large that the weights leave the finite numbers, or draws whose mean
+            log likelihood is 3 nats a number lower than that of the start.
+
+    Warns:
+        UserWarning: a given `learning_rate` above the largest stable one.
 
     Example:
         >>> import keras, numpy as np
@@ -99,7 +112,7 @@ class SWAG(Method):
 
     def __init__(
         self,
-        learning_rate: float = 0.01,
+        learning_rate: float | None = None,
         momentum: float = 0.9,
         batch_size: int = 128,
         burnin_epochs: int = 10,
@@ -107,7 +120,11 @@ class SWAG(Method):
         epochs_between: float = 1.0,
         rank: int = 20,
     ) -> None:
-        self.learning_rate = number_between("SWAG", "learning_rate", learning_rate, 0.0, math.inf)
+        self.learning_rate = (
+            None
+            if learning_rate is None
+            else number_between("SWAG", "learning_rate", learning_rate, 0.0, math.inf)
+        )
         self.momentum = (
             momentum if momentum == 0 else number_between("SWAG", "momentum", momentum, 0, 1)
         )
@@ -135,11 +152,10 @@ class SWAG(Method):
         burnin = -(-self.burnin_epochs * per_epoch // every)
         positions = log_posterior.positions
         z = positions.unconstrain(positions.current())
+        rate, stable = self._rate(log_posterior, z, size)
         state: Any = (z, ops.zeros_like(z))
         moments = SWAGMoments(self.rank)
-        advance = backend.compile_function(
-            descent(log_posterior, size, self.learning_rate, self.momentum)
-        )
+        advance = backend.compile_function(descent(log_posterior, size, rate, self.momentum))
         fixed, _ = log_posterior.data
         everything = log_posterior.observations.batch(slice(None))
         progress = Progress(burnin + self.num_snapshots, verbose)
@@ -153,8 +169,8 @@ class SWAG(Method):
                         raise ValueError(not_finite(start, log_posterior))
                     raise ValueError(
                         "SWAG left the finite numbers: the step is too large for this posterior. "
-                        f"Received: learning_rate={self.learning_rate}. Lower it (by 10), or train "
-                        "the model by `fit` first."
+                        f"Received: learning_rate={rate:.3g}, where at most {stable:.3g} is stable "
+                        "at the start. Give a lower one (by 10), or train the model by `fit` first."
                     )
                 if k >= burnin:
                     moments.add(ops.convert_to_numpy(state[0]))
@@ -169,9 +185,31 @@ class SWAG(Method):
                 stacklevel=4,
             )
         progress.close()
-        return SWAGPosterior(
+        posterior = SWAGPosterior(
             log_posterior.model,
             log_posterior.likelihoods.structure,
             *moments.normal(),
             observations=log_posterior.observations,
         )
+        advice = (
+            f"The learning rate was {rate:.3g}, where at most {stable:.3g} is stable at the start: "
+            "give a lower one (by 10), or a larger `batch_size`."
+        )
+        check_draws(posterior, log_posterior.likelihoods, log_posterior.observations, advice)
+        return posterior
+
+    def _rate(self, log_posterior: LogPosterior, z: Any, size: int) -> tuple[float, float]:
+        """(the learning rate, the largest stable one at the start)."""
+        stable = largest_stable(largest_curvature(log_posterior, z, size), self.momentum)
+        if self.learning_rate is None:
+            return min(_RATE, _FRACTION * stable), stable
+        if self.learning_rate > stable:
+            warnings.warn(
+                "SGD stays near where it starts if its learning rate is below 2 (1 + momentum) / h "
+                "with the largest curvature h of the mean loss. Received: learning_rate="
+                f"{self.learning_rate:g} for {log_posterior.model.name}, where at most "
+                f"{stable:.3g} is stable. Leave it out, or give a tenth of that.",
+                UserWarning,
+                stacklevel=4,
+            )
+        return self.learning_rate, stable

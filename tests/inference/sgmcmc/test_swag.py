@@ -6,6 +6,9 @@ import pytest
 from scipy import stats
 
 import keras_priors as kp
+from keras_priors.functional.output_likelihoods import Likelihoods
+from keras_priors.inference.sgmcmc.check_draws import check_draws
+from keras_priors.inference.sgmcmc.stable_rate import largest_curvature, largest_stable
 from keras_priors.inference.sgmcmc.step_plan import rows_of
 from keras_priors.inference.sgmcmc.swag_moments import SWAGMoments
 from tests.inference._lines import COUNT, SIGMA, exact, line_data, line_model
@@ -211,7 +214,10 @@ def test_an_interrupted_run_gives_what_there_is(monkeypatch):
 
 def test_failures_say_what_to_do(monkeypatch):
     x, y = line_data()
-    with pytest.raises(ValueError, match="step is too large"):
+    with (
+        pytest.warns(UserWarning, match="learning_rate=1e[+]06"),
+        pytest.raises(ValueError, match="step is too large"),
+    ):
         kp.inference.SWAG(1e6).fit(line_model(), x, y, LIKELIHOOD, seed=0, verbose=0)
     with pytest.raises(ValueError, match="one deviation"):
         kp.inference.SWAG(rank=1)
@@ -221,3 +227,83 @@ def test_failures_say_what_to_do(monkeypatch):
     still = kp.inference.SWAGPosterior(line_model(), LIKELIHOOD, zero, zero, np.zeros((0, 3)))
     with pytest.raises(ValueError, match="has moved"):
         still.log_prob({"line/kernel": np.zeros((3, 1))})
+
+
+def stiff():
+    """A regression with noise 0.03 at its mode: (model, x, y), curvature 2000 to 4000."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(256, 3)).astype("float32")
+    y = (x @ [[1.0], [-0.5], [0.3]] + 0.03 * rng.normal(size=(256, 1))).astype("float32")
+    prior = kp.NormalPrior(0, 10)
+    model = keras.Sequential(
+        [
+            keras.Input((3,)),
+            keras.layers.Dense(1, use_bias=False, kernel_regularizer=prior, name="line"),
+            kp.layers.NoiseScale(initial_scale=0.03),
+        ]
+    )
+    model.layers[0].set_weights([np.linalg.lstsq(x, y, rcond=None)[0]])
+    return model, x, y
+
+
+HETEROSCEDASTIC = kp.likelihoods.HeteroscedasticNormal()
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_the_largest_curvature_is_that_of_the_hessian(momentum):
+    model, x, y = stiff()
+    log_posterior = kp.inference.LogPosterior(model, x, y, HETEROSCEDASTIC)
+    z = log_posterior.positions.unconstrain(log_posterior.positions.current())
+    # At the mode of the coefficients nothing ties them to the noise, whose curvature is about 2.
+    scale = 1e-6 + np.log1p(np.exp(np.log(np.expm1(0.03 - 1e-6))))
+    hessian = x.T.astype("float64") @ x / scale**2 / len(x) + np.eye(3) / 100 / len(x)
+    exact_one = np.linalg.eigvalsh(hessian)[-1]
+    found = largest_curvature(log_posterior, z, 32)
+    assert found == pytest.approx(exact_one, rel=0.03)
+    assert largest_stable(found, momentum) == 2 * (1 + momentum) / found
+
+
+def test_the_default_rate_follows_a_stiff_loss_and_is_a_hundredth_else():
+    model, x, y = stiff()
+    posterior = kp.inference.SWAG(batch_size=64).fit(model, x, y, HETEROSCEDASTIC, seed=0)
+    mean = np.linalg.lstsq(x, y, rcond=None)[0]
+    assert np.all(np.abs(posterior.mean()["line/kernel"] - mean) < 0.01)
+    assert np.all(np.abs(posterior.draws(50, seed=0)["line/kernel"] - mean) < 0.03)
+    noise = posterior.draws(50, seed=0)[posterior.paths[1]]
+    assert np.all((noise > 0.02) & (noise < 0.045))
+    model, (x, y) = line_model(), line_data()
+    options = {"batch_size": 64, "burnin_epochs": 0, "num_snapshots": 3, "rank": 2}
+    found, given = (
+        kp.inference.SWAG(rate, **options).fit(model, x, y, LIKELIHOOD, seed=0).location
+        for rate in (None, 0.01)
+    )
+    np.testing.assert_array_equal(found, given)
+
+
+def test_a_rate_that_is_too_large_is_said_before_and_its_draws_are_refused():
+    model, x, y = stiff()
+    # Stable are 2 * 1.9 / 1300 = 0.003 at most.
+    method = kp.inference.SWAG(0.005, batch_size=64, burnin_epochs=2, num_snapshots=5, rank=2)
+    with (
+        pytest.warns(UserWarning, match=r"at most 0\.00\d+ is stable"),
+        pytest.raises(ValueError, match=r"nats a number.*itself has 2\.|left the finite numbers"),
+    ):
+        method.fit(model, x, y, HETEROSCEDASTIC, seed=0, verbose=0)
+
+
+def test_draws_that_explain_nothing_are_refused():
+    model, x, y = stiff()
+    observations = kp.inference.LogPosterior(model, x, y, HETEROSCEDASTIC).observations
+    likelihoods = Likelihoods(model, HETEROSCEDASTIC)
+    current = kp.inference.LogPosterior(model, x, y, HETEROSCEDASTIC).flatten()
+    for sd, refused in ((0.02, False), (0.2, True)):
+        variance = np.array([sd**2] * 3 + [1e-8])
+        posterior = kp.inference.SWAGPosterior(
+            model, HETEROSCEDASTIC, current, variance, np.zeros((0, 4))
+        )
+        # A log density falls by x'^2 sd^2 / (2 * 0.03^2) on average, with |x|^2 = 3: 0.7, and 67.
+        if refused:
+            with pytest.raises(ValueError, match=r"log likelihood of -\d+.* nats.*Do that\."):
+                check_draws(posterior, likelihoods, observations, "Do that.")
+        else:
+            check_draws(posterior, likelihoods, observations, "Do that.")
