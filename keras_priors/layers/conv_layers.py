@@ -22,8 +22,9 @@ class ConvLayer(KernelLayer):
     `training=True` draws the kernel, `training=False` uses the posterior means, and KL(q‖p) in nats
     joins the loss as in `VariationalDense`. A shared draw and flipout use one draw of the kernel at
     all positions (flipout with signs of its own for each example and channel). Local
-    reparameterization draws each output by itself, with the exact mean and variance and without the
-    correlation between positions.
+    reparameterization is an approximation over positions: it draws each output by itself, with the
+    exact mean and variance and without the correlation between positions, so that an output pooled
+    over T of them can have as little as 1/T of the right variance.
     """
     data_format: str
 

@@ -1,9 +1,17 @@
 """How a draw from the posterior of kernel and bias enters a linear layer.
 
-All three are unbiased for the expected loss. They differ in cost and in the variance of its
-gradient. A shared draw needs one normal for each weight; local reparameterization one for each
-output and a second product; flipout one for each weight, a sign for each input and output, and a
-second product. Local reparameterization lowers the variance for means and scales. So does flipout
+A shared draw and flipout give each observation a true draw of the weights, so both are unbiased for
+the expected loss. So is local reparameterization where an observation uses each weight once.
+Where it uses one at several positions (time steps, tokens, pixels), local reparameterization is an
+approximation over positions: it draws each by itself, each with the right mean and variance, and
+leaves out their covariance. With equal inputs at T positions, the variance of an output averaged or
+summed over them is 1/T of the right one, and the expected loss is as wrong where positions are
+pooled or attended.
+
+They differ in cost and in the variance of the loss's gradient. A shared draw needs one normal for
+each weight; local reparameterization one for each output and a second product; flipout one for
+each weight, a sign for each observation and input or output unit, and a second product. Local
+reparameterization lowers the variance for means and scales. So does flipout
 while the errors come from the data; where they come from the noise itself, late in a fit with large
 scales, it lowers it for the means alone: a scale then meets the square of the one perturbation that
 all rows share, which no sign changes.
@@ -33,7 +41,10 @@ def reparameterization(
 def local_reparameterization(
     op: LinearOp, x: Any, kernel: Posterior, bias: Posterior | None, seed: Any
 ) -> Any:
-    """A draw of each row's outputs (Kingma, Salimans and Welling, 2015, equation 6)."""
+    """A draw of each row's outputs (Kingma, Salimans and Welling, 2015, equation 6).
+
+    An approximation over positions, which it takes for rows of their own.
+    """
     y = op(x, kernel.mean())
     if bias is None:
         return kernel.output_draw(op, y, x, seed)
@@ -47,7 +58,7 @@ def local_reparameterization(
 
 
 def flipout(op: LinearOp, x: Any, kernel: Posterior, bias: Posterior | None, seed: Any) -> Any:
-    """One draw, its signs flipped by row (Wen et al., 2018, equation 4)."""
+    """One draw, its signs flipped by observation (Wen et al., 2018, equation 4)."""
     y = op(x, kernel.mean())
     signs = backend.random_signs(op.output_signs_shape(y), backend.fold_in(seed, 66), op.dtype(x))
     noise, bias_noise = _noise(kernel, bias, seed)

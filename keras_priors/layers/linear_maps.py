@@ -16,8 +16,10 @@ _TINY = 1e-30
 class LinearOp(ABC):
     """A map (x, w) to y that is linear in w, and the noise that w's spread gives y.
 
-    A row is what has noise of its own: an element of the batch, and of each other axis that the
-    map treats in the same way: all axes but the last, unless a map says otherwise.
+    An observation is an element of the first axis of x. What other axes of x than that of the
+    units number are its positions; all of them use the same w. A row is an observation at one
+    position: what has noise of its own under local reparameterization, which leaves out that
+    positions share w. Flipout has one pair of signs for an observation, and so a true draw of w.
     """
 
     def __call__(self, x: Any, w: Any) -> Any:
@@ -29,12 +31,12 @@ class LinearOp(ABC):
         """y for x and w of one dtype."""
 
     def input_signs_shape(self, x: Any) -> tuple[Any, ...]:
-        """Shape of signs, one for each row and input unit, that broadcasts against x."""
-        return tuple(ops.shape(x))
+        """Shape of signs, one for each observation and input unit, that broadcasts against x."""
+        return _first_and_last(x)
 
     def output_signs_shape(self, y: Any) -> tuple[Any, ...]:
-        """Shape of signs, one for each row and output unit, that broadcasts against y."""
-        return tuple(ops.shape(y))
+        """Shape of signs, one for each observation and output unit, that broadcasts against y."""
+        return _first_and_last(y)
 
     def row_shape(self, y: Any) -> tuple[Any, ...]:
         """Shape of one number for each row, that broadcasts against y."""
@@ -49,7 +51,7 @@ class LinearOp(ABC):
         return str(keras.backend.standardize_dtype(x.dtype))
 
     def flipped(self, x: Any, w: Any, seed: Any) -> Any:
-        """y for a w whose signs are flipped by row and input unit."""
+        """y for a w whose signs are flipped by observation and input unit."""
         return self(x * backend.random_signs(self.input_signs_shape(x), seed, self.dtype(x)), w)
 
     def output_variance(self, x: Any, variance: Any) -> Any:
@@ -115,9 +117,12 @@ class EinsumOp(LinearOp):
         return ops.einsum(self._equation.replace("...", ellipsis), x, w)
 
     def input_signs_shape(self, x: Any) -> tuple[Any, ...]:
-        """One sign for each element of x, but one for all that are summed before they meet w."""
-        summed = self._summed_axes(x)
-        return tuple(1 if i in summed else size for i, size in enumerate(ops.shape(x)))
+        """One sign for each observation and each element of the axes that x and w share."""
+        return self._signs_shape(self._x, x)
+
+    def output_signs_shape(self, y: Any) -> tuple[Any, ...]:
+        """One sign for each observation and each element of the axes that y and w share."""
+        return self._signs_shape(self._y, y)
 
     def row_shape(self, y: Any) -> tuple[Any, ...]:
         """One number for all elements of y that have axes of w alone."""
@@ -146,6 +151,17 @@ class EinsumOp(LinearOp):
         noise = _matrix_noise(ops.moveaxis(rows, axis, -1), scale_column, seed)
         return ops.cast(ops.moveaxis(noise, -1, axis), x.dtype)
 
+    def _signs_shape(self, term: str, tensor: Any) -> tuple[Any, ...]:
+        # An axis that w lacks numbers positions, which share w; but the first of x, observations.
+        labels = _labels(term, len(tensor.shape))
+        kept = [label in self._w for label in labels]
+        first = "." if self._x.startswith("...") else self._x[0]
+        # Where observations are summed before they meet w they have no sign of their own.
+        if first in labels and first in self._y:
+            kept[labels.index(first)] = True
+        pairs = zip(kept, ops.shape(tensor), strict=True)
+        return tuple(size if keep else 1 for keep, size in pairs)
+
     def _summed_axes(self, x: Any) -> tuple[int, ...]:
         # Axes under an ellipsis are kept: Keras takes ellipses only where y has them too.
         labels = enumerate(_labels(self._x, len(x.shape)))
@@ -153,7 +169,7 @@ class EinsumOp(LinearOp):
 
 
 class EmbeddingOp(LinearOp):
-    """y = w[x]: the row of the table w for each token of x. Each token is a row of its own."""
+    """y = w[x]: the row of the table w for each token of x. Each token is a position."""
 
     def __init__(self, dtype: str) -> None:
         self._dtype = dtype
@@ -170,7 +186,7 @@ class EmbeddingOp(LinearOp):
         return self._dtype
 
     def flipped(self, x: Any, w: Any, seed: Any) -> Any:
-        """y itself: a token looks up one row, and the signs of outputs flip all of it."""
+        """y itself: those of the outputs alone flip w, the same way wherever a token stands."""
         return self(x, w)
 
     def output_variance(self, x: Any, variance: Any) -> Any:
@@ -187,8 +203,8 @@ class ConvOp(LinearOp):
 
     A row is an element of the batch, and a unit a channel: one draw of the noise for all
     positions, but for local reparameterization of independent weights, where each position has
-    its own. Its moments at each position are exact; that positions share the kernel is left out,
-    as in Kingma, Salimans and Welling (2015).
+    its own. That is an approximation over positions: moments at each of them are exact, and that
+    they share the kernel is left out, as in Kingma, Salimans and Welling (2015).
     """
 
     def __init__(self, layer: Any) -> None:
@@ -200,11 +216,11 @@ class ConvOp(LinearOp):
         """y for x and w of one dtype."""
 
     def input_signs_shape(self, x: Any) -> tuple[Any, ...]:
-        """One sign for each row and channel of x."""
+        """One sign for each observation and channel of x."""
         return self._rows_and_channels(x)
 
     def output_signs_shape(self, y: Any) -> tuple[Any, ...]:
-        """One sign for each row and channel of y."""
+        """One sign for each observation and channel of y."""
         return self._rows_and_channels(y)
 
     def row_shape(self, y: Any) -> tuple[Any, ...]:
@@ -292,6 +308,12 @@ def _matrix_noise(rows: Any, scale_column: Any, seed: Any) -> Any:
     shape = (*tuple(ops.shape(rows))[: len(rows.shape) - 1], scale_column.shape[0])
     noise = backend.standard_normal(shape, seed, keras.backend.standardize_dtype(rows.dtype))
     return ops.sqrt(variance + _TINY) * ops.matmul(noise, ops.transpose(scale_column))
+
+
+def _first_and_last(tensor: Any) -> tuple[Any, ...]:
+    """The sizes of the first and the last axis, with ones between; an only axis as it is."""
+    shape = tuple(ops.shape(tensor))
+    return shape if len(shape) < 3 else (shape[0], *[1] * (len(shape) - 2), shape[-1])
 
 
 def _labels(term: str, ndim: int) -> list[str]:

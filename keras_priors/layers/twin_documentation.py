@@ -34,7 +34,8 @@ _WEIGHT_ARGUMENTS = {
     "posterior": "posterior or name, family of the {weight}.",
 }
 _OWN_ARGUMENTS = {
-    "estimator": '"reparameterization", "local_reparameterization" or "flipout".',
+    "estimator": '"reparameterization", "local_reparameterization" (an approximation where an '
+    'observation has several positions) or "flipout".',
     "num_data": "integer or None, number of observations whose mean is the loss; see "
     "`keras_priors.set_num_data`.",
     "kl_samples": "integer, draws for a KL without closed form.",

@@ -35,7 +35,10 @@ class VariationalDense(KernelLayer, keras.layers.Dense):
         bias_posterior: likewise; "delta" makes a point estimate with its prior as a penalty.
         estimator: "reparameterization" (one draw for all rows), "local_reparameterization" or
             "flipout". Defaults to the first: fits end alike, it costs least, and every family
-            has it; the others have gradients of lower variance.
+            has it; the others have gradients of lower variance. With inputs `(batch, T, dim)`
+            flipout has one draw for each element of the batch, and local reparameterization is an
+            approximation over positions: an output pooled over T of them has about 1/T of the
+            right variance.
         num_data: integer or None, number of observations whose mean is the loss; else taken
             from the prior. Defaults to None: see `keras_priors.set_num_data`.
 

@@ -17,8 +17,10 @@ class VariationalEinsumDense(KernelLayer, keras.layers.EinsumDense):
         y = activation(einsum(equation, x, W) + b),   W ~ q,  b ~ q
 
     `training=True` draws the weights, `training=False` uses the posterior means, and KL(q‖p) in
-    nats joins the loss as in `VariationalDense`. Axes that input and output share and the kernel
-    lacks count the rows, as all but the last do in `VariationalDense`.
+    nats joins the loss as in `VariationalDense`. The first axis counts the observations,
+    others that the kernel lacks their positions. Flipout has signs of its own for each observation.
+    Local reparameterization is an approximation over positions: an output pooled over T of them
+    has about 1/T of the right variance.
 
     Args:
         equation: str, the sum over input and kernel, such as "abc,cd->abd".

@@ -20,8 +20,10 @@ class VariationalEmbedding(KernelLayer, keras.layers.Embedding):
 
     `training=True` draws the table, `training=False` uses its posterior mean, and KL(q‖p) in nats
     joins the loss as in `VariationalDense`. A shared draw has one vector for each token of the
-    vocabulary. Local reparameterization draws each vector that is looked up by itself, flipout
-    flips the signs of a shared draw for each.
+    vocabulary. Flipout flips the signs of such a draw for each element of the batch and unit, the
+    same for all its tokens. Local reparameterization draws each vector that is looked up by itself,
+    an approximation over positions: pooled over T of one token, a vector has 1/T of the right
+    variance.
 
     Args:
         input_dim: integer, number of tokens.

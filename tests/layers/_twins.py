@@ -202,6 +202,12 @@ def expected_moments(case, layer, x, family="mean_field"):
 
     `family` is that of the kernel; the bias is mean-field.
     """
+    mean, covariance = expected_joint(case, layer, x, family)
+    return mean, np.diag(covariance).reshape(mean.shape)
+
+
+def expected_joint(case, layer, x, family="mean_field"):
+    """The mean, and the covariance of the flattened outputs where all rows share the draw."""
     posteriors = layer.posteriors
     shapes = {name: tuple(q.shape) for name, q in posteriors.items()}
     given = {
@@ -215,13 +221,13 @@ def expected_moments(case, layer, x, family="mean_field"):
     seconds = [given[name][1] + np.outer(given[name][0], given[name][0]) for name in names]
     if len(names) == 1:
         mean = np.einsum("i,iy->y", means[0], outputs)
-        second = np.einsum("ik,iy,ky->y", seconds[0], outputs, outputs)
+        second = np.einsum("ik,iy,kz->yz", seconds[0], outputs, outputs, optimize=True)
     else:
         mean = np.einsum("i,j,ijy->y", *means, outputs)
-        second = np.einsum("ik,jl,ijy,kly->y", *seconds, outputs, outputs, optimize=True)
-    mean, variance = mean.reshape(shape), (second - mean**2).reshape(shape)
+        second = np.einsum("ik,jl,ijy,klz->yz", *seconds, outputs, outputs, optimize=True)
+    mean, covariance = mean.reshape(shape), second - np.outer(mean, mean)
     if "bias" in posteriors:
-        bias, covariance = given["bias"]
+        bias, of_bias = given["bias"]
         axes = [1] * len(shape)
         if case == "einsum":
             axes[-2:] = shapes["bias"]
@@ -229,5 +235,7 @@ def expected_moments(case, layer, x, family="mean_field"):
             first = CASES[case][1].get("data_format") == "channels_first"
             axes[1 if first else -1] = -1
         mean = mean + bias.reshape(axes)
-        variance = variance + np.diag(covariance).reshape(axes)
-    return mean, variance
+        # Elements are of one unit where they take the same element of the bias.
+        unit = np.broadcast_to(np.arange(bias.size).reshape(axes), shape).reshape(-1)
+        covariance = covariance + of_bias[np.ix_(unit, unit)]
+    return mean, covariance

@@ -1,4 +1,4 @@
-"""Each estimator is unbiased, and the better ones are better."""
+"""Each estimator is unbiased for inputs without positions, and the better ones are better."""
 
 import numpy as np
 import pytest
