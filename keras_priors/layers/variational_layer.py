@@ -53,6 +53,7 @@ class VariationalLayer(keras.layers.Layer):
         self.seed = seed_or_none(type(self).__name__, seed)
         self.seed_generator = keras.random.SeedGenerator(self.seed)
         self._kl_penalties: list[KLPenalty] = []
+        self._count_of_variables = 0
 
     @property
     def num_data(self) -> int | None:
@@ -198,7 +199,7 @@ class VariationalLayer(keras.layers.Layer):
     def _add_variable(
         self, name: str, shape: tuple[int, ...], initializer: Any, **kwargs: Any
     ) -> Any:
-        return self.add_weight(
+        variable = self.add_weight(
             name=name,
             shape=shape,
             initializer=initializer,
@@ -207,6 +208,11 @@ class VariationalLayer(keras.layers.Layer):
             autocast=False,
             **kwargs,
         )
+        # TensorFlow's checkpoints see the variables that are attributes, and not those that a
+        # posterior holds. By number, because the names of two weights may differ by a slash alone.
+        self._count_of_variables += 1
+        setattr(self, f"_posterior_variable_{self._count_of_variables}", variable)
+        return variable
 
     def add_kl_weight(self) -> None:
         """Create the factor that `keras_priors.callbacks.KLAnnealing` moves; 1 by itself."""
