@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -102,7 +103,8 @@ class Variational(VariationalLayer):
                 f"with {inner[0]!r} in it. Use it as it is, or wrap the plain layers."
             )
         kwargs.setdefault("dtype", layer.dtype_policy)
-        kwargs.setdefault("name", f"variational_{layer.name}")
+        if kwargs.get("name") is None:
+            kwargs["name"] = _automatic_name(layer)
         # Keras reads the names and defaults of arguments, masks among them, in its `__init__`.
         self.__dict__["call"] = with_signature_of(layer, self.call)
         # Inputs are cast by the wrapped layer, or not, as it would be done by itself.
@@ -282,6 +284,19 @@ class _Current:
 
     def __call__(self, shape: Any, dtype: Any = None) -> Any:
         return ops.cast(ops.convert_to_tensor(self._variable), dtype or self._variable.dtype)
+
+
+def _automatic_name(layer: Any) -> str:
+    """`variational_lstm`, then `variational_lstm_1`, from the counter that names Keras' layers.
+
+    By class and not by `layer.name`: a twin of the same class has a name of the same form, and two
+    ways of counting would meet. Words are told apart as Keras does.
+    """
+    words = re.sub(r"\W+", "", f"Variational{type(layer).__name__}")
+    words = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", words)
+    prefix = re.sub("([a-z])([A-Z])", r"\1_\2", words).lower()
+    earlier = keras.backend.get_uid(prefix) - 1
+    return f"{prefix}_{earlier}" if earlier else prefix
 
 
 def _recurrent_states(layer: Any) -> list[Any]:
