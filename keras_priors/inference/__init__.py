@@ -17,6 +17,8 @@ from keras_priors.inference.method import Method
 from keras_priors.inference.point_posterior import PointPosterior
 from keras_priors.inference.posterior import Posterior
 from keras_priors.inference.sample_posterior import SamplePosterior
+from keras_priors.inference.saved_arrays import SavedArrays as SavedArrays
+from keras_priors.inference.saved_number import saved_number as saved_number
 from keras_priors.inference.sgmcmc.sghmc import SGHMC
 from keras_priors.inference.sgmcmc.sghmc_optimizer import SGHMCOptimizer
 from keras_priors.inference.sgmcmc.sgld import SGLD

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
 from keras_priors.functional.observations import Observations
+from keras_priors.functional.positions import Positions
 from keras_priors.inference.posterior import Posterior
+from keras_priors.inference.saved_arrays import SavedArrays
+from keras_priors.inference.saved_number import saved_number
 from keras_priors.utils.export import export
 
 
@@ -66,7 +69,8 @@ class PointPosterior(Posterior):
 
     @classmethod
     def _from_state(
-        cls, model: Any, likelihood: Any, config: dict[str, Any], arrays: Mapping[str, Any]
+        cls, model: Any, likelihood: Any, config: dict[str, Any], arrays: SavedArrays
     ) -> PointPosterior:
-        values = [arrays[str(k)] for k in range(len(arrays))]
-        return cls(model, likelihood, values, log_posterior=config["log_posterior"])
+        height = saved_number(config, "log_posterior", finite=False)
+        values = arrays.numbered(Positions(model).shapes)
+        return cls(model, likelihood, values, log_posterior=height)

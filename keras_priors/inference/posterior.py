@@ -13,6 +13,7 @@ from keras_priors.functional.observations import Observations
 from keras_priors.functional.outputs_at_draws import outputs_at_draws
 from keras_priors.functional.positions import Positions
 from keras_priors.inference.arviz import summary, to_arviz
+from keras_priors.inference.saved_arrays import SavedArrays
 from keras_priors.inference.saving import load, save
 from keras_priors.models.to_plain import to_plain
 from keras_priors.predictive.wrap import wrap
@@ -36,6 +37,9 @@ class Posterior:
     _known: ClassVar[dict[str, type[Posterior]]] = {}
     """All subclasses by the name that a file has for them."""
 
+    _may_be_infinite: ClassVar[tuple[str, ...]] = ()
+    """Leads of the names of arrays in a file in which NaN and infinity are no damage."""
+
     default_num_samples = 1000
     """How many draws `draws()` gives where there is no number of them."""
 
@@ -45,6 +49,8 @@ class Posterior:
         """p(y | outputs), or a structure of them for several outputs."""
         self.seconds: float | None = None
         """Wall time of the `fit` that gave it."""
+        self.fingerprint: dict[str, Any] | None = None
+        """Hashes of what it is the posterior of: data, likelihood, priors; settings; or None."""
         self._observations = observations
         self._positions: Positions | None = None
 
@@ -93,9 +99,9 @@ class Posterior:
     @classmethod
     @abstractmethod
     def _from_state(
-        cls, model: Any, likelihood: Any, config: dict[str, Any], arrays: Mapping[str, Any]
+        cls, model: Any, likelihood: Any, config: dict[str, Any], arrays: SavedArrays
     ) -> Posterior:
-        """The posterior that `_state` described."""
+        """The posterior that `_state` described, in a file that may be damaged."""
 
     @property
     def _targets(self) -> Sequence[Any]:
@@ -243,7 +249,8 @@ class Posterior:
         """Write it, its model and its likelihood to one file, without pickle.
 
         Args:
-            path: str or `pathlib.Path`, ends in ".posterior". The data of `fit` are not saved.
+            path: str or `pathlib.Path`, ends in ".posterior". The data of `fit` are not saved. A
+                file of that name is replaced when the new one is whole, and not before.
         """
         save(self, path)
 
@@ -253,6 +260,9 @@ class Posterior:
 
         Args:
             path: str or `pathlib.Path`.
+
+        Raises:
+            ValueError: a file that is damaged, or another kind of file; the entry is named.
         """
         found: Posterior = load(path, Posterior._known)
         return found

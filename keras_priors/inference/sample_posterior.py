@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from keras_priors.functional.observations import Observations
+from keras_priors.functional.positions import Positions
 from keras_priors.inference.posterior import Posterior
+from keras_priors.inference.saved_arrays import SavedArrays
 from keras_priors.utils.export import export
 from keras_priors.utils.parameters import whole_number
 
@@ -32,6 +34,9 @@ class SamplePosterior(Posterior):
     Raises:
         ValueError: arrays whose shapes are not those of the weights.
     """
+
+    # A sampler says by them that a step went astray.
+    _may_be_infinite = ("stats/", "continuation/")
 
     def __init__(
         self,
@@ -136,19 +141,20 @@ class SamplePosterior(Posterior):
 
     @classmethod
     def _from_state(
-        cls, model: Any, likelihood: Any, config: dict[str, Any], arrays: Mapping[str, Any]
+        cls, model: Any, likelihood: Any, config: dict[str, Any], arrays: SavedArrays
     ) -> SamplePosterior:
-        def group(name: str) -> dict[str, Any]:
-            lead = f"{name}/"
-            return {k.removeprefix(lead): v for k, v in arrays.items() if k.startswith(lead)}
-
+        shapes = [(None, None, *shape) for shape in Positions(model).shapes]
+        values = arrays.numbered(shapes, "draws/")
+        stats = arrays.group("stats")
+        for name in stats:
+            arrays.of_shape(f"stats/{name}", values[0].shape[:2])
         return cls(
             model,
             likelihood,
-            [v for _, v in sorted(group("draws").items(), key=lambda item: int(item[0]))],
-            sample_stats=group("stats"),
-            states={int(index): v for index, v in group("states").items()},
-            continuation=group("continuation"),
+            values,
+            sample_stats=stats,
+            states=arrays.states(model, values[0].shape[:2]),
+            continuation=arrays.group("continuation"),
         )
 
 

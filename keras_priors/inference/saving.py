@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import os
 import pathlib
 import tempfile
+import uuid
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
 import numpy as np
 
+from keras_priors.inference.saved_arrays import SavedArrays, checked_sizes, read_arrays
+from keras_priors.inference.saved_number import saved_number
 from keras_priors.version import __version__
 
 _FORMAT = 1
+_ENTRIES = ("posterior.json", "arrays.npz", "model.keras")
+_DESCRIBED = ("format", "keras_priors", "class", "config", "likelihood", "seconds")
 
 
 def save(posterior: Any, path: Any) -> None:
@@ -29,47 +36,89 @@ def save(posterior: Any, path: Any) -> None:
         "config": config,
         "likelihood": keras.saving.serialize_keras_object(posterior.likelihood),
         "seconds": posterior.seconds,
+        "fingerprint": posterior.fingerprint,
     }
     packed = io.BytesIO()
     np.savez(packed, allow_pickle=False, **arrays)
     with tempfile.TemporaryDirectory() as folder:
         model = pathlib.Path(folder) / "model.keras"
         posterior.model.save(model)
-        with zipfile.ZipFile(path, "w") as file:
+        with _replacing(path) as unfinished, zipfile.ZipFile(unfinished, "w") as file:
             file.writestr("posterior.json", json.dumps(description))
             file.writestr("arrays.npz", packed.getvalue())
             file.write(model, "model.keras")
+
+
+@contextlib.contextmanager
+def _replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """A file beside `path` that takes its place when it is whole; after an error nothing does."""
+    path = pathlib.Path(os.path.realpath(path))  # what a link leads to, not the link
+    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}.unfinished")
+    try:
+        yield unfinished
+        with unfinished.open("rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def load(path: Any, known: Mapping[str, Any]) -> Any:
     """Read what `save` wrote; `known` has the classes that a file may name, and no other is."""
     path = _checked(path)
     try:
-        with zipfile.ZipFile(path) as file:
-            description = json.loads(file.read("posterior.json"))
-            packed = file.read("arrays.npz")
-            with tempfile.TemporaryDirectory() as folder:
-                model = keras.saving.load_model(file.extract("model.keras", folder))
-    except (KeyError, zipfile.BadZipFile) as error:
+        with checked_sizes(zipfile.ZipFile(path)) as file:
+            packed = {name: file.read(name) for name in _ENTRIES}
+    except (KeyError, zipfile.BadZipFile, ValueError) as error:
         raise ValueError(
-            f"A posterior is loaded from a file that `posterior.save` wrote. Received: {path}. "
-            "A model alone is loaded by keras.saving.load_model."
+            f"A posterior is loaded from a file that `posterior.save` wrote. Received: {path}: "
+            f"{error}. A model alone is loaded by keras.saving.load_model."
         ) from error
-    if description["format"] > _FORMAT:
+    with _reading(path, "posterior.json"):
+        description = json.loads(packed["posterior.json"])
+        missing = [name for name in _DESCRIBED if name not in description]
+        if missing:
+            raise ValueError(f"There must be entries {_DESCRIBED}. Received: none of {missing}.")
+        seconds = saved_number(description, "seconds", optional=True)
+        later = saved_number(description, "format") > _FORMAT
+    if later:
         raise ValueError(
             f"This file was written by keras_priors {description['keras_priors']}, in a later "
             f"format ({description['format']}) than {__version__} reads. Update keras_priors."
         )
     cls = _class(description["class"], known)
-    likelihood = keras.saving.deserialize_keras_object(description["likelihood"])
-    with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
-        posterior = cls._from_state(model, likelihood, description["config"], dict(arrays))
-    posterior.seconds = description["seconds"]
+    with _reading(path, "model.keras"), tempfile.TemporaryDirectory() as folder:
+        checked_sizes(zipfile.ZipFile(io.BytesIO(packed["model.keras"])))
+        place = pathlib.Path(folder) / "model.keras"
+        place.write_bytes(packed["model.keras"])
+        model = keras.saving.load_model(place)
+    with _reading(path, "posterior.json"):
+        likelihood = keras.saving.deserialize_keras_object(description["likelihood"])
+    with _reading(path, "arrays.npz"):
+        arrays = SavedArrays(read_arrays(packed["arrays.npz"]), cls._may_be_infinite)
+    with _reading(path, "arrays.npz or posterior.json"):
+        posterior = cls._from_state(model, likelihood, description["config"], arrays)
+    posterior.seconds = seconds
+    posterior.fingerprint = description.get("fingerprint")  # not in the files of 0.1
     return posterior
 
 
+@contextlib.contextmanager
+def _reading(path: pathlib.Path, entry: str) -> Iterator[None]:
+    """Errors of any kind say which part of which file is at fault."""
+    try:
+        yield
+    except Exception as error:
+        what = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        raise ValueError(
+            "A posterior is loaded from a file as `posterior.save` wrote it, with the classes of "
+            f"its model known to Keras. Received: {path}, in {entry}: {what} If the file is "
+            "damaged, take another copy of it, or fit and save again."
+        ) from error
+
+
 def _class(name: str, known: Mapping[str, Any]) -> Any:
-    if name not in known:
+    if not isinstance(name, str) or name not in known:
         raise ValueError(
             "A posterior's file names a class of keras_priors.inference, or another subclass of "
             f"its Posterior that was imported: {sorted(known)}. Received: {name!r}. Import the "

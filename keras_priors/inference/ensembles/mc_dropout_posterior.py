@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,11 @@ from keras_priors import backend
 from keras_priors.functional.clone import clone, copy_variables
 from keras_priors.functional.observations import Observations
 from keras_priors.functional.outputs_at_draws import outputs_at_draws
+from keras_priors.functional.positions import Positions
 from keras_priors.inference.ensembles.dropout_on import DropoutOn, dropout_on
 from keras_priors.inference.posterior import Posterior
+from keras_priors.inference.saved_arrays import SavedArrays
+from keras_priors.inference.saved_number import saved_number
 from keras_priors.predictive.wrap import wrap
 from keras_priors.utils.export import export
 from keras_priors.utils.keras_internals import all_layers, inner_layers
@@ -134,7 +137,10 @@ class MCDropoutPosterior(Posterior):
 
     @classmethod
     def _from_state(
-        cls, model: Any, likelihood: Any, config: dict[str, Any], arrays: Mapping[str, Any]
+        cls, model: Any, likelihood: Any, config: dict[str, Any], arrays: SavedArrays
     ) -> MCDropoutPosterior:
-        values = [arrays[str(k)] for k in range(len(arrays))]
-        return cls(model, likelihood, values, rate=config["rate"])
+        rate = saved_number(config, "rate", optional=True)
+        if rate is not None and not 0 <= rate < 1:
+            raise ValueError(f"The entry 'rate' must be in [0, 1). Received: {rate}.")
+        values = arrays.numbered(Positions(model).shapes)
+        return cls(model, likelihood, values, rate=rate)

@@ -12,6 +12,7 @@ from keras import ops
 
 from keras_priors import backend, likelihoods
 from keras_priors.functional.observations import Observations
+from keras_priors.functional.positions import Positions
 from keras_priors.inference.laplace.evidence import Evidence
 from keras_priors.inference.laplace.laplace_rows import LaplaceRows
 from keras_priors.inference.laplace.last_layer import LastLayer, last_layer_weights
@@ -23,7 +24,9 @@ from keras_priors.inference.laplace.precision import (
     Precision,
 )
 from keras_priors.inference.laplace.predictions import forward_of, glm, probit
+from keras_priors.inference.laplace.saved import check_curvature, checked_config
 from keras_priors.inference.posterior import Posterior
+from keras_priors.inference.saved_arrays import SavedArrays
 from keras_priors.utils.export import export
 from keras_priors.utils.progress import check_verbose
 
@@ -329,14 +332,21 @@ class LaplacePosterior(Posterior):
 
     @classmethod
     def _from_state(
-        cls, model: Any, likelihood: Any, config: dict[str, Any], arrays: Mapping[str, Any]
+        cls, model: Any, likelihood: Any, config: dict[str, Any], arrays: SavedArrays
     ) -> LaplacePosterior:
-        config = dict(config)
+        positions = Positions(model)
+        checked = checked_config(config, positions, tuple(_PRECISIONS))
+        moved = list(range(len(positions.sizes)))
+        if checked["layers"] == "last":
+            moved = last_layer_weights(model, positions)
+        size = sum(positions.sizes[k] for k in moved)
+        make, factor = _PRECISIONS[checked["structure"]], checked.pop("factor")
+        prior = arrays["prior"]
+        arrays.of_shape(
+            "prior", (size, size) if make is FullPrecision and prior.ndim == 2 else (size,)
+        )
+        check_curvature(checked["structure"], arrays, size)
         kept = {k[10:]: v for k, v in arrays.items() if k.startswith("curvature_")}
-        make = _PRECISIONS[config["structure"]]
-        precision = make.from_arrays(kept, arrays["prior"], config.pop("factor"))
-        config["normal_priors"] = {
-            path: (slice(low, high), *rest)
-            for path, (low, high, *rest) in config["normal_priors"].items()
-        }
-        return cls(model, likelihood, arrays["mode"], precision, **config)
+        precision = make.from_arrays(kept, prior, factor)
+        mode = arrays.of_shape("mode", (positions.size,))
+        return cls(model, likelihood, mode, precision, **checked)

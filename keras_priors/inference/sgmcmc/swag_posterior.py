@@ -11,7 +11,9 @@ from keras import ops
 
 from keras_priors import backend
 from keras_priors.functional.observations import Observations
+from keras_priors.functional.positions import Positions
 from keras_priors.inference.posterior import Posterior
+from keras_priors.inference.saved_arrays import SavedArrays
 from keras_priors.utils.export import export
 
 # Draws from which the moments of weights with bounds are taken.
@@ -164,12 +166,11 @@ class SWAGPosterior(Posterior):
 
     @classmethod
     def _from_state(
-        cls, model: Any, likelihood: Any, config: dict[str, Any], arrays: Mapping[str, Any]
+        cls, model: Any, likelihood: Any, config: dict[str, Any], arrays: SavedArrays
     ) -> SWAGPosterior:
-        states = {
-            int(name.removeprefix("states/")): v
-            for name, v in arrays.items()
-            if name.startswith("states/")
-        }
-        names = ("location", "variance", "deviations")
-        return cls(model, likelihood, *(arrays[name] for name in names), states=states)
+        size = Positions(model).size
+        shapes = {"location": (size,), "variance": (size,), "deviations": (None, size)}
+        parts = [arrays.of_shape(name, shape) for name, shape in shapes.items()]
+        if np.any(arrays["variance"] < 0):
+            raise ValueError("The entry 'variance' must be at least 0. Received: less.")
+        return cls(model, likelihood, *parts, states=arrays.states(model))

@@ -14,6 +14,7 @@ from keras_priors import backend
 from keras_priors.functional.observations import Observations
 from keras_priors.functional.weights import Weight, find_weights
 from keras_priors.inference.posterior import Posterior
+from keras_priors.inference.saved_arrays import SavedArrays
 from keras_priors.models.to_plain import to_plain
 from keras_priors.utils.export import export
 
@@ -176,9 +177,11 @@ class LayersPosterior(Posterior):
 
     @classmethod
     def _from_state(
-        cls, model: Any, likelihood: Any, config: dict[str, Any], arrays: Mapping[str, Any]
+        cls, model: Any, likelihood: Any, config: dict[str, Any], arrays: SavedArrays
     ) -> LayersPosterior:
-        return cls(model, likelihood)
+        posterior = cls(model, likelihood)
+        posterior.check_finite()
+        return posterior
 
     def __repr__(self) -> str:
         scalars = sum(int(np.prod(w.shape)) for w in self._weights)

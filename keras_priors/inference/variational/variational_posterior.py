@@ -12,8 +12,11 @@ from keras import ops
 
 from keras_priors import backend
 from keras_priors.functional.observations import Observations
+from keras_priors.functional.positions import Positions
 from keras_priors.inference.posterior import Posterior
+from keras_priors.inference.saved_arrays import SavedArrays
 from keras_priors.inference.variational.normal_family import NormalFamily
+from keras_priors.posteriors.posterior import Posterior as Family
 from keras_priors.utils.export import export
 
 _NODES = 64
@@ -33,6 +36,8 @@ class VariationalPosterior(Posterior):
         elbo: array, a trace of the evidence lower bound, nats. Defaults to None.
         observations: the data, for ArviZ' log likelihood. Defaults to None.
     """
+
+    _may_be_infinite = ("elbo",)  # an estimate may be, at a draw without a density
 
     def __init__(
         self,
@@ -120,13 +125,20 @@ class VariationalPosterior(Posterior):
 
     @classmethod
     def _from_state(
-        cls, model: Any, likelihood: Any, config: dict[str, Any], arrays: Mapping[str, Any]
+        cls, model: Any, likelihood: Any, config: dict[str, Any], arrays: SavedArrays
     ) -> VariationalPosterior:
-        lead = "parameters/"
-        return cls(
-            model,
-            likelihood,
-            keras.saving.deserialize_keras_object(config["family"]),
-            {k.removeprefix(lead): v for k, v in arrays.items() if k.startswith(lead)},
-            elbo=arrays["elbo"],
-        )
+        if "family" not in config:
+            raise ValueError(f"There must be an entry 'family'. Received: {sorted(config)}.")
+        family = keras.saving.deserialize_keras_object(config["family"])
+        if not isinstance(family, Family):
+            raise ValueError(
+                "The entry 'family' must be a posterior of keras_priors.posteriors. Received: "
+                f"{family!r}."
+            )
+        built = NormalFamily(family.copy(), Positions(model).size)
+        parameters = {
+            name: arrays.of_shape(f"parameters/{name}", variable.shape)
+            for name, variable in zip(built.names, built.variables, strict=True)
+        }
+        elbo = arrays.of_shape("elbo", (None,))
+        return cls(model, likelihood, family, parameters, elbo=elbo)
