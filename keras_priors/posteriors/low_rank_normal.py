@@ -58,8 +58,9 @@ class LowRankNormal(Posterior):
         """Create `rho` and `factor`."""
         scale = initial_scale_for(self.shape, self.initial_scale, fan_in)
         self.rho = add_weight("rho", self.shape, constant_rho(scale))
-        # Not zero: at zero the gradient with respect to B is zero as well.
-        small = keras.initializers.RandomNormal(stddev=0.1 * scale, seed=self.rank)
+        # Not zero: at zero the gradient with respect to B is zero as well. From a seed of its own,
+        # which `keras.utils.set_random_seed` makes repeat, so that equal layers begin unlike.
+        small = keras.initializers.RandomNormal(stddev=0.1 * scale)
         self.factor = add_weight("factor", (self.rank, *self.shape), small)
 
     def mean(self) -> Any:

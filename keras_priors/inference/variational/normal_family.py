@@ -10,6 +10,9 @@ from keras import ops
 
 from keras_priors import backend
 
+_START = 1
+"""The seed of what a family starts at."""
+
 
 class NormalFamily:
     """A member of `keras_priors.posteriors` that is built on a vector z (D,).
@@ -26,6 +29,9 @@ class NormalFamily:
         self.variables: list[Any] = []
 
         def add_weight(name: str, shape: tuple[int, ...], initializer: Any) -> Any:
+            if isinstance(initializer, keras.initializers.RandomNormal):
+                # A fit repeats by its own seed alone, whatever was drawn before it.
+                initializer = type(initializer)(initializer.mean, initializer.stddev, _START)
             variable = keras.Variable(
                 initializer, shape=shape, dtype="float32", trainable=False, name=name
             )
