@@ -13,6 +13,7 @@ from keras import ops
 from keras_priors import backend, likelihoods
 from keras_priors.functional.observations import Observations
 from keras_priors.functional.positions import Positions
+from keras_priors.inference.laplace.draws_part import warn_where_draws_part
 from keras_priors.inference.laplace.evidence import Evidence
 from keras_priors.inference.laplace.laplace_rows import LaplaceRows
 from keras_priors.inference.laplace.last_layer import LastLayer, last_layer_weights
@@ -97,6 +98,7 @@ class LaplacePosterior(Posterior):
         self.layers = layers
         self._mode = mode
         self._precision = precision
+        self._compared = False
         self._programs: dict[tuple[bool, int], Any] = {}
         self._evidence = Evidence(
             precision, likelihood, log_likelihood, log_prior, residuals, normal_priors
@@ -109,6 +111,27 @@ class LaplacePosterior(Posterior):
     def stddev(self) -> dict[str, Any]:
         """Standard deviation of each element of each weight, by path; 0 for points."""
         return self.positions.named(self._moments[1])
+
+    def draws(self, num_samples: int | None = None, seed: Any = None) -> dict[str, Any]:
+        """Draws of every weight: a mapping from path to array (S, ...)."""
+        found = super().draws(num_samples, seed)
+        self._warn_where_draws_part()
+        return found
+
+    def to_model(self, draw: int | Mapping[str, Any] | None = None) -> Any:
+        """A plain Keras model at one draw, by its seed, or at the mean (the default)."""
+        plain = super().to_model(draw)
+        if draw is not None:
+            self._warn_where_draws_part()
+        return plain
+
+    def log_likelihood(
+        self, x: Any, y: Any, num_samples: int | None = None, seed: Any = None
+    ) -> Any:
+        """log p(y_i | x_i, w_s) in nats, of each draw and observation: an array (S, N, ...)."""
+        found = super().log_likelihood(x, y, num_samples, seed)
+        self._warn_where_draws_part()
+        return found
 
     def log_prob(self, position: Mapping[str, Any]) -> float:
         """Log density in nats of the weights that move, as they are, at a position."""
@@ -213,13 +236,19 @@ class LaplacePosterior(Posterior):
                 of which mean and covariance are exact in each row for more draws than outputs;
                 "probit": for classes, probabilities in closed form, sigmoid or softmax of
                 f / sqrt(1 + pi var / 8), as one draw, so that nothing splits the entropy;
-                "mc": the network itself at draws of the weights.
+                "mc": the network itself at draws of the weights, which is far from the
+                linearized one where the posterior is wide.
 
         Returns:
             A `keras_priors.Predictive`.
 
         Raises:
             ValueError: an unknown method, or "probit" for what are no classes.
+
+        Warns:
+            UserWarning: with "mc", and at `draws`, `to_model` and `log_likelihood` while the data
+                of `fit` are at hand, once: the network at draws parts from the linearized one by
+                more than the noise of the likelihood, in 4 pairs of draws and up to 64 rows.
 
         References:
             - MacKay, 1992, The evidence framework applied to classification networks, equation 5.
@@ -228,7 +257,11 @@ class LaplacePosterior(Posterior):
             raise ValueError(f"`method` must be one of {_METHODS}. Received: method={method!r}.")
         check_verbose(verbose)
         if method == "mc":
-            return super().predict(x, num_samples, batch_size, seed, verbose)
+            predictive = super().predict(x, num_samples, batch_size, seed, verbose)
+            # A data set has been read.
+            arrays = ops.is_tensor(x) or isinstance(x, (np.ndarray, list, tuple, dict))
+            self._warn_where_draws_part(x if arrays else None)
+            return predictive
         if method == "probit":
             return probit(self, x, batch_size, verbose)
         return glm(self, x, self._num_samples(num_samples, 100), batch_size, seed, verbose)
@@ -296,10 +329,23 @@ class LaplacePosterior(Posterior):
         return self._precision.color(generator.standard_normal(self._rows.size))
 
     def _values(self, handles: Any) -> Sequence[Any]:
+        return self._values_at([self._deviation(handle) for handle in handles])
+
+    def _warn_where_draws_part(self, x: Any = None) -> None:
+        """Once; the user's call is that of the method that calls this."""
+        if x is None and self._observations is not None:
+            x = self._observations.x
+        # A last layer is linear: the linearized network is the network.
+        if self._compared or x is None or self.layers == "last":
+            return
+        self._compared = True
+        warn_where_draws_part(self, x, stacklevel=3)
+
+    def _values_at(self, deviations: Sequence[Any]) -> Sequence[Any]:
         positions = self.positions
-        draws = np.repeat(np.asarray(self._mode)[None], len(handles), axis=0)
-        for draw, handle in zip(draws, handles, strict=True):
-            part = (self._center + self._deviation(handle)).astype("float32")
+        draws = np.repeat(np.asarray(self._mode)[None], len(deviations), axis=0)
+        for draw, deviation in zip(draws, deviations, strict=True):
+            part = (self._center + deviation).astype("float32")
             start = 0
             for low, high in self._rows.places:
                 draw[low:high] = part[start : start + high - low]

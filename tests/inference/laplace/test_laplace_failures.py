@@ -1,5 +1,7 @@
 """What Laplace refuses or warns of, and what it says."""
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -96,6 +98,7 @@ def test_what_a_posterior_refuses():
         posterior.tune(None)
 
 
+@pytest.mark.filterwarnings("ignore:Draws of the weights of a Laplace")
 def test_weights_with_bounds_stay_inside():
     model = line(kp.HalfNormalPrior(1.0))
     posterior = Laplace("full", max_iterations=0, tolerance=10.0).fit(model, X, Y, NORMAL)
@@ -112,3 +115,54 @@ def test_last_layers_that_are_none():
     kp.set_priors(model, kp.NormalPrior(0.0, 1.0))
     with pytest.raises(ValueError, match="ends with a Dense layer"):
         Laplace(layers="last").fit(model, X, np.repeat(Y, 2, axis=1), NORMAL)
+
+
+def curved(width):
+    """A net whose posterior is wide: few rows, and a posterior of its own for each hidden unit."""
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [keras.Input((2,)), keras.layers.Dense(width, "tanh"), keras.layers.Dense(1)]
+    )
+    kp.set_priors(model, kp.NormalPrior(0.0, 3.0))
+    return model
+
+
+@pytest.mark.filterwarnings("ignore:A Laplace approximation is one around a mode")
+def test_draws_far_from_the_linearized_network_are_warned_of_once():
+    noise = kp.likelihoods.Normal(0.1)
+    message = r'part from the linearized ones by .* noise, 0\.1\. Trust predict\(method="glm"\)'
+    method = Laplace("full", max_iterations=50)
+    for use in (
+        lambda p: p.draws(2, seed=0),
+        lambda p: p.to_model(3),
+        lambda p: p.predict(X, 5, seed=0, method="mc", verbose=0),
+        lambda p: p.log_likelihood(X, Y, 5, seed=0),
+    ):
+        posterior = method.fit(curved(20), X, Y, noise, verbose=0)
+        posterior.predict(X, 5, seed=0, verbose=0)  # which is the linearized one
+        posterior.to_model()
+        with pytest.warns(UserWarning, match=message) as caught:
+            use(posterior)
+        said = [w for w in caught if "linearized" in str(w.message)]
+        assert [w.filename for w in said] == [__file__]
+        use(posterior)
+
+
+def test_the_gap_is_that_of_a_product_of_two_weights():
+    """f = a b x at (a, b) = w* + d: a pair of draws has the middle f(w*) + d_a d_b x."""
+    line = {"use_bias": False, "kernel_regularizer": kp.NormalPrior(0.0, 1.0)}
+    model = keras.Sequential(
+        [keras.Input((1,)), keras.layers.Dense(1, **line), keras.layers.Dense(1, **line)]
+    )
+    model.set_weights([np.ones((1, 1)), np.ones((1, 1))])
+    x = np.ones((16, 1), "float32")
+    posterior = Laplace("full").fit(model, x, x, kp.likelihoods.Normal(0.5), verbose=0)
+    moves = np.array([posterior._deviation(h) for h in posterior._handles(4, 0)])
+    gap = np.sqrt(np.mean(np.prod(moves, axis=1) ** 2))
+    for noise, far in ((1.1 * gap, False), (0.9 * gap, True)):
+        posterior.likelihood, posterior._compared = kp.likelihoods.Normal(float(noise)), False
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            posterior.draws(3, seed=0)
+        said = [str(w.message) for w in caught if "linearized" in str(w.message)]
+        assert [f"ones by {gap:.3g}," in text for text in said] == [True] * far

@@ -1,0 +1,68 @@
+"""Whether a network at draws of its weights is near the linearized one."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_priors.functional.outputs_at_draws import outputs_at_draws
+from keras_priors.functional.rows import Rows
+
+# Pairs of draws, and rows, that are looked at.
+_PAIRS, _ROWS = 4, 64
+
+
+def warn_where_draws_part(posterior: Any, x: Any, stacklevel: int) -> None:
+    """Warns where draws of the network part from the linearized one by more than the noise.
+
+        gap = (f(w* + d) + f(w* - d)) / 2 - f(w*)
+
+    is 0 for what is linear in the weights, whatever the draw d: no Monte-Carlo error is taken for
+    curvature. It is compared as the mean that the likelihood has at f(w*) + gap.
+
+    Args:
+        posterior: a `LaplacePosterior`.
+        x: arrays in the structure of the model's inputs.
+        stacklevel: integer, that of the warning as seen from the caller.
+    """
+    rows = Rows(x)
+    step = max(1, (rows.count or 1) // _ROWS)
+    some = keras.tree.map_structure(lambda leaf: leaf[::step][:_ROWS], rows.first)
+    moves = [posterior._deviation(handle) for handle in posterior._handles(_PAIRS, 0)]
+    values = posterior._values_at([0.0 * moves[0], *moves, *(-move for move in moves)])
+    outputs = outputs_at_draws(
+        posterior.model, posterior._targets, lambda a, b: [v[a:b] for v in values], 9, some
+    )
+    natural, likelihood = posterior._rows.natural, posterior.likelihood
+    shape = outputs.shape[1:]
+    f = [
+        np.reshape(ops.convert_to_numpy(natural.forward(ops.convert_to_tensor(y))), shape)
+        for y in outputs.astype("float32")
+    ]
+    middles = 0.5 * (np.stack(f[1 : 1 + _PAIRS]) + np.stack(f[1 + _PAIRS :]))
+
+    def numpy(value: Any) -> Any:
+        return ops.convert_to_numpy(ops.stop_gradient(value)).astype("float64")
+
+    mode = ops.convert_to_tensor(natural.backward(f[0]).astype("float32"))
+    expected, variance = numpy(likelihood.mean(mode)), numpy(likelihood.variance(mode))
+    means = [
+        numpy(likelihood.mean(ops.convert_to_tensor(natural.backward(g).astype("float32"))))
+        for g in middles
+    ]
+    apart = float(np.sqrt(np.mean((np.stack(means) - expected) ** 2)))
+    noise = float(np.sqrt(np.mean(variance)))
+    if not apart <= noise:
+        warnings.warn(
+            "Draws of the weights of a Laplace approximation predict as their model does where it "
+            "is about linear in them. Received: draws whose predictions part from the linearized "
+            f'ones by {apart:.3g}, more than the noise, {noise:.3g}. Trust predict(method="glm"), '
+            "the default; for draws that are functions of the network itself use layers='last' or "
+            "another method, such as keras_priors.inference.SGHMC.",
+            UserWarning,
+            stacklevel=stacklevel + 1,
+        )
