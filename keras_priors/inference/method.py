@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+import warnings
 from abc import abstractmethod
 from typing import Any
 
 from keras_priors import backend
 from keras_priors.functional.warn_flat import warn_flat
+from keras_priors.inference.fingerprint import check_same, fingerprint
 from keras_priors.inference.log_posterior import LogPosterior
 from keras_priors.inference.posterior import Posterior
 from keras_priors.utils.export import export
@@ -25,6 +27,8 @@ class Method:
 
     _parameters: tuple[str, ...] = ()
     _resumes = False
+    _kept_on_resume: tuple[str, ...] = ()
+    """Arguments that must be the same when it goes on: those that its draws depend on."""
 
     def fit(
         self,
@@ -54,8 +58,9 @@ class Method:
                 gives the same posterior.
             verbose: "auto" shows progress when it takes longer than about two seconds, 1 always,
                 0 never. Defaults to "auto".
-            resume: a posterior that this method gave for the same model and data, to go on from.
-                Defaults to None.
+            resume: a posterior that this method gave for the same model, data, likelihood, priors
+                and settings, to go on from; another is refused, naming what differs. Defaults to
+                None.
 
         Returns:
             A `keras_priors.inference.Posterior`.
@@ -74,7 +79,12 @@ class Method:
         log_posterior = LogPosterior(model, x, y, likelihood, sample_weight=sample_weight)
         warn_flat(model, log_posterior.positions, stacklevel=2)
         seed = backend.as_seed(seed)
+        settings = {name: getattr(self, name) for name in self._kept_on_resume}
+        mark = fingerprint(log_posterior, settings)
+        if isinstance(resume, Posterior):
+            _check_resumed(type(self).__name__, resume, mark)
         posterior = self._fit(log_posterior, seed, verbose, resume)
+        posterior.fingerprint = mark
         posterior.seconds = time.perf_counter() - begin
         return posterior
 
@@ -85,3 +95,16 @@ class Method:
     def __repr__(self) -> str:
         parts = [f"{name}={getattr(self, name)!r}" for name in self._parameters]
         return f"{type(self).__name__}({', '.join(parts)})"
+
+
+def _check_resumed(owner: str, resume: Posterior, mark: Any) -> None:
+    if resume.fingerprint is not None:
+        check_same(owner, resume.fingerprint, mark)
+        return
+    warnings.warn(
+        f"{owner} goes on from a posterior of the same data, likelihood, priors and settings. "
+        "Received: one that does not say what it was made with, as a file of version 0.1 does "
+        "not. It is taken as if it were the same.",
+        UserWarning,
+        stacklevel=3,
+    )

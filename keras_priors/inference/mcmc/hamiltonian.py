@@ -43,6 +43,7 @@ class Hamiltonian(Method):
     """
 
     _resumes = True
+    _kept_on_resume = ("mass",)
     _nuts = True
 
     def __init__(

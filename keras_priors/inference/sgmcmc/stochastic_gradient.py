@@ -38,6 +38,7 @@ class StochasticGradientMethod(Method):
     """
 
     _resumes = True
+    _kept_on_resume = ("learning_rate", "batch_size", "preconditioner", "schedule", "momentum")
     _parameters: tuple[str, ...] = (
         "learning_rate",
         "batch_size",
