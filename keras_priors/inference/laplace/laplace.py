@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from keras_priors import backend, likelihoods
+from keras_priors import backend
 from keras_priors.inference.laplace.curvature import diagonal, full, hessian, kronecker, low_rank
 from keras_priors.inference.laplace.laplace_posterior import LaplacePosterior
 from keras_priors.inference.laplace.laplace_rows import LaplaceRows
@@ -17,6 +17,7 @@ from keras_priors.inference.laplace.last_layer import LastLayer, last_layer_weig
 from keras_priors.inference.laplace.memory import check_memory, memory_of
 from keras_priors.inference.laplace.precision import DiagonalPrecision, FullPrecision
 from keras_priors.inference.laplace.prior_curvature import NormalPriors, prior_precision
+from keras_priors.inference.laplace.sum_over_blocks import SumOverBlocks
 from keras_priors.inference.log_posterior import LogPosterior
 from keras_priors.inference.maximize import maximize, not_finite
 from keras_priors.inference.method import Method
@@ -181,13 +182,14 @@ class Laplace(Method):
             make = {"full": full, "diagonal": diagonal, "kronecker": kronecker}[self.structure]
             precision = make(rows, log_posterior, z, prior, verbose)
         self._check_mode(slope, precision, log_posterior, stacklevel=4)
-        return self._posterior(rows, log_posterior, z, precision, log_likelihood)
+        residuals = _residuals(rows, log_posterior, z)
+        return self._posterior(rows, log_posterior, z, precision, log_likelihood, residuals)
 
     def _one_pass(
         self, rows: LaplaceRows, log_posterior: LogPosterior, z: Any, verbose: Any
     ) -> LaplacePosterior:
         prior = prior_precision(rows, z, self.structure)
-        precision, value, slope = LastLayer(rows).precision(
+        precision, value, slope, residuals = LastLayer(rows).precision(
             self.structure, log_posterior, z, prior, verbose
         )
         if not (math.isfinite(value) and np.all(np.isfinite(slope))):
@@ -199,7 +201,7 @@ class Laplace(Method):
         gradient = backend.compile_function(backend.value_and_gradient(log_prior))(z)[1]
         slope = slope + ops.convert_to_numpy(rows.take(gradient))
         self._check_mode(slope, precision, log_posterior, stacklevel=5)
-        return self._posterior(rows, log_posterior, z, precision, value)
+        return self._posterior(rows, log_posterior, z, precision, value, residuals)
 
     def _mode(
         self, rows: LaplaceRows, log_posterior: LogPosterior, z: Any, verbose: Any
@@ -246,6 +248,7 @@ class Laplace(Method):
         z: Any,
         precision: Any,
         log_likelihood: float,
+        residuals: tuple[float, float] | None,
     ) -> LaplacePosterior:
         values, log_det = rows.positions.constrain(z)
         values = [ops.convert_to_numpy(v) for v in values]
@@ -258,21 +261,23 @@ class Laplace(Method):
             layers=self.layers,
             log_likelihood=log_likelihood,
             log_prior=self._log_prior(rows, values, float(log_det)),
-            residuals=_residuals(rows, log_posterior, log_likelihood),
+            residuals=residuals,
             normal_priors=NormalPriors(rows, values).entries,
             observations=log_posterior.observations,
         )
 
 
 def _residuals(
-    rows: LaplaceRows, log_posterior: LogPosterior, log_likelihood: float
+    rows: LaplaceRows, log_posterior: LogPosterior, z: Any
 ) -> tuple[float, float] | None:
     """(how many, the sum of squares) of the residuals under a Normal likelihood of one scale."""
-    likelihood = rows.natural.likelihood
-    if not isinstance(likelihood, likelihoods.Normal) or np.ndim(likelihood.scale):
+    if not rows.has_residuals:
         return None
-    count = float(np.sum(log_posterior.observations.weight, dtype="float64"))
-    count *= int(np.prod(rows.shape, dtype=int))
-    scale = float(likelihood.scale)
-    squares = -2.0 * scale**2 * (log_likelihood + count * math.log(scale * math.sqrt(math.tau)))
-    return count, max(squares, 0.0)
+
+    def of_block(z: Any, fixed: Any, block: Any) -> Any:
+        x, y, weight = block
+        return rows.residuals_of(rows.outputs(rows.positions.constrain(z)[0], fixed, x), y, weight)
+
+    sums = SumOverBlocks(of_block, log_posterior.observations, log_posterior._block)
+    count, squares = sums(z, rows.fixed())
+    return float(count), float(squares)

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_priors import backend
+from keras_priors import backend, likelihoods
 from keras_priors.functional.output_likelihoods import Likelihoods
 from keras_priors.functional.positions import Positions
 from keras_priors.functional.pure_outputs import PureOutputs
@@ -133,6 +133,26 @@ class LaplaceRows:
         densities = -self.natural.likelihood.call(y, outputs)
         terms = ops.where(counted == 0, ops.zeros_like(densities), densities * counted)
         return ops.sum(ops.reshape(terms, (terms.shape[0], -1)), axis=1)
+
+    @property
+    def has_residuals(self) -> bool:
+        """Whether the likelihood is a Normal of one scale."""
+        likelihood = self.natural.likelihood
+        return isinstance(likelihood, likelihoods.Normal) and not np.ndim(likelihood.scale)
+
+    def residuals_of(self, outputs: Any, y: Any, weight: Any) -> list[Any]:
+        """[how many, the sum of squares] of y - f in a block, by their weights; [] of no Normal.
+
+        Of the differences themselves: the log likelihood has them beside constants, within which
+        float32 loses what is small.
+        """
+        if not self.has_residuals:
+            return []
+        counted = ops.reshape(self.natural.counted(outputs, weight), (-1, 1))
+        apart = ops.reshape(ops.cast(y, outputs.dtype), outputs.shape) - outputs
+        apart = ops.reshape(ops.cast(apart, "float32"), (counted.shape[0], -1))
+        squares = ops.where(counted == 0, ops.zeros_like(apart), ops.square(apart) * counted)
+        return [ops.sum(counted) * apart.shape[1], ops.sum(squares)]
 
     def _row_outputs(self, part: Any, z: Any, fixed: Any, x: Any) -> Any:
         x = keras.tree.map_structure(lambda leaf: ops.expand_dims(leaf, 0), x)

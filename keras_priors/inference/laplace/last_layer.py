@@ -109,12 +109,12 @@ class LastLayer:
         else:
             curvature = natural.curvature(f, y, counted, rows.shape)
             curvature = ops.transpose(slopes, (0, 2, 1)) @ curvature @ slopes
-        return (a, curvature, weight), known
+        return (a, curvature, weight), [*known, *rows.residuals_of(outputs, y, weight)]
 
     def precision(
         self, structure: str, log_posterior: LogPosterior, z: Any, prior: Any, verbose: Any
-    ) -> tuple[Precision, float, Any]:
-        """(precision, log p(y | f), its slope (D,)), from one pass over the rows."""
+    ) -> tuple[Precision, float, Any, Any]:
+        """(precision, log p(y | f), its slope (D,), residuals), from one pass over the rows."""
         parts = {"full": self._full, "diagonal": self._diagonal, "kronecker": self._kronecker}
 
         def of_block(z: Any, fixed: Any, block: Any) -> Any:
@@ -126,7 +126,11 @@ class LastLayer:
         size = max(log_posterior._block, min(_ROWS, observations.count))
         sums = SumOverBlocks(of_block, observations, size, verbose)
         value, slope, *found = sums(z, self.rows.fixed())
-        known = float(value), slope.reshape(-1)
+        residuals = None
+        if self.rows.has_residuals:
+            count, squares, *found = found
+            residuals = float(count), float(squares)
+        known = float(value), slope.reshape(-1), residuals
         if structure == "full":
             return FullPrecision(self._arranged(found[0]), prior), *known
         if structure == "diagonal":

@@ -54,6 +54,10 @@ class SumOverBlocks:
                 part = keras.tree.map_structure(
                     ops.convert_to_numpy, self._compiled(*arguments, block)
                 )
+                # Numbers in float64, matrices as they are.
+                part = keras.tree.map_structure(
+                    lambda leaf: leaf if leaf.ndim else leaf.astype("float64"), part
+                )
                 if total is None:  # a copy: what a backend gives may be read-only
                     total = keras.tree.map_structure(np.array, part)
                 else:

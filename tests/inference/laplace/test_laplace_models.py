@@ -263,3 +263,31 @@ def test_an_interrupted_pass_tells_how_much_it_saw(monkeypatch):
     np.testing.assert_allclose(covariance_of(posterior), expected, rtol=1e-3)
     with pytest.raises(KeyboardInterrupt):
         fit_here(model, X, REALS, kp.likelihoods.Normal(0.5), "low_rank")
+
+
+@pytest.mark.parametrize("layers", ["all", "last"])
+def test_residuals_of_many_rows_and_little_noise_are_not_rounded_away(layers):
+    """The scale, 1, is far from the noise: log densities are one constant but for 1e-5."""
+    count, noise = 200_000, 0.003
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(count, 2)).astype("float32")
+    y = (x @ [[0.5], [-0.25]] + noise * rng.normal(size=(count, 1))).astype("float32")
+    weight = rng.integers(0, 3, size=count).astype("float32")
+    prior = kp.NormalPrior(0.0, 1.0)
+    model = keras.Sequential(
+        [keras.Input((2,)), keras.layers.Dense(1, use_bias=False, kernel_regularizer=prior)]
+    )
+    a, b = x.astype("float64"), y.astype("float64")
+    precision = a.T @ (weight[:, None] * a) + np.eye(2)
+    mode = np.linalg.solve(precision, a.T @ (weight[:, None] * b))
+    model.set_weights([mode])
+    method = kp.inference.Laplace("full", layers=layers, max_iterations=0, tolerance=1e3)
+    posterior = method.fit(
+        model, x, y[:, 0], kp.likelihoods.Normal(1.0), sample_weight=weight, verbose=0
+    )
+    squares = np.sum(weight[:, None] * (b - a @ mode) ** 2)
+    found = posterior._evidence.residuals
+    assert found == pytest.approx((weight.sum(dtype="float64"), squares), rel=1e-5)
+    # The maximum: squares / s^2 = count - (number of weights that the data know, both).
+    scale = np.sqrt(squares / (weight.sum(dtype="float64") - 2))
+    assert posterior.tune(None, noise=True).noise == pytest.approx(scale, rel=1e-4)
