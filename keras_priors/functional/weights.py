@@ -110,9 +110,7 @@ def _weight(
 
 def _without_loc(owner: Any, variable: Any, name: str) -> str:
     # "dense/kernel_loc" stands for the weight "dense/kernel"; the wrapper keeps a layer's own name.
-    own = isinstance(owner, VariationalLayer) and any(
-        variable is v for v in own_weights(owner)
-    )
+    own = isinstance(owner, VariationalLayer) and any(variable is v for v in own_weights(owner))
     return name.removesuffix("_loc") if own else name
 
 

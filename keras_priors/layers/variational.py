@@ -301,9 +301,7 @@ def _automatic_name(layer: Any) -> str:
 
 def _recurrent_states(layer: Any) -> list[Any]:
     """The states of stateful recurrent layers, which Keras keeps out of `variables`."""
-    stateful = [
-        x for x in all_layers(layer) if isinstance(x, keras.layers.RNN) and x.stateful
-    ]
+    stateful = [x for x in all_layers(layer) if isinstance(x, keras.layers.RNN) and x.stateful]
     return [v for x in stateful for v in keras.tree.flatten(x.states) if v is not None]
 
 

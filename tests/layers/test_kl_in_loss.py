@@ -174,9 +174,7 @@ def test_without_num_data_training_warns():
     with pytest.warns(UserWarning, match="num_data was never given") as record:
         model.fit(X, X[:, :2], epochs=2, batch_size=2, verbose=0)
     said = [str(w.message).split(":")[0] for w in record if "num_data" in str(w.message)]
-    assert set(said) == {
-        "num_data was never given for a variational layer"
-    }
+    assert set(said) == {"num_data was never given for a variational layer"}
 
 
 def test_a_monte_carlo_kl_draws_anew_each_step():
