@@ -1,4 +1,4 @@
-"""Checks of the numbers that a likelihood is given, beside those of `keras_priors/_parameters.py`.
+"""Checks of the numbers that a likelihood is given, beside those of `utils/parameters.py`.
 
 A number stands for all outputs, a vector has one entry for each.
 """

@@ -28,7 +28,7 @@ class NativeDensity:
     support only: outside, the libraries' densities may be NaN, and may be finite.
 
     Args:
-        description: what `_native_description.describe` gave.
+        description: what `native_description.describe` gave.
 
     Attributes:
         native: the whole distribution, in float32.
