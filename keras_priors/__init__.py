@@ -46,6 +46,7 @@ from keras_priors.priors.log_normal_prior import LogNormalPrior
 from keras_priors.priors.logistic_prior import LogisticPrior
 from keras_priors.priors.matrix_normal_prior import MatrixNormalPrior
 from keras_priors.priors.multivariate_normal_prior import MultivariateNormalPrior
+from keras_priors.priors.native_distributions import native_distributions
 from keras_priors.priors.normal_prior import NormalPrior
 from keras_priors.priors.prior import Prior
 from keras_priors.priors.regularized_horseshoe_prior import RegularizedHorseshoePrior
@@ -106,6 +107,7 @@ __all__ = [
     "layers",
     "likelihoods",
     "metrics",
+    "native_distributions",
     "posteriors",
     "predict",
     "pretrained_prior",

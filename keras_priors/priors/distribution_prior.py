@@ -32,7 +32,7 @@ class DistributionPrior(Prior):
 
     Args:
         distribution: a distribution object of the library, over real numbers; also nested, as in
-            `Independent` and `MixtureSameFamily`. `keras_priors.priors.native_distributions()` is
+            `Independent` and `MixtureSameFamily`. `keras_priors.native_distributions()` is
             the module that has them.
         num_data: integer or None, the number of observations whose mean is the loss.
             Defaults to None: see `keras_priors.set_num_data`.
@@ -52,7 +52,7 @@ class DistributionPrior(Prior):
 
     Example:
         >>> import keras_priors as kp
-        >>> tfd = kp.priors.native_distributions()
+        >>> tfd = kp.native_distributions()
         >>> prior = kp.DistributionPrior(tfd.Gumbel(0.0, 2.0))
         >>> round(float(prior.log_prob([0.0, 0.0])), 4)         # 2 (-log(2) - 1)
         -3.3863

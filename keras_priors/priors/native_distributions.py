@@ -6,7 +6,7 @@ from keras_priors import backend
 from keras_priors.utils.export import export
 
 
-@export()
+@export("keras_priors")
 def native_distributions() -> Any:
     """The distributions of which `keras_priors.DistributionPrior` takes any.
 
@@ -20,7 +20,7 @@ def native_distributions() -> Any:
 
     Example:
         >>> import keras_priors as kp
-        >>> tfd = kp.priors.native_distributions()
+        >>> tfd = kp.native_distributions()
         >>> prior = kp.DistributionPrior(tfd.Gumbel(0.0, 2.0))
         >>> round(float(prior.log_prob([0.0])), 4)              # -log(2) - 1
         -1.6931

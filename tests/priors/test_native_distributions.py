@@ -12,7 +12,7 @@ import keras_priors as kp
 
 CODE = """
 import keras, keras_priors as kp
-tfd = kp.priors.native_distributions()
+tfd = kp.native_distributions()
 prior = kp.DistributionPrior(tfd.Normal(1.0, 2.0))
 print(float(prior.log_prob([0.0])))
 if keras.backend.backend() == "jax":
@@ -35,7 +35,7 @@ def test_it_works_first_thing_and_so_does_the_library_after_it(project_root):
 
 
 def test_its_distributions_are_those_that_the_prior_takes():
-    tfd = kp.priors.native_distributions()
+    tfd = kp.native_distributions()
     prior = kp.DistributionPrior(tfd.Gumbel(0.5, 2.0))
     w = np.array([-1.0, 0.0, 3.0], "float32")
     wanted = stats.gumbel_r.logpdf(w, 0.5, 2.0).sum()
