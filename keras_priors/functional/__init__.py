@@ -22,6 +22,7 @@ from keras_priors.functional.outputs_at_draws import outputs_at_draws as outputs
 from keras_priors.functional.positions import Positions as Positions
 from keras_priors.functional.pure_outputs import PureOutputs as PureOutputs
 from keras_priors.functional.results import Results as Results
+from keras_priors.functional.row_blocks import bucket as bucket
 from keras_priors.functional.row_blocks import chunk_rows as chunk_rows
 from keras_priors.functional.row_blocks import draws_per_call as draws_per_call
 from keras_priors.functional.rows import Rows as Rows

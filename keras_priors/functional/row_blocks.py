@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_priors import backend
 from keras_priors.utils.export import share
 
 # Activations and outputs of one call stay within it.
@@ -17,7 +18,14 @@ _PRODUCTS = 5e10
 
 
 @share
-def chunk_rows(model: Any, first: Any, count: int | None, batch_size: int | None) -> int:
+def chunk_rows(
+    model: Any,
+    first: Any,
+    count: int | None,
+    batch_size: int | None,
+    *,
+    bucketed: bool = True,
+) -> int:
     """Rows in a chunk: as many as memory bears, and as few padded ones as possible.
 
     Args:
@@ -25,6 +33,8 @@ def chunk_rows(model: Any, first: Any, count: int | None, batch_size: int | None
         first: structure of arrays, some rows.
         count: number of all rows, or None where it is unknown.
         batch_size: what the user asked for, or None.
+        bucketed: whether the size is one of those of `bucket`, as predictions are, which are asked
+            for again and again with other numbers of rows. Defaults to True.
     """
     widths = sum(v.shape[-1] for v in model.variables if len(v.shape) > 1)
     inputs = sum(leaf[:1].nbytes for leaf in keras.tree.flatten(first))
@@ -33,7 +43,23 @@ def chunk_rows(model: Any, first: Any, count: int | None, batch_size: int | None
     most = batch_size or int(np.clip(_BYTES // max(per_row, 1), 1, _MAX_ROWS))
     if count is None:
         return most
-    return math.ceil(count / math.ceil(count / most))
+    size = math.ceil(count / math.ceil(count / most))
+    return min(bucket(size), most) if bucketed else size
+
+
+@share
+def bucket(count: int) -> int:
+    """The least size at or above `count` that a program is compiled for.
+
+    Powers of two up to 64, eighths of a power of two above: at most 71 programs for up to 16,384
+    rows, which is what a server with batches of any size keeps. From 64 rows on at most an eighth
+    of the work is on padding; below, a call costs about the same for each size. Where nothing is
+    compiled, `count` itself.
+    """
+    if not backend.is_traced():
+        return count
+    step = 2 ** max(0, math.ceil(math.log2(count)) - 4) if count > 64 else 0
+    return -(-count // step) * step if step else 2 ** math.ceil(math.log2(count))
 
 
 @share

@@ -8,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 import keras
 import numpy as np
 
+from keras_priors.functional.row_blocks import bucket
 from keras_priors.utils.export import share
 
 
@@ -46,7 +47,10 @@ class Rows:
             self._batches = _chain(self.first, batches)
 
     def chunks(self, size: int) -> Iterator[tuple[Any, int]]:
-        """Chunks of `size` rows, each with how many of them count; the last one is padded."""
+        """Chunks of `size` rows, each with how many of them count; the last one is padded.
+
+        Where it is the only one, it is padded to its `bucket` alone.
+        """
         held: list[Any] = []
         rows = 0
         padded_to: int | None = None
@@ -63,7 +67,7 @@ class Rows:
             held = [_cut(joined, rows - rest, rows)] if rest else []
             rows = rest
         if rows:
-            yield _pad(_join(held), padded_to or rows), rows
+            yield _pad(_join(held), padded_to or min(bucket(rows), size)), rows
 
 
 def is_arrays(x: Any) -> bool:

@@ -91,7 +91,9 @@ class LogPosterior:
         self.likelihoods = Likelihoods(model, likelihood)
         if batch_size is not None:
             batch_size = whole_number("LogPosterior", "batch_size", batch_size)
-        self._block = chunk_rows(model, self.observations.x, self.observations.count, batch_size)
+        self._block = chunk_rows(
+            model, self.observations.x, self.observations.count, batch_size, bucketed=False
+        )
         self.outputs = PureOutputs(model, self.positions.variables)
         """Outputs of the model from (values of its weights, values of what is fixed, x)."""
         check_inputs(model, self.observations.x)

@@ -280,6 +280,7 @@ class LaplacePosterior(Posterior):
 
     def _compiled(self, by_draws: bool, size: int) -> Any:
         """What `glm` calls for chunks of this size: predictions are asked for again and again."""
+        # TensorFlow takes the rows for unknown at a second size, and the Jacobian must know them.
         if (by_draws, size) not in self._programs:
             function = forward_of(self._rows) if by_draws else self._linear.jacobian_of_outputs
             self._programs[by_draws, size] = backend.compile_function(function)

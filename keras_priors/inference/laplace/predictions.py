@@ -11,6 +11,7 @@ from keras import ops
 
 from keras_priors import backend
 from keras_priors.functional.check_inputs import check_inputs
+from keras_priors.functional.row_blocks import bucket
 from keras_priors.functional.rows import Rows
 from keras_priors.inference.laplace.laplace_rows import LaplaceRows
 from keras_priors.predictive.predictive import Predictive
@@ -61,16 +62,16 @@ def _linearized(
     mode = ops.convert_to_tensor(posterior._mode)
     part, fixed = rows.take(mode), rows.fixed()
     by_draws = 4 * rows.size * rows.outputs_per_row > _BYTES
-    size = batch_size or rows.block_rows(given.count or 4096, 1 if by_draws else 6)
+    size = batch_size or bucket(rows.block_rows(given.count or 4096, 1 if by_draws else 6))
     if by_draws:
-        size = batch_size or min(given.count or 4096, 256)
+        size = batch_size or min(bucket(given.count or 4096), 256)
         deviations = [posterior._deviation(h) for h in posterior._handles(num_samples, seed)]
-    compiled = posterior._compiled(by_draws, size)
     number = None if given.count is None else -(-given.count // size)
     progress = Progress(number, verbose, unit="chunk of rows")
     outputs, spreads = [], []
     for chunk, valid in given.chunks(size):
         tensors = keras.tree.map_structure(ops.convert_to_tensor, chunk)
+        compiled = posterior._compiled(by_draws, keras.tree.flatten(tensors)[0].shape[0])
         if by_draws:
             moves = []
             for deviation in deviations:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -133,6 +134,13 @@ class SWAGPosterior(Posterior):
 
     def _values(self, handles: Any) -> Sequence[Any]:
         seeds = ops.convert_to_tensor(handles, dtype="uint32")
+        arrays = [self.location, np.sqrt(self._diagonal), self._factor]
+        drawn = self._drawn(seeds, [ops.convert_to_tensor(a, dtype="float32") for a in arrays])
+        repeated = [np.repeat(v[None], len(handles), axis=0) for v in self._states.values()]
+        return [*(ops.convert_to_numpy(v) for v in drawn), *repeated]
+
+    @cached_property
+    def _drawn(self) -> Any:
         size, rank = self.positions.size, self.rank
 
         def one(seed: Any, arrays: Any) -> Any:
@@ -146,12 +154,7 @@ class SWAGPosterior(Posterior):
         def every(seeds: Any, arrays: Any) -> Any:
             return backend.map_draws(lambda seed: one(seed, arrays), seeds)
 
-        arrays = [self.location, np.sqrt(self._diagonal), self._factor]
-        drawn = backend.compile_function(every)(
-            seeds, [ops.convert_to_tensor(a, dtype="float32") for a in arrays]
-        )
-        repeated = [np.repeat(v[None], len(handles), axis=0) for v in self._states.values()]
-        return [*(ops.convert_to_numpy(v) for v in drawn), *repeated]
+        return backend.compile_function(every)
 
     def _named_handle(self, draw: int) -> Any:
         return self._handles(1, draw)
