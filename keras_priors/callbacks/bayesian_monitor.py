@@ -12,8 +12,8 @@ from keras_priors.callbacks.callback_order import callbacks_after, callbacks_bef
 from keras_priors.callbacks.check_likelihood import check_likelihood, check_outputs
 from keras_priors.callbacks.epoch_record import EpochRecord
 from keras_priors.callbacks.not_finite import not_finite
-from keras_priors.callbacks.output_shapes import output_shapes
 from keras_priors.callbacks.penalties import Penalties, Penalty, to_numpy
+from keras_priors.functional.steps_per_row import Steps, steps_per_row
 from keras_priors.utils.export import export
 from keras_priors.utils.keras_internals import adds_losses, all_layers
 from keras_priors.utils.unset_num_data import unset_names, warn_unset
@@ -61,9 +61,10 @@ class BayesianMonitor(keras.callbacks.Callback):
 
     It also watches over the fit:
         - Where `num_data` was not given it warns when `fit` begins, by name.
-        - After the first epoch it warns where `num_data` differs from the samples seen. With a
-          time axis in the outputs of the model, where an observation is a step, any number from the
-          samples to their steps is right.
+        - After the first epoch it warns where `num_data` differs from the number of samples seen;
+          with a time axis in the outputs of the model, from that of their steps, over which the
+          loss averages. Where a mask may hide some, any smaller number above that of the samples
+          is accepted.
         - Where the loss or a penalty is not finite it stops training with an error that names the
           weight, and, for a weight outside the bounded support of its prior, the constraint.
 
@@ -235,20 +236,21 @@ class BayesianMonitor(keras.callbacks.Callback):
 
 
 def _check_num_data(model: Any, items: list[Penalty], samples: int) -> None:
-    """Warn where the samples of the first epoch differ from `num_data`."""
+    """Warn where what the loss averaged over in the first epoch differs from `num_data`."""
     given = {item.regularizer.num_data for item in items if item.kind != "other"} - {None}
-    most = samples * _steps(model)
-    # With a time axis an observation is a step, and a mask hides some: anything in between.
-    wrong = sorted(value for value in given if not samples <= value <= most)
+    steps = steps_per_row(model)
+    wrong = sorted(value for value in given if not _may_be(value, samples, steps))
     if not wrong:
         return
-    seen = f"{samples} samples"
-    if most > samples:
-        seen += " with a time axis" + (f", {most:.0f} steps" if most < np.inf else "")
+    most = samples * (1 if steps.number is None else steps.number)
+    seen, right = f"{samples} samples", f"{samples}"
+    if steps.number is not None and steps.number != 1:
+        seen += f" of {steps.number:g} steps, over all of which the loss averages"
+        right = "int(mask.sum())" if steps.may_be_masked else f"{most:.0f}"
     warnings.warn(
         f"num_data is {', '.join(map(str, wrong))}, but the first epoch over {model.name} had "
         f"{seen}: the prior is {'too weak' if wrong[-1] > most else 'too strong'}. Write "
-        f"`keras_priors.set_num_data({model.name}, {samples})` before `fit`. If an epoch is not "
+        f"`keras_priors.set_num_data({model.name}, {right})` before `fit`. If an epoch is not "
         "one pass over the data (`steps_per_epoch`), or an observation not a sample, and num_data "
         "is right: BayesianMonitor(check_num_data=False).",
         UserWarning,
@@ -256,14 +258,15 @@ def _check_num_data(model: Any, items: list[Penalty], samples: int) -> None:
     )
 
 
-def _steps(model: Any) -> float:
-    """The most observations that a loss can see in one sample: 1 without a time axis."""
-    shapes = output_shapes(model)
-    if shapes is None:
-        return np.inf
-    axes = [shape[1:-1] for shape in (shapes.values() if isinstance(shapes, dict) else shapes)]
-    known = [[np.inf if size is None else float(size) for size in inner] for inner in axes]
-    return max((float(np.prod(inner)) for inner in known), default=1.0)
+def _may_be(value: int, samples: int, steps: Steps) -> bool:
+    """Whether a loss can have averaged over so many observations."""
+    if steps.number is None:  # of unknown length, or a loss that nobody knows
+        return value >= samples
+    most = round(samples * steps.number)
+    if steps.may_be_masked and steps.number != 1:
+        return samples < value <= most
+    # A sum over steps is the log density of a sample: a model's own loss may be one.
+    return value == most or (bool(steps.why) and value == samples)
 
 
 _LOGGED = ("nll", "kl", "neg_log_prior", "elbo")

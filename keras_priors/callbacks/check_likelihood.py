@@ -5,8 +5,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_priors.callbacks.output_shapes import output_shapes
 from keras_priors.functional.likelihood_of import likelihood_of
+from keras_priors.functional.output_shapes import output_shapes
 from keras_priors.utils.keras_internals import loss_weights
 
 _RULE = (

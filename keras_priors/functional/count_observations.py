@@ -29,6 +29,7 @@ def count_observations(data: Any) -> int:
     return _at_least_one(_count_arrays(data), data)
 
 
+@share
 def is_a(value: Any, module: str, name: str) -> bool:
     """Whether a value is of a class of that name, by name: its library need not be imported."""
     return any(

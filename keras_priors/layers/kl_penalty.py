@@ -11,7 +11,7 @@ from keras_priors.layers.conditional_normal import ConditionalNormal
 from keras_priors.posteriors.posterior import Posterior
 from keras_priors.priors.prior import Prior
 from keras_priors.utils.export import register, share
-from keras_priors.utils.unset_num_data import warn_unset
+from keras_priors.utils.unset_num_data import check_in_loss, warn_unset
 
 
 class PenalizedLayer(Protocol):
@@ -20,6 +20,7 @@ class PenalizedLayer(Protocol):
     seed_generator: Any
     kl_weight: Any
     kl_samples: int
+    _num_data_check: Any
     _kl_penalties: list[KLPenalty]
 
     @property
@@ -86,6 +87,8 @@ class KLPenalty(keras.regularizers.Regularizer):
     def __call__(self, w: Any) -> Any:
         if self.num_data is None:
             warn_unset("a variational layer")
+        if self.layer._num_data_check is not None:
+            check_in_loss(self.layer)
         weight = ops.convert_to_tensor(self.layer.kl_weight) / (self.num_data or 1)
         kl = self.kl()
         return ops.cast(ops.cast(weight, kl.dtype) * kl, keras.config.floatx())

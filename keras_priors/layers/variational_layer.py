@@ -65,6 +65,7 @@ class VariationalLayer(keras.layers.Layer):
         self._num_data = (
             None if value is None else whole_number(type(self).__name__, "num_data", value)
         )
+        self._num_data_check: Any = None
 
     def add_posterior(
         self,

@@ -3,9 +3,11 @@
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_priors.functional.count_observations import count_observations
 from keras_priors.functional.traversal import find_owners
+from keras_priors.models.count_of_loss import check_given, count_of_loss
 from keras_priors.models.remake_functions import remake_functions
 from keras_priors.utils.export import export
 
@@ -34,8 +36,8 @@ def set_num_data(model: keras.Model, data: Any) -> int:
 
     Args:
         model: the `keras.Model`.
-        data: the training data, or their number. One of
-            - an integer of at least 1;
+        data: the training data, or the number of observations in them. One of
+            - an integer of at least 1, taken as it is;
             - an array or tensor, or a dict, list or tuple of such (`x_train` or
               `(x_train, y_train)`): the length of the first axis, which must be one;
             - a `tf.data.Dataset`: the observations in its batches. As in `fit`, an element is a
@@ -52,15 +54,21 @@ def set_num_data(model: keras.Model, data: Any) -> int:
     Returns:
         The integer that was set.
 
-    Where a likelihood has a time axis, its mean runs over steps, and `num_data` counts the
-    unmasked steps of all sequences, not the sequences. Pass the integer:
-    `set_num_data(model, int(mask.sum()))`, or `len(x) * num_steps` without a mask.
+    Where the outputs have axes between the first and the last, as (N, T, C) of sequences or
+    (N, H, W, C) of images, the mean of the loss runs over them too: of data, their rows are counted
+    times T, or H W. That is read from the shape of the outputs and from the loss, at once or, if
+    the model is not built or compiled yet, in the first `fit`, which warns where something else was
+    set. Masked steps do not count: pass `set_num_data(model, int(mask.sum()))`.
 
     A prior object that two models share is set for both, but only the functions of `model` and of
     the models within it are made anew. A prior that no layer has in an attribute is not saved:
     one put on a variable by `variable.regularizer = prior` alone is gone after loading, and one
     that a layer makes for `add_weight` and does not keep comes back without `num_data`, of which
     the next `fit` warns. Call `set_num_data` again after loading such a model.
+
+    Warns:
+        UserWarning: the number of terms of the loss is not known (sequences of variable length in
+            a data set, masks, a loss that computes its own mean), or is surely another.
 
     Raises:
         TypeError: `model` is not a model, or `data` is none of the above.
@@ -91,8 +99,14 @@ def set_num_data(model: keras.Model, data: Any) -> int:
     owners = find_owners(model)
     if not owners:
         raise ValueError(_nothing_found(model))
+    given, check = isinstance(data, (int, np.integer)), None
+    if not given:
+        num_data, check = count_of_loss(model, num_data, data)
     for owner in owners:
         owner.num_data = num_data
+        owner._num_data_check = check
+    if given:
+        check_given(model, num_data)
     remake_functions(model)
     return num_data
 

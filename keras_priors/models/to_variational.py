@@ -12,6 +12,7 @@ from keras_priors.functional.clone import clone, copy_variables, is_cloneable, o
 from keras_priors.functional.copy_of import copy_of
 from keras_priors.layers.variational import Variational
 from keras_priors.layers.variational_layer import VariationalLayer
+from keras_priors.models.count_of_loss import check_given
 from keras_priors.models.twins import posteriors_by_weight, twins
 from keras_priors.models.variational_model import VariationalModel
 from keras_priors.posteriors.get import get as get_posterior
@@ -103,6 +104,7 @@ def to_variational(
         new, pairs = conversion.wrap_model(chosen)
     for old, copy in pairs:
         _copy(old, copy, start)
+    check_given(new, num_data)
     return new
 
 

@@ -18,7 +18,7 @@ from keras_priors.utils.parameters import (
     whole_number,
 )
 from keras_priors.utils.saved_num_data import SavedNumData
-from keras_priors.utils.unset_num_data import warn_unset
+from keras_priors.utils.unset_num_data import check_in_loss, warn_unset
 
 
 @export("keras_priors")
@@ -51,6 +51,8 @@ class Prior(SavedNumData, keras.regularizers.Regularizer):
     _log_constant: float = 0.0
     # Whether the bounds themselves are outside: where the density there is 0 or infinite.
     _open_support = False
+    # What is left to be seen of `num_data` when the model is built and compiled.
+    _num_data_check: Any = None
 
     def __init__(self, *, num_data: int | None = None) -> None:
         self.num_data = num_data
@@ -65,6 +67,7 @@ class Prior(SavedNumData, keras.regularizers.Regularizer):
         self._num_data = (
             None if value is None else whole_number(type(self).__name__, "num_data", value)
         )
+        self._num_data_check = None
 
     @property
     def support(self) -> tuple[Any, Any]:
@@ -90,6 +93,8 @@ class Prior(SavedNumData, keras.regularizers.Regularizer):
         in_a_loss = isinstance(w, keras.Variable) or ops.is_tensor(w)
         if self.num_data is None and in_a_loss:
             warn_unset(f"a {type(self).__name__}")
+        if self._num_data_check is not None and in_a_loss:
+            check_in_loss(self)
         penalty = self._penalty(w, self.num_data or 1)
         floatx = keras.config.floatx()
         same = keras.backend.standardize_dtype(penalty.dtype) == floatx

@@ -68,6 +68,20 @@ def functional_graph(model: Any) -> Any:
     return None if vars(found).get("_outputs_struct") is None else found
 
 
+def output_keys(model: Any) -> list[str] | None:
+    """The keys of a functional model whose outputs are a dict, in the order of `outputs`.
+
+    By them Keras pairs outputs with losses; `output_names` are names of layers.
+    """
+    graph = functional_graph(model)
+    structure = None if graph is None else graph._outputs_struct
+    if not isinstance(structure, dict):
+        return None
+    of = {id(tensor): key for key, tensor in structure.items()}
+    keys = [of.get(id(tensor)) for tensor in model.outputs]
+    return None if None in keys else [str(key) for key in keys]
+
+
 def maker_of(tensor: Any) -> tuple[Any, list[Any]]:
     """(the layer that made a tensor of a graph, the tensors that it was called on)."""
     layer, node, _ = tensor._keras_history

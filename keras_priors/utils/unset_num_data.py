@@ -1,4 +1,4 @@
-"""The warning for a prior or a layer that trains without `num_data`."""
+"""The warnings for a prior or a layer that trains without `num_data`, or with one in doubt."""
 
 import warnings
 from typing import Any
@@ -28,3 +28,14 @@ def unset_names(model: Any) -> list[str]:
         for variable in model.trainable_weights
         if getattr(variable.regularizer, "num_data", 1) is None
     ]
+
+
+def check_in_loss(owner: Any) -> None:
+    """Have a `num_data` judged that could not be when it was set; once.
+
+    What the loss averages over is known when the model is built and compiled, which may be after
+    `set_num_data`: the penalty is what both fits and loops of one's own come by.
+    """
+    check, owner._num_data_check = owner._num_data_check, None
+    if check is not None:
+        check()

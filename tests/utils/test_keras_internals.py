@@ -68,6 +68,15 @@ def test_functional_models_are_known():
     assert not isinstance(sequential(), internals.functional_class())
 
 
+def test_outputs_in_a_dict_go_by_its_keys():
+    x = keras.Input((2,))
+    made = {"z": keras.layers.Dense(1)(x), "a": keras.layers.Dense(3)(x)}
+    model = keras.Model(x, made)
+    shapes = dict(zip(internals.output_keys(model), (o.shape for o in model.outputs), strict=True))
+    assert shapes == {"z": (None, 1), "a": (None, 3)}
+    assert internals.output_keys(sequential()) is None
+
+
 def test_the_graph_backwards():
     model = sequential()
     graph = internals.functional_graph(model)

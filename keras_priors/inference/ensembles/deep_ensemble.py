@@ -156,10 +156,10 @@ class DeepEnsemble(Method):
         positions = Positions(copy)
         for weight in positions.weights:
             self._begin(weight, next(seeds))
-        if len(positions.without_prior()) < len(positions.paths):
-            set_num_data(copy, log_posterior.num_rows)
         optimizer = keras.saving.deserialize_keras_object(self._optimizer)
         copy.compile(optimizer=optimizer, loss=log_posterior.likelihoods.structure)
+        if len(positions.without_prior()) < len(positions.paths):
+            set_num_data(copy, log_posterior.observations.x)
         batches = _MemberBatches(log_posterior.observations, self.batch_size, words)
         copy.fit(batches, epochs=self.epochs, verbose=0, shuffle=False)
         return copy

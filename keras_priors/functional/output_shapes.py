@@ -7,20 +7,36 @@ from typing import Any
 
 import keras
 
+from keras_priors.utils.export import share
+from keras_priors.utils.keras_internals import output_keys
+
 Shape = tuple[int | None, ...]
 
 
-def output_shapes(model: Any) -> dict[str, Shape] | list[Shape] | None:
+@share
+def output_shapes(model: Any, x: Any = None) -> dict[str, Shape] | list[Shape] | None:
     """Shapes of the outputs of a built model, by name or in order; None where they are not known.
 
     A size that may differ from batch to batch is None. A subclassed model says nothing of its
     outputs: it is called without data, on the shapes of what the running `fit` was given; and where
     that is no array, on those that it was built with, of which only the number of axes is sure.
+
+    Args:
+        model: a built `keras.Model`.
+        x: rows, arrays or what else has shapes and dtypes. Then the shapes are those of the
+            outputs for these rows, where the model can be called on them. Defaults to None.
     """
+    if x is not None:
+        found = _called_on(model, lambda _: _symbolic(x))
+        if found is not None:
+            return found
     outputs = getattr(model, "outputs", None)
     if outputs:
         shapes = [tuple(output.shape) for output in outputs]
-        names = getattr(model, "output_names", None)
+        if any(None in shape[1:] for shape in shapes):
+            found = _called_on(model, _arrays_of_fit)
+            shapes = found if isinstance(found, list) and len(found) == len(shapes) else shapes
+        names = output_keys(model) or getattr(model, "output_names", None)
         # Outputs of one layer have one name.
         if names is None or len(set(names)) != len(shapes):
             return shapes
@@ -42,7 +58,10 @@ def _arrays_of_fit(model: Any) -> Any:
     frame = _running_fit()
     if frame is None or frame.f_locals["self"] is not model:
         return None
-    x = frame.f_locals.get("x")
+    return _symbolic(frame.f_locals.get("x"))
+
+
+def _symbolic(x: Any) -> Any:
     leaves = keras.tree.flatten(x)
     if not leaves or any(getattr(leaf, "dtype", None) is None for leaf in leaves):
         return None
