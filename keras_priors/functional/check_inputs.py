@@ -19,6 +19,13 @@ def check_inputs(model: Any, x: Any) -> None:
         return
     received = _in_order(model, x, expected)
     for spec, array in zip(expected, received, strict=True):
+        if array.dtype.kind in "UT" and spec.dtype != "string":
+            raise ValueError(
+                f"`x` must hold numbers for input {spec.name!r} of {model.name!r}. Received: "
+                f"strings, first {str(array.flat[0])!r}. Encode categories as numbers "
+                '(sklearn.preprocessing.OneHotEncoder), or begin with keras.Input(dtype="string") '
+                "and a keras.layers.StringLookup, which TensorFlow can run."
+            )
         if not _fits(tuple(spec.shape), array.shape):
             raise ValueError(
                 f"Rows of `x` must have the shape {tuple(spec.shape)[1:]} for input "

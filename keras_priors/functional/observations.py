@@ -8,8 +8,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_priors.functional.as_array import as_array
 from keras_priors.functional.count_observations import INFINITE, is_a
-from keras_priors.functional.rows import count_rows, is_arrays, to_numpy
+from keras_priors.functional.rows import count_rows, is_arrays
 from keras_priors.utils.export import share
 
 
@@ -38,8 +39,8 @@ class Observations:
                     f"x of type {type(x).__name__}, and y or sample_weight. Give x alone."
                 )
             x, y, sample_weight = _read(x)
-        self.x = keras.tree.map_structure(to_numpy, x)
-        self.y = keras.tree.map_structure(to_numpy, y)
+        self.x = keras.tree.map_structure(as_array, x)
+        self.y = _targets(y)
         self.count = count_rows(self.x)
         """The number of rows."""
         self.weight = _checked_weight(sample_weight, self.count)
@@ -106,7 +107,7 @@ def _read(batches: Any) -> tuple[Any, Any, Any]:
             "The data set must give (x, y) or (x, y, sample_weight). Received: "
             + ("batches without targets." if parts else "no batch.")
         )
-    weights = [to_numpy(w) for _, _, w in parts if w is not None]
+    weights = [as_array(w, "sample_weight") for _, _, w in parts if w is not None]
     missing = len(parts) - len(weights)
     if weights and missing:
         raise ValueError(
@@ -115,15 +116,25 @@ def _read(batches: Any) -> tuple[Any, Any, Any]:
         )
     joined = keras.tree.map_structure(
         lambda *leaves: np.concatenate(leaves),
-        *[keras.tree.map_structure(to_numpy, (x, y)) for x, y, _ in parts],
+        *[
+            (
+                keras.tree.map_structure(as_array, x),
+                _targets(y),
+            )
+            for x, y, _ in parts
+        ],
     )
     return *joined, np.concatenate(weights) if weights else None
+
+
+def _targets(y: Any) -> Any:
+    return keras.tree.map_structure(lambda leaf: as_array(leaf, "y"), y)
 
 
 def _checked_weight(sample_weight: Any, count: int) -> Any:
     if sample_weight is None:
         return np.ones(count, "float32")
-    weight = to_numpy(sample_weight).astype("float32")
+    weight = as_array(sample_weight, "sample_weight").astype("float32")
     if weight.shape == (count, 1):
         weight = weight[:, 0]
     if weight.shape != (count,) or not np.all(np.isfinite(weight)) or np.any(weight < 0):

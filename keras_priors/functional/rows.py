@@ -8,6 +8,8 @@ from typing import Any, Protocol, runtime_checkable
 import keras
 import numpy as np
 
+from keras_priors.functional.as_array import as_array
+from keras_priors.functional.count_observations import is_a
 from keras_priors.functional.row_blocks import bucket
 from keras_priors.utils.export import share
 
@@ -32,7 +34,7 @@ class Rows:
         self.count: int | None = None
         """The number of rows, or None where only reading tells."""
         if is_arrays(x):
-            self.first = keras.tree.map_structure(to_numpy, x)
+            self.first = keras.tree.map_structure(as_array, x)
             self.count = count_rows(self.first)
             if self.count == 0:
                 raise ValueError("`x` must have at least one row. Received: an empty array.")
@@ -76,6 +78,11 @@ def is_arrays(x: Any) -> bool:
         return False
     if isinstance(x, (list, tuple, dict)):
         return True
+    # They can be iterated over, but are no data set; `as_array` says what to do with them.
+    if type(x).__module__.startswith(("scipy.sparse", "jax.experimental.sparse")):
+        return True
+    if is_a(x, "tensorflow", "SparseTensor") or is_a(x, "tensorflow", "RaggedTensor"):
+        return True
     if isinstance(x, ArrayLike) or keras.ops.is_tensor(x):
         return True
     if isinstance(x, Iterable) and not isinstance(x, (str, bytes)):
@@ -89,7 +96,7 @@ def is_arrays(x: Any) -> bool:
 def _batches(x: Any) -> Iterator[Any]:
     for batch in _pydataset(x) if isinstance(x, keras.utils.PyDataset) else x:
         inputs, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
-        inputs = keras.tree.map_structure(to_numpy, inputs)
+        inputs = keras.tree.map_structure(as_array, inputs)
         if count_rows(inputs):
             yield inputs
 
@@ -105,20 +112,6 @@ def _pydataset(x: Any) -> Iterator[Any]:
 def _chain(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
     yield first
     yield from rest
-
-
-def to_numpy(leaf: Any) -> Any:
-    """An array whose first axis is the rows, floats in `keras.config.floatx()`."""
-    array = keras.ops.convert_to_numpy(leaf) if keras.ops.is_tensor(leaf) else np.asarray(leaf)
-    if array.ndim == 0:
-        raise ValueError(
-            "`x` must hold arrays whose first axis is the rows. Received: the single value "
-            f"{leaf!r}. Write numpy.array(x) around a list of numbers: a list is read as one "
-            "array for each input of the model."
-        )
-    # As Keras' own `predict` does.
-    floating = np.issubdtype(array.dtype, np.floating)
-    return array.astype(keras.config.floatx(), copy=False) if floating else array
 
 
 def count_rows(arrays: Any) -> int:

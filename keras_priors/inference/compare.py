@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from keras_priors import likelihoods
+from keras_priors.functional.as_array import as_array
 from keras_priors.inference.arviz import import_arviz
 from keras_priors.inference.posterior import Posterior
 from keras_priors.inference.sample_posterior import SamplePosterior
@@ -91,7 +92,7 @@ def compare(
         )
     if not candidates:
         raise ValueError("`candidates` must hold at least one posterior. Received: none.")
-    y = keras.ops.convert_to_numpy(y) if keras.ops.is_tensor(y) else np.asarray(y)
+    y = as_array(y, "y")
     rows = {}
     for name, candidate in candidates.items():
         begin = time.perf_counter()

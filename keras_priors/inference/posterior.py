@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import keras
 import numpy as np
 
+from keras_priors.functional.as_array import as_array
 from keras_priors.functional.observations import Observations
 from keras_priors.functional.outputs_at_draws import outputs_at_draws
 from keras_priors.functional.positions import Positions
@@ -188,7 +189,7 @@ class Posterior:
         def each(one: Any, target: Any) -> Any:
             draws = one.draws[..., None] if one.draws.ndim == 2 else one.draws
             return keras.ops.convert_to_numpy(
-                one.likelihood.log_prob(np.asarray(target)[None], draws)
+                one.likelihood.log_prob(as_array(target, "y")[None], draws)
             )
 
         if isinstance(predictive, dict):

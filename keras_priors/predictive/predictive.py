@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from keras_priors import likelihoods
+from keras_priors.functional.as_array import as_array
 from keras_priors.likelihoods.bernoulli import Bernoulli
 from keras_priors.predictive.by_rows import by_rows
 from keras_priors.predictive.mixture import log_mean_density, quantiles, sample_mixture
@@ -154,7 +155,7 @@ class Predictive:
             ValueError: no likelihood, or another number of rows.
         """
         likelihood = self._needs_likelihood("log_prob")
-        y = keras.ops.convert_to_numpy(y) if keras.ops.is_tensor(y) else np.asarray(y)
+        y = as_array(y, "y")
         if y.ndim == 0 or len(y) != self._draws.shape[1]:
             raise ValueError(
                 f"`y` must have one row for each of the {self._draws.shape[1]} rows that were "
