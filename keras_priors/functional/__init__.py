@@ -12,6 +12,7 @@ from keras_priors.functional.clone import is_cloneable as is_cloneable
 from keras_priors.functional.clone import own as own
 from keras_priors.functional.copy_of import copy_of as copy_of
 from keras_priors.functional.count_observations import count_observations as count_observations
+from keras_priors.functional.count_observations import is_a as is_a
 from keras_priors.functional.forward import forward_of as forward_of
 from keras_priors.functional.forward import random_posteriors as random_posteriors
 from keras_priors.functional.likelihood_of import likelihood_of as likelihood_of
@@ -19,6 +20,7 @@ from keras_priors.functional.moving_statistics import statistics_of as statistic
 from keras_priors.functional.observations import Observations as Observations
 from keras_priors.functional.output_likelihoods import Likelihoods as Likelihoods
 from keras_priors.functional.output_likelihoods import given_likelihoods as given_likelihoods
+from keras_priors.functional.output_shapes import output_shapes as output_shapes
 from keras_priors.functional.outputs_at_draws import outputs_at_draws as outputs_at_draws
 from keras_priors.functional.positions import Positions as Positions
 from keras_priors.functional.pure_outputs import PureOutputs as PureOutputs
@@ -27,6 +29,8 @@ from keras_priors.functional.row_blocks import bucket as bucket
 from keras_priors.functional.row_blocks import chunk_rows as chunk_rows
 from keras_priors.functional.row_blocks import draws_per_call as draws_per_call
 from keras_priors.functional.rows import Rows as Rows
+from keras_priors.functional.steps_per_row import Steps as Steps
+from keras_priors.functional.steps_per_row import steps_per_row as steps_per_row
 from keras_priors.functional.traversal import all_models as all_models
 from keras_priors.functional.traversal import find_owners as find_owners
 from keras_priors.functional.warn_flat import warn_flat as warn_flat
