@@ -42,6 +42,54 @@ def test_recovers_conjugate_linear_regression(name):
     np.testing.assert_array_equal(model.get_weights()[0], before)
 
 
+@pytest.mark.parametrize("kind", [kp.inference.SGLD, kp.inference.SGHMC])
+def test_a_preconditioned_chain_has_the_posteriors_spread(kind):
+    """500 means of the same data: G is about 2.5, by which the noise is wrong if it has no part."""
+    count, scale, units = 20, 0.8, 500
+    layer = keras.layers.Dense(
+        units,
+        use_bias=False,
+        kernel_initializer="zeros",
+        kernel_regularizer=kp.NormalPrior(0.0, scale),
+        name="means",
+    )
+    model = keras.Sequential([keras.Input((1,)), layer])
+    y = np.random.default_rng(0).normal(0.7, 1.0, size=(count, 1)).astype("float32")
+    rate = 0.02 if kind is kp.inference.SGLD else 2e-3
+    method = kind(rate, num_burnin=150, num_samples=1, thinning=60)
+    posterior = method.fit(
+        model,
+        np.ones((count, 1), "float32"),
+        np.repeat(y, units, axis=1),
+        kp.likelihoods.Normal(1.0),
+        seed=0,
+        verbose=0,
+    )
+    draws = posterior.draws()["means/kernel"].reshape(units)
+    precision = count + scale**-2
+    mean, sd = float(y.sum()) / precision, precision**-0.5
+    # Standard errors sd / 22 and 3%; a step of rate G h = 0.05 adds 1% to the deviation.
+    assert abs(draws.mean() - mean) < 4 * sd / units**0.5
+    assert abs(draws.std() / sd - 1.0) < 4 / (2 * units) ** 0.5 + 0.03
+
+
+def test_each_chain_has_batches_of_its_own():
+    """Where batches are all of the noise, two chains with the same ones are one chain."""
+    x, y = np.ones((40, 1), "float32"), np.random.default_rng(0).normal(size=(40, 1))
+    layer = keras.layers.Dense(
+        1, use_bias=False, kernel_regularizer=kp.NormalPrior(0, 1), name="mean"
+    )
+    model = keras.Sequential([keras.Input((1,)), layer])
+    method = kp.inference.SGLD(
+        5e-5, batch_size=1, num_burnin=10, num_samples=60, thinning=2, num_chains=2,
+        preconditioner=None,
+    )  # fmt: skip
+    posterior = method.fit(model, x, y, kp.likelihoods.Normal(0.01), seed=0, verbose=0)
+    chains = posterior.draws()["mean/kernel"].reshape(2, 60)
+    assert chains.std(axis=1).min() > 0.2  # the injected noise makes some 0.01 of it
+    assert abs(np.corrcoef(chains)[0, 1]) < 4 / 60**0.5
+
+
 @pytest.mark.parametrize(
     "method",
     [

@@ -56,6 +56,42 @@ def test_the_stationary_distribution_is_the_posterior(name):
     assert not np.allclose(first, second)
 
 
+def one_move(optimizer, slopes):
+    """How far one step moves weights that begin at 0, where the loss has these slopes."""
+    units = len(slopes)
+    layer = keras.layers.Dense(units, use_bias=False, kernel_initializer="zeros")
+    model = keras.Sequential([keras.Input((1,)), layer])
+    model.compile(optimizer=optimizer, loss=lambda y, f: keras.ops.sum(y * f, axis=-1))
+    x = np.ones((2, 1), "float32")
+    model.fit(x, np.repeat(slopes[None], 2, axis=0), batch_size=2, epochs=1, verbose=0)
+    return model.get_weights()[0][0]
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("temperature", [1.0, 0.0, 0.25])
+@pytest.mark.parametrize("preconditioner", [None, "rmsprop"])
+def test_a_step_is_its_formula(name, temperature, preconditioner):
+    """-rate G g + sqrt(2 (1 - momentum) T rate G / N) n, with G = 1 / |g| after the first step."""
+    slopes = np.repeat(np.array([0.1, -10.0], "float32"), 1000)
+    rate, momentum, kind = 0.02, 0.0, kp.inference.SGLDOptimizer
+    kwargs = {"preconditioner": preconditioner, "temperature": temperature, "seed": 4}
+    if preconditioner is not None:
+        kwargs["num_burnin"] = 1
+    if name == "sghmc":
+        momentum, kind = 0.6, kp.inference.SGHMCOptimizer
+        kwargs["momentum"] = momentum
+    move = one_move(kind(rate, COUNT, **kwargs), slopes)
+    metric = 1.0 if preconditioner is None else 1.0 / np.abs(slopes)
+    sd = np.sqrt(2.0 * (1.0 - momentum) * temperature * rate * metric / COUNT) * np.ones(2000)
+    noise = move + rate * metric * slopes
+    if temperature == 0.0:
+        np.testing.assert_allclose(noise, 0.0, atol=1e-3 * rate * np.max(np.abs(metric * slopes)))
+        return
+    for part in (noise[:1000] / sd[:1000], noise[1000:] / sd[1000:]):
+        assert abs(part.mean()) < 4 / 1000**0.5
+        assert abs(part.std() - 1.0) < 4 / 2000**0.5
+
+
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_noise_differs_by_step_weight_and_seed_and_is_repeatable(name):
     x, y = np.ones((4, 1), "float32"), np.zeros((4, 3), "float32")
