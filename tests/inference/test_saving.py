@@ -5,6 +5,7 @@ import json
 import pathlib
 import zipfile
 
+import keras
 import numpy as np
 import pytest
 
@@ -205,3 +206,37 @@ def test_layers_that_are_not_finite_are_refused(tmp_path):
     posterior.save(path)
     with pytest.raises(ValueError, match=r"layers\.posterior.*NaN or infinity in hidden/kernel"):
         Posterior.load(path)
+
+
+def test_code_in_a_file_is_not_run(tmp_path):
+    """Neither as a layer of the model, nor in the place of the likelihood."""
+    code = keras.layers.Lambda(lambda x: x)
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False), code])
+    kp.set_priors(model, kp.NormalPrior(0.0, 1.0))
+    path = tmp_path / "damaged.posterior"
+    kp.inference.PointPosterior(model, LIKELIHOOD, [np.ones((1, 1), "float32")]).save(path)
+    with pytest.raises(ValueError, match=r"damaged\.posterior, in model\.keras.*`?lambda`?.*safe"):
+        Posterior.load(path)
+    packed = keras.saving.serialize_keras_object(code)
+    path = damaged("map", tmp_path, description=lambda d: d | {"likelihood": packed})
+    with pytest.raises(ValueError, match=r"damaged\.posterior, in posterior\.json.*lambda.*safe"):
+        Posterior.load(path)
+
+
+def test_objects_are_not_written(tmp_path, monkeypatch):
+    """They would be pickled, and `load` refuses what is."""
+    values = [np.ones(shape, "float32") for shape in ((2, 3), (3, 1), (1,))]
+    posterior = kp.inference.PointPosterior(net(), LIKELIHOOD, values)
+    monkeypatch.setattr(posterior, "_state", lambda: ({}, {"0": np.array([{}])}))
+    with pytest.raises(ValueError, match="Object arrays cannot be saved"):
+        posterior.save(tmp_path / "a.posterior")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("seconds", [12.5, None])
+def test_how_long_a_fit_took_is_kept(seconds, tmp_path):
+    values = [np.ones(shape, "float32") for shape in ((2, 3), (3, 1), (1,))]
+    posterior = kp.inference.PointPosterior(net(), LIKELIHOOD, values)
+    posterior.seconds = seconds
+    posterior.save(tmp_path / "a.posterior")
+    assert Posterior.load(tmp_path / "a.posterior").seconds == seconds
