@@ -159,6 +159,13 @@ def test_num_data_of_prior_and_layer(on_prior, on_layer, used):
     np.testing.assert_allclose(penalty_of(model), kl_of(layer) / used, rtol=1e-4)
 
 
+def test_num_data_of_one_prior_is_that_of_the_layer():
+    """All weights of a layer see the same data; the bias has a default prior without a number."""
+    layer = VariationalDense(2, kernel_prior=NormalPrior(0, 1, num_data=N))
+    model = keras.Sequential([keras.Input((3,)), layer])
+    np.testing.assert_allclose(penalty_of(model), kl_of(layer) / N, rtol=1e-4)
+
+
 @pytest.mark.parametrize("wrong, error", [(0, ValueError), (-3, ValueError), (2.5, TypeError)])
 def test_num_data_is_a_whole_number(wrong, error):
     with pytest.raises(error, match="`num_data` of VariationalDense"):

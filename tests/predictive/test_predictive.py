@@ -37,6 +37,13 @@ def test_blocks_of_rows_change_nothing(monkeypatch):
     assert blocks.sample_observations(9, seed=0).shape == (9, 5, 2)
 
 
+def test_blocks_of_rows_have_noise_of_their_own(monkeypatch):
+    monkeypatch.setattr("keras_priors.predictive.by_rows._ELEMENTS", 1000)  # two rows a block
+    drawn = Predictive(np.zeros((1, 6, 1)), likelihoods.Normal(1.0)).sample_observations(500, 0)
+    apart = np.corrcoef(drawn[..., 0].T) - np.eye(6)
+    assert np.abs(apart).max() < 4.5 / 500**0.5
+
+
 def test_log_prob_is_that_of_the_mean_density():
     p = Predictive(DRAWS, likelihoods.Normal(0.3))
     y = RNG.standard_normal((5, 2))
