@@ -13,6 +13,8 @@ from keras_priors.callbacks.check_likelihood import check_likelihood, check_outp
 from keras_priors.callbacks.epoch_record import EpochRecord
 from keras_priors.callbacks.not_finite import not_finite
 from keras_priors.callbacks.penalties import Penalties, Penalty, to_numpy
+from keras_priors.functional.check_activations import check_activations
+from keras_priors.functional.output_shapes import running_fit
 from keras_priors.functional.steps_per_row import Steps, steps_per_row
 from keras_priors.utils.export import export
 from keras_priors.utils.keras_internals import adds_losses, all_layers
@@ -60,6 +62,9 @@ class BayesianMonitor(keras.callbacks.Callback):
         - The draws of a fit are the same with and without this callback.
 
     It also watches over the fit:
+        - Where the last activation of the model gives probabilities to a likelihood that takes
+          logits, or logits to one that takes probabilities (and so with rates), it warns.
+        - With `class_weight` it warns: the loss is then no mean of log-likelihoods.
         - Where `num_data` was not given it warns when `fit` begins, by name.
         - After the first epoch it warns where `num_data` differs from the number of samples seen;
           with a time axis in the outputs of the model, from that of their steps, over which the
@@ -115,6 +120,8 @@ class BayesianMonitor(keras.callbacks.Callback):
     def on_train_begin(self, logs: Any = None) -> None:
         """See to the other callbacks, and to priors without `num_data`."""
         check_likelihood(self.model)
+        check_activations(self.model)
+        _warn_class_weight(self.model)
         _prepare_followers(self)
         self._owner = self.model
         self._outputs_checked = False
@@ -267,6 +274,22 @@ def _may_be(value: int, samples: int, steps: Steps) -> bool:
         return samples < value <= most
     # A sum over steps is the log density of a sample: a model's own loss may be one.
     return value == most or (bool(steps.why) and value == samples)
+
+
+def _warn_class_weight(model: Any) -> None:
+    frame = running_fit()
+    if frame is None or frame.f_locals["self"] is not model:
+        return
+    weight = frame.f_locals.get("class_weight")
+    if weight is not None and any(value != 1.0 for value in weight.values()):
+        warnings.warn(
+            "`nll` and `elbo` of BayesianMonitor are those of observations that count alike. "
+            f"Received: class_weight={weight}, by which `loss` and with it `nll` is a weighted "
+            "mean, and no negative log-likelihood. Leave `class_weight` out, and see to the costs "
+            "of errors where you decide; or read `nll` as the weighted mean that it is.",
+            UserWarning,
+            stacklevel=2,
+        )
 
 
 _LOGGED = ("nll", "kl", "neg_log_prior", "elbo")

@@ -3,6 +3,7 @@
 # Written by tools/write_doors.py.
 
 from keras_priors.functional.as_array import as_array as as_array
+from keras_priors.functional.check_activations import check_activations as check_activations
 from keras_priors.functional.check_built import check_built as check_built
 from keras_priors.functional.check_inputs import check_inputs as check_inputs
 from keras_priors.functional.check_rows import check_rows as check_rows
@@ -21,6 +22,7 @@ from keras_priors.functional.observations import Observations as Observations
 from keras_priors.functional.output_likelihoods import Likelihoods as Likelihoods
 from keras_priors.functional.output_likelihoods import given_likelihoods as given_likelihoods
 from keras_priors.functional.output_shapes import output_shapes as output_shapes
+from keras_priors.functional.output_shapes import running_fit as running_fit
 from keras_priors.functional.outputs_at_draws import outputs_at_draws as outputs_at_draws
 from keras_priors.functional.positions import Positions as Positions
 from keras_priors.functional.pure_outputs import PureOutputs as PureOutputs

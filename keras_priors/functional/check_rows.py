@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_priors.functional.check_activations import check_activations
 from keras_priors.functional.observations import Observations
 from keras_priors.functional.output_likelihoods import Likelihoods
 from keras_priors.utils.export import share
@@ -38,6 +39,8 @@ def check_rows(
         outputs: the outputs of the model for row 0.
         log_likelihood: a function of a batch (x, y, weight), nats.
     """
+    check_activations(model, likelihoods.structure, stacklevel=5)
+    likelihoods.check_scale(outputs)
     for rows in _in_parts(_not_finite(observations.x)):
         x, y, weight = observations.batch(rows)
         # Of weight 0 too: a NaN in a forward pass is one in the gradient.

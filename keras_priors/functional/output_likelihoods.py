@@ -11,7 +11,9 @@ from keras import ops
 
 from keras_priors import likelihoods
 from keras_priors.functional.likelihood_of import likelihood_of
+from keras_priors.likelihoods.output_scale import check_outputs_scale
 from keras_priors.utils.export import share
+from keras_priors.utils.keras_internals import loss_weights
 
 
 @share
@@ -27,6 +29,8 @@ class Likelihoods:
         given = likelihood is not None
         self.structure = given_likelihoods(likelihood) if given else likelihood_of(model)
         self._model = model
+        # A likelihood that is given is meant as it is.
+        self._loss_weights = None if given else loss_weights(model)
 
     @property
     def single(self) -> Any:
@@ -61,6 +65,15 @@ class Likelihoods:
 
     def _terms(self, y: Any, outputs: Any, weight: Any) -> Iterator[tuple[Any, Any, Any, Any]]:
         """(likelihood, output, log densities, their weights) of each output."""
+        weights = [1.0 if w is None else w for w in keras.tree.flatten(self._loss_weights)]
+        if not np.all(np.equal(weights, 1.0)):
+            raise ValueError(
+                "The log likelihood is the sum over outputs and rows, each with the weight 1. "
+                f"Received: {self._model.name!r}, compiled with loss_weights={weights}, which "
+                "`fit` would obey. Give each likelihood the scale of its noise and leave "
+                "`loss_weights` out of `compile`; or give `likelihood=` here, which is then taken "
+                "without them, with `sample_weight=` for the weight of a single output."
+            )
         for likelihood, target, output in self._each(y, outputs):
             densities = -likelihood.call(target, output)
             # With what Keras knows of masks; of weight 0, a row counts nothing, also at -inf.
@@ -76,6 +89,11 @@ class Likelihoods:
             finite = ops.convert_to_numpy(ops.isfinite(likelihood.call(target, output)))
             found &= finite.reshape(count, -1).all(axis=1)
         return found
+
+    def check_scale(self, outputs: Any) -> None:
+        """Refuses outputs that are no probabilities or rates where a likelihood takes those."""
+        for likelihood, _, output in self._each(outputs, outputs):
+            check_outputs_scale(likelihood, ops.convert_to_numpy(ops.stop_gradient(output)))
 
     def _each(self, y: Any, outputs: Any) -> list[tuple[Any, Any, Any]]:
         if not keras.tree.is_nested(outputs):

@@ -55,7 +55,7 @@ def _unsure(shape: Shape) -> Shape:
 
 
 def _arrays_of_fit(model: Any) -> Any:
-    frame = _running_fit()
+    frame = running_fit()
     if frame is None or frame.f_locals["self"] is not model:
         return None
     return _symbolic(frame.f_locals.get("x"))
@@ -97,7 +97,8 @@ def _called_on(
     return [tuple(output.shape) for output in keras.tree.flatten(outputs)]
 
 
-def _running_fit() -> FrameType | None:
+@share
+def running_fit() -> FrameType | None:
     """The innermost `fit` on the call stack, which called this callback; or None."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:

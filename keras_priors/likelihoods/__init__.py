@@ -11,6 +11,9 @@ from keras_priors.likelihoods.laplace import Laplace
 from keras_priors.likelihoods.likelihood import Likelihood
 from keras_priors.likelihoods.negative_binomial import NegativeBinomial
 from keras_priors.likelihoods.normal import Normal
+from keras_priors.likelihoods.output_scale import activation_name as activation_name
+from keras_priors.likelihoods.output_scale import advice as advice
+from keras_priors.likelihoods.output_scale import check_outputs_scale as check_outputs_scale
 from keras_priors.likelihoods.poisson import Poisson
 from keras_priors.likelihoods.student_t import StudentT
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 
+from keras_priors.functional.check_activations import check_activations
 from keras_priors.functional.count_observations import is_a
 from keras_priors.functional.steps_per_row import Steps, steps_per_row
 from keras_priors.functional.traversal import find_owners
@@ -44,8 +45,10 @@ def count_of_loss(model: Any, rows: int, data: Any) -> tuple[int, Check | None]:
             UserWarning,
             stacklevel=3,
         )
-    settled = model.compiled and steps.number is not None
-    return number, None if settled else Check(model, number, rows)
+    if model.compiled and steps.number is not None:
+        check_activations(model, stacklevel=3)
+        return number, None
+    return number, Check(model, number, rows)
 
 
 def check_given(model: Any, num_data: int | None) -> None:
@@ -81,10 +84,12 @@ class Check:
         model = self._model()
         if self._done or model is None or not (model.built and model.compiled):
             return self._done
+        check_activations(model, stacklevel=stacklevel + 1)
         steps = steps_per_row(model)
         self._done = steps.number is not None or bool(steps.why)
         if steps.number is None or steps.why:
-            if steps.why and self._rows is not None:
+            # Of a length that the data told, there is another number than that of the rows.
+            if steps.why and self._number == self._rows:
                 self._warn(f"{self._number} for {self._rows} rows of {steps.why}. {_PASS}")
         elif self._rows is not None and self._number != round(self._rows * steps.number):
             self._warn(

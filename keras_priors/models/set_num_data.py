@@ -73,7 +73,8 @@ def set_num_data(model: keras.Model, data: Any) -> int:
     Raises:
         TypeError: `model` is not a model, or `data` is none of the above.
         ValueError: the model holds no prior and no variational layer, the number is below 1, the
-            arrays differ in length, or the data have no end.
+            arrays differ in length, or the data have no end; or a stock loss of Keras ("mse")
+            stands behind `NoiseScale`, at once or in the first `fit`.
 
     Example:
         >>> import keras, numpy as np

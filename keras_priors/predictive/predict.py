@@ -66,7 +66,11 @@ def predict(
     Raises:
         TypeError: `model` is no Keras model, or `x` is no data.
         ValueError: `num_samples` below 1, a model that is not built, inputs of the wrong shape,
-            a `likelihood` that is none.
+            a `likelihood` that is none, or that takes probabilities or rates and gets none.
+
+    Warns:
+        UserWarning: the last activation of the model does not fit the likelihood: a softmax before
+            one that takes logits, none before one that takes probabilities.
 
     Example:
         >>> import keras, numpy as np

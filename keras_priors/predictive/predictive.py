@@ -11,6 +11,7 @@ import numpy as np
 from keras_priors import likelihoods
 from keras_priors.functional.as_array import as_array
 from keras_priors.likelihoods.bernoulli import Bernoulli
+from keras_priors.likelihoods.output_scale import check_outputs_scale
 from keras_priors.predictive.by_rows import by_rows
 from keras_priors.predictive.mixture import log_mean_density, quantiles, sample_mixture
 from keras_priors.utils.export import export
@@ -40,7 +41,8 @@ class Predictive:
 
     Raises:
         TypeError: `draws` is not an array of numbers.
-        ValueError: `draws` has fewer than two axes, no draw or no row.
+        ValueError: `draws` has fewer than two axes, no draw or no row; or holds no probabilities,
+            or negative rates, where the likelihood takes those (`from_logits=False`).
 
     Example:
         >>> import numpy as np
@@ -64,6 +66,8 @@ class Predictive:
         self._outputs = self._draws[..., None] if self._draws.ndim == 2 else self._draws
         self._likelihood = None if likelihood is None else likelihoods.get(likelihood)
         self._why_none = "It was made without one."
+        if self._likelihood is not None:
+            check_outputs_scale(self._likelihood, self._outputs[0])
 
     @classmethod
     def _without_likelihood(cls, draws: Any, why: str) -> Predictive:

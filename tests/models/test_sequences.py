@@ -76,7 +76,7 @@ def test_the_same_number_from_every_kind_of_data():
 
 def test_classes_and_two_outputs():
     x = keras.Input((STEPS, 1))
-    model = keras.Model(x, layers.Dense(3, kernel_regularizer=kp.NormalPrior(0, 1))(x))
+    model = keras.Model(x, layers.Dense(3, "softmax", kernel_regularizer=kp.NormalPrior(0, 1))(x))
     for loss in ("sparse_categorical_crossentropy", keras.losses.CategoricalCrossentropy(), None):
         if loss is not None:
             model.compile("sgd", loss)
