@@ -11,6 +11,10 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
+from keras_priors.functional.check_finite_weights import (
+    check_finite_draws,
+    check_finite_weights,
+)
 from keras_priors.functional.check_inputs import check_inputs
 from keras_priors.functional.forward import signature_of, single
 from keras_priors.functional.results import Results
@@ -51,6 +55,8 @@ def outputs_at_draws(
     rows = Rows(x)
     check_inputs(model, rows.first)
     backend.sync_variables(model)
+    taken = {id(target) for target in targets}
+    check_finite_weights(model, [v for v in model.variables if id(v) not in taken])
     size = chunk_rows(model, rows.first, rows.count, batch_size)
     group = draws_per_call(model, rows.first, size, num_draws)
     starts = range(0, num_draws, group)
@@ -65,6 +71,7 @@ def outputs_at_draws(
         for start in starts:
             if kept is None or len(starts) > 1:
                 kept = _padded(values_of(start, min(start + group, num_draws)), group)
+                check_finite_draws(model, kept)
             results.write(forward(kept, tensors), start, valid)
             progress.step()
         results.next_chunk(valid)

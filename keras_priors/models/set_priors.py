@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from keras_priors.functional.check_built import check_built
+from keras_priors.functional.traversal import find_owners
 from keras_priors.functional.weights import find_weights
 from keras_priors.models.assign_priors import assign
 from keras_priors.models.match_rules import match
@@ -27,7 +28,8 @@ def set_priors(
         kl_weight * KL(q‖p) / num_data        (variational layers)
 
     in nats per observation. Give `num_data` with the prior, or call `keras_priors.set_num_data`
-    next.
+    before or next: a prior without a number of its own takes the one that all others of the model
+    have, where they agree.
 
     It reaches functional, sequential, nested and subclassed models, the layers within wrappers
     (`Bidirectional`, `TimeDistributed`), the cells of recurrent layers, the projections of
@@ -94,8 +96,22 @@ def set_priors(
     check_built("set_priors", model)
     weights = find_weights(model)
     chosen = match(weights, rules)
+    owners = find_owners(model)
     assign(model, weights, chosen)
+    _carry_on(owners, find_owners(model))
     remake_functions(model)
     touched = [weights[index] for index in sorted(chosen)]
     move_inside(touched)
     return {weight.path: weight.prior for weight in touched}
+
+
+def _carry_on(before: list[Any], now: list[Any]) -> None:
+    """Give priors that came without `num_data` the one that the model had."""
+    had = {owner.num_data for owner in before} - {None}
+    if len(had) != 1:
+        return
+    check = next((owner._num_data_check for owner in before if owner._num_data_check), None)
+    for owner in now:
+        if owner.num_data is None:
+            (owner.num_data,) = had
+            owner._num_data_check = check

@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
+from keras_priors.functional.check_finite_weights import check_finite_weights
 from keras_priors.functional.check_inputs import check_inputs
 from keras_priors.functional.forward import forward_of, random_posteriors
 from keras_priors.functional.output_likelihoods import given_likelihoods
@@ -66,7 +67,8 @@ def predict(
     Raises:
         TypeError: `model` is no Keras model, or `x` is no data.
         ValueError: `num_samples` below 1, a model that is not built, inputs of the wrong shape,
-            a `likelihood` that is none, or that takes probabilities or rates and gets none.
+            weights that are NaN or infinite, a `likelihood` that is none, or that takes
+            probabilities or rates and gets none.
 
     Warns:
         UserWarning: the last activation of the model does not fit the likelihood: a softmax before
@@ -96,6 +98,7 @@ def predict(
     rows = Rows(x)
     check_inputs(model, rows.first)
     backend.sync_variables(model)
+    check_finite_weights(model)
     seeds = backend.spawn_seeds(seed, num_samples if random_posteriors(model) else 1)
     outputs = _draw(model, rows, seeds, batch_size, verbose)
     return wrap(model, outputs, likelihood)

@@ -29,6 +29,14 @@ def real(owner: str, name: str, value: Any) -> Number:
             f"Received: {name}={value!r} of type {type(value).__name__}. Write, for example, "
             f"{name}=1.0."
         )
+    if isinstance(value, keras.Variable):
+        raise TypeError(
+            f"`{name}` of {owner} is a constant, of which nothing is learned. Received: a "
+            f"keras.Variable, {value.path}. Write its value, float(...); for noise to be learned, "
+            "end the model with keras_priors.layers.NoiseScale() and take the likelihood "
+            "HeteroscedasticNormal(); for the scale of a prior, keras_priors.Learnable in "
+            "a variational layer."
+        )
     value = _decoded(value)
     try:
         array = ops.convert_to_numpy(value) if ops.is_tensor(value) else np.asarray(value)
