@@ -10,6 +10,7 @@ from keras_priors.posteriors.low_rank_normal import LowRankNormal
 from keras_priors.posteriors.matrix_normal import MatrixNormal
 from keras_priors.posteriors.mean_field_normal import MeanFieldNormal
 from keras_priors.posteriors.posterior import Posterior
+from keras_priors.posteriors.scale import softplus_inverse as softplus_inverse
 
 __all__ = [
     "Delta",

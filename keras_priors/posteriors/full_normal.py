@@ -10,6 +10,7 @@ from keras_priors.posteriors.posterior import AddWeight, Posterior
 from keras_priors.posteriors.scale import (
     checked_initial_scale,
     initial_scale_for,
+    log_of_noise,
     normal_entropy,
 )
 from keras_priors.posteriors.triangular import (
@@ -102,6 +103,16 @@ class FullNormal(Posterior):
             loc=ops.reshape(self.mean(), (self.size,)),
             scale_tril=triangular(self.scale_tril),
         )
+
+    def density_of_draws(self, noise: Any) -> tuple[Any, Any]:
+        """(log q(w) in nats (S,), its slope in w (S, D)) at the draws of noise (S, D, 1).
+
+        Of the noise that made them: w - loc has lost the digits that L^-1 brings up.
+        """
+        noise = noise[..., 0]
+        upper = ops.transpose(triangular(self.scale_tril))
+        slope = -ops.transpose(ops.solve_triangular(upper, ops.transpose(noise), lower=False))
+        return log_of_noise(noise) - log_det_triangular(self.scale_tril), slope
 
     def entropy(self) -> Any:
         """log|L| + (size / 2) log(2 pi e) nats."""

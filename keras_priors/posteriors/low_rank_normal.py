@@ -12,6 +12,7 @@ from keras_priors.posteriors.scale import (
     checked_initial_scale,
     constant_rho,
     initial_scale_for,
+    log_of_noise,
     log_softplus,
     normal_entropy,
 )
@@ -101,6 +102,25 @@ class LowRankNormal(Posterior):
             cov_diag_factor=ops.reshape(ops.square(ops.softplus(self.rho)), (self.size,)),
             cov_perturb_factor=factor,
         )
+
+    def density_of_draws(self, noise: Any) -> tuple[Any, Any]:
+        """(log q(w) in nats (S,), its slope in w (S, D)) at the draws of noise (S, D + rank).
+
+        With U = B / s, C = I + UᵀU and d = Uᵀe - z, the quadratic form is |e|^2 + |z|^2 - dᵀC⁻¹d
+        and the slope -(e - U C⁻¹d) / s: no difference w - loc, which has lost digits.
+        """
+        e, z = noise[:, : self.size], noise[:, self.size :]
+        scale = ops.reshape(ops.softplus(self.rho), (self.size,))
+        u = ops.reshape(self._factor(), (self.rank, self.size)) / scale
+        capacitance = ops.eye(self.rank, dtype=self.dtype) + ops.matmul(u, ops.transpose(u))
+        cholesky = ops.cholesky(capacitance)
+        d = ops.matmul(u, ops.transpose(e)) - ops.transpose(z)
+        half = ops.solve_triangular(cholesky, d, lower=True)
+        whole = ops.solve_triangular(ops.transpose(cholesky), half, lower=False)
+        log_det = ops.sum(log_softplus(self.rho)) + ops.sum(ops.log(ops.diagonal(cholesky)))
+        # log q counts D normals: the |z|^2 and |half|^2 are of the rank others.
+        log_q = log_of_noise(e) - 0.5 * (ops.sum(z**2, axis=1) - ops.sum(half**2, axis=0))
+        return log_q - log_det, -(e - ops.matmul(ops.transpose(whole), u)) / scale
 
     def entropy(self) -> Any:
         """In nats, by the matrix determinant lemma: log|D + B Bᵀ| = log|D| + log|I + BᵀD⁻¹B|."""

@@ -10,6 +10,7 @@ from keras_priors.posteriors.scale import (
     checked_initial_scale,
     constant_rho,
     initial_scale_for,
+    log_of_noise,
     log_softplus,
     normal_entropy,
 )
@@ -92,6 +93,11 @@ class MeanFieldNormal(Posterior):
     def distribution(self) -> Any:
         """A native `Normal` with the weight's shape as its batch shape."""
         return backend.distribution("Normal", loc=self.mean(), scale=self.stddev())
+
+    def density_of_draws(self, noise: Any) -> tuple[Any, Any]:
+        """(log q(w) in nats (S,), its slope in w) at the draws of flat standard normals (S, D)."""
+        log_det = ops.sum(log_softplus(self.rho))
+        return log_of_noise(noise) - log_det, -noise / ops.reshape(self.stddev(), (-1,))
 
     def entropy(self) -> Any:
         """Sum of the entropies of the normals, in nats."""

@@ -7,12 +7,14 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_priors.utils.export import share
 from keras_priors.utils.parameters import positive
 
 # Below this, softplus(x) equals exp(x) to float32 precision, and log softplus(x) equals x.
 _TAIL = -15.0
 
 
+@share
 def softplus_inverse(y: Any) -> Any:
     """The x with softplus(x) = y, for y > 0."""
     y = np.asarray(y, "float64")
@@ -37,6 +39,12 @@ def log_softplus(x: Any) -> Any:
 def normal_entropy(log_det_scale: Any, size: int) -> Any:
     """H = log|L| + (size / 2) log(2 pi e) in nats, for a covariance L Lᵀ."""
     return log_det_scale + 0.5 * size * math.log(2.0 * math.pi * math.e)
+
+
+def log_of_noise(noise: Any) -> Any:
+    """Log density in nats of rows of standard normals (S, D): (S,)."""
+    squares = ops.sum(ops.square(noise), axis=-1)
+    return -0.5 * (squares + noise.shape[-1] * math.log(2.0 * math.pi))
 
 
 def checked_initial_scale(owner: str, value: Any) -> float | None:

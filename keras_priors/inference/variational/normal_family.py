@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_priors import backend
+from keras_priors.posteriors.scale import softplus_inverse
 
 _START = 1
 """The seed of what a family starts at."""
@@ -67,11 +69,48 @@ class NormalFamily:
         with self._scope(values):
             return backend.vectorize(self.posterior.transform)(noise)
 
-    def log_prob(self, values: Any, z: Any) -> Any:
-        """log q(z) in nats of z (count, D): (count,)."""
+    def density_of_draws(self, values: Any, noise: Any) -> tuple[Any, Any]:
+        """(log q(z) in nats (count,), its slope in z (count, D)) at the draws of this noise."""
         with self._scope(values):
-            density = self.posterior.distribution().log_prob(z)
-        return ops.sum(density, axis=-1) if len(density.shape) == 2 else density
+            found: tuple[Any, Any] = self.posterior.density_of_draws(noise)
+        return found
+
+    def stddev(self) -> Any:
+        """Standard deviations (D,) now, NumPy float64."""
+        return ops.convert_to_numpy(self.posterior.stddev()).astype("float64")
+
+    def spread(self, stddev: Any) -> None:
+        """Make them these (D,), in proportion to the ones it was built with."""
+        ratio = stddev / self.stddev()
+        for name, variable in zip(self.names, self.variables, strict=True):
+            value = ops.convert_to_numpy(variable).astype("float64")
+            if name == "rho":
+                variable.assign(softplus_inverse(ratio * np.logaddexp(0.0, value)))
+            elif name == "scale_tril":
+                diagonal = ratio * np.logaddexp(0.0, np.diagonal(value))
+                below = ratio[:, None] * np.tril(value, -1)
+                variable.assign(below + np.diag(softplus_inverse(diagonal)))
+            elif name == "factor":
+                variable.assign(ratio * value)
+
+    def units(self, stddev: Any) -> list[Any]:
+        """What one unit of the learning rate is of each variable, for weights of this spread.
+
+        Rows of L and B move in proportion to it and logarithms of scales by themselves; a mean by
+        50 times it or 1, whichever is less, but by no less than 0.1.
+        """
+        found = []
+        for name in self.names:
+            unit = np.ones_like(stddev)
+            if name == "loc":
+                unit = np.clip(50.0 * stddev, 0.1, 1.0)
+            elif name == "factor":
+                unit = stddev
+            elif name == "scale_tril":
+                unit = np.tril(np.repeat(stddev[:, None], len(stddev), axis=1), -1)
+                np.fill_diagonal(unit, 1.0)
+            found.append(ops.convert_to_tensor(unit.astype("float32")))
+        return found
 
     def sample(self, values: Any, seed: Any) -> Any:
         """One draw (D,)."""

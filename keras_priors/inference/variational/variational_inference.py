@@ -13,13 +13,19 @@ from keras import ops
 from keras_priors import backend
 from keras_priors.inference.log_posterior import LogPosterior
 from keras_priors.inference.method import Method
+from keras_priors.inference.variational.convergence import check_convergence, rises
 from keras_priors.inference.variational.normal_family import NormalFamily
+from keras_priors.inference.variational.start import start_scales
 from keras_priors.inference.variational.variational_posterior import VariationalPosterior
 from keras_priors.utils.parameters import positive, whole_number
 from keras_priors.utils.progress import Progress
 
 _CALLS = 50
 _FIRST_STREAM = 1
+_START_STREAM = 1
+# Without a number of steps: those of one call, the fewest and the most of all, and the passes over
+# the data before the ELBO is first looked at.
+_COUNT, _FIRST_STEPS, _MOST_STEPS, _EPOCHS = 100, 1000, 40000, 10
 
 
 class VariationalInference(Method):
@@ -39,20 +45,24 @@ class VariationalInference(Method):
 
     def __init__(
         self,
-        num_steps: int = 5000,
+        num_steps: int | None = None,
         learning_rate: float = 0.01,
         num_samples: int = 4,
         batch_size: int | None = 512,
-        initial_scale: float = 0.05,
+        initial_scale: float | None = None,
     ) -> None:
         name = type(self).__name__
-        self.num_steps = whole_number(name, "num_steps", num_steps)
+        if num_steps is not None:
+            num_steps = whole_number(name, "num_steps", num_steps)
+        self.num_steps = num_steps
         self.learning_rate = _number(name, "learning_rate", learning_rate)
         self.num_samples = whole_number(name, "num_samples", num_samples)
         if batch_size is not None:
             batch_size = whole_number(name, "batch_size", batch_size)
         self.batch_size = batch_size
-        self.initial_scale = _number(name, "initial_scale", initial_scale)
+        if initial_scale is not None:
+            initial_scale = _number(name, "initial_scale", initial_scale)
+        self.initial_scale = initial_scale
 
     @abstractmethod
     def _family(self, size: int) -> Any:
@@ -64,18 +74,25 @@ class VariationalInference(Method):
         positions = log_posterior.positions
         start = positions.unconstrain(positions.current())
         family = NormalFamily(self._family(log_posterior.size), log_posterior.size, start)
-        trace: list[Any] = []
+        earlier: list[Any] = []
         if resume is not None:
             family.assign(_earlier(resume, family))
-            trace.append(resume.elbo)
+            earlier.append(resume.elbo)
+        elif self.initial_scale is None:
+            family.spread(start_scales(log_posterior, start, backend.fold_in(seed, _START_STREAM)))
+        trace = _Trace(type(self).__name__, self.num_steps, log_posterior, self.batch_size)
         values = self._search(log_posterior, family, seed, verbose, trace)
+        if not trace.interrupted:
+            check_convergence(
+                trace.owner, trace.elbo, log_posterior.size, self.learning_rate, stacklevel=4
+            )
         family.assign(dict(zip(family.names, values, strict=True)))
         return VariationalPosterior(
             log_posterior.model,
             log_posterior.likelihoods.structure,
             family.posterior,
             family.arrays(),
-            elbo=np.concatenate(trace),
+            elbo=np.concatenate([*earlier, trace.elbo]),
             observations=log_posterior.observations,
         )
 
@@ -85,24 +102,21 @@ class VariationalInference(Method):
         family: NormalFamily,
         seed: Any,
         verbose: Any,
-        trace: list[Any],
+        trace: _Trace,
     ) -> list[Any]:
         """The values of the family's variables; the ELBOs of the steps are put into `trace`."""
-        rows = log_posterior.num_rows
-        batch = rows if self.batch_size is None else min(self.batch_size, rows)
-        count = -(-self.num_steps // _CALLS)
-        calls = -(-self.num_steps // count)
-        # A step that only fills up the last call has the rate 0: one program serves all calls.
-        schedule = keras.optimizers.schedules.CosineDecay(self.learning_rate, self.num_steps)
-        optimizer = backend.stateless(keras.optimizers.Adam(schedule))
+        rows, batch = log_posterior.num_rows, trace.batch
+        # Rates are given step by step: one program serves any number of them.
+        optimizer = backend.stateless(keras.optimizers.Adam(1.0))
         optimizer.build(family.variables)
+        units = family.units(family.stddev())
         step = self._step_of(log_posterior, family, optimizer, rows / batch)
         fixed = log_posterior.outputs.fixed()
         data = _all_rows(log_posterior)
 
-        def run(state: Any, fixed: Any, data: Any, elements: Any) -> Any:
+        def run(state: Any, fixed: Any, data: Any, units: Any, elements: Any) -> Any:
             return backend.scan(
-                lambda s, e: step(s, fixed, data, e), lambda s: s[-1], state, elements
+                lambda s, e: step(s, fixed, data, units, e), lambda s: s[-1], state, elements
             )
 
         compiled = backend.compile_function(run)
@@ -111,30 +125,35 @@ class VariationalInference(Method):
             for part in (family.variables, optimizer.variables)
         )
         state = (values, moments, ops.zeros((), "float32"))
-        seeds = backend.spawn_seeds(seed, count * calls + _FIRST_STREAM)
+        seeds = backend.spawn_seeds(seed, trace.most + trace.count + _FIRST_STREAM)
         order = _Order(rows, batch, seeds[0])
-        progress = Progress(calls, verbose)
-        done = 0
+        progress = Progress(trace.calls, verbose)
         try:
-            for call in range(calls):
-                part = slice(call * count, (call + 1) * count)
-                real = min(count, self.num_steps - done)
+            while trace.goes_on():
+                part = slice(len(trace), len(trace) + trace.count)
+                rates = self.learning_rate * trace.rates()
                 elements = (
                     ops.convert_to_tensor(seeds[_FIRST_STREAM:][part], dtype="uint32"),
-                    ops.convert_to_tensor(order.take(count)),
+                    ops.convert_to_tensor(order.take(trace.count)),
+                    ops.convert_to_tensor(rates.astype("float32")),
                 )
-                new, elbo = compiled(state, fixed, data, elements)
-                elbo = ops.convert_to_numpy(elbo)[:real]
+                new, elbo = compiled(state, fixed, data, units, elements)
+                # A step that only fills up the last call has the rate 0.
+                elbo = ops.convert_to_numpy(elbo)[: trace.real]
                 if not np.all(np.isfinite(elbo)) or not _all_finite(new[0]):
-                    self._refuse(log_posterior, done + int(np.argmin(np.isfinite(elbo))), elbo)
-                state, done = new, done + real
-                trace.append(elbo)
+                    self._refuse(
+                        log_posterior, len(trace) + int(np.argmin(np.isfinite(elbo))), elbo
+                    )
+                state = new
+                trace.add(elbo)
                 progress.step()
         except KeyboardInterrupt:
-            if not done:
+            if not len(trace):
                 raise
+            trace.interrupted = True
             warnings.warn(
-                f"{type(self).__name__} was interrupted after {done} of {self.num_steps} steps; "
+                f"{type(self).__name__} was interrupted after {len(trace)} of "
+                f"{'at most ' * (self.num_steps is None)}{trace.most} steps; "
                 "this is what it had found. Go on by `fit(..., resume=posterior)`.",
                 UserWarning,
                 stacklevel=5,
@@ -155,31 +174,93 @@ class VariationalInference(Method):
                 lambda each: log_posterior.batch_log_prob(each, fixed, batch, factor)
             )(z)
             # Not the entropy, whose gradient is known: without the part of the gradient that has
-            # the mean 0, it vanishes with its noise where q is the posterior.
+            # the mean 0, it vanishes with its noise where q is the posterior. The value and the
+            # slope of log q are those of the noise, to all digits.
             still = [ops.stop_gradient(v) for v in values]
-            return -ops.mean(log_prob - family.log_prob(still, z))
+            log_q, slope = (ops.stop_gradient(v) for v in family.density_of_draws(still, noise))
+            path = ops.sum(slope * (z - ops.stop_gradient(z)), axis=1)
+            return -ops.mean(log_prob - log_q - path)
 
         descend = backend.value_and_gradient(loss)
 
-        def step(state: Any, fixed: Any, data: Any, element: Any) -> Any:
+        def step(state: Any, fixed: Any, data: Any, units: Any, element: Any) -> Any:
             values, moments, _ = state
-            seed, indices = element
+            seed, indices, rate = element
             batch = keras.tree.map_structure(lambda leaf: ops.take(leaf, indices, axis=0), data)
             value, slopes = descend(values, family.noise(seed, num_samples), fixed, batch)
-            values, moments = optimizer.stateless_apply(moments, slopes, values)
-            return list(values), list(moments), -value
+            moved, moments = optimizer.stateless_apply(moments, slopes, values)
+            each = zip(values, units, moved, strict=True)
+            values = [v + rate * unit * (m - v) for v, unit, m in each]
+            return values, list(moments), -value
 
         return step
 
     def _refuse(self, log_posterior: LogPosterior, step: int, elbo: Any) -> None:
         raise ValueError(
             f"The ELBO of {type(self).__name__} must stay finite. Received: {elbo[-1]} nats, first "
-            f"at step {step + 1} of {self.num_steps}, for {log_posterior.model.name}. Start at "
-            "trained weights, lower `learning_rate` "
-            f"(now {self.learning_rate:g}) or `initial_scale` (now {self.initial_scale:g}), and "
-            "look for inputs and targets that are NaN, huge, or outside the support of the "
-            "likelihood."
+            f"at step {step + 1}, for {log_posterior.model.name}. Start at trained weights, lower "
+            f"`learning_rate` (now {self.learning_rate:g}) or `initial_scale` (now "
+            f"{self.initial_scale}), and look for inputs and targets that are NaN, huge, or "
+            "outside the support of the likelihood."
         )
+
+
+class _Trace:
+    """The ELBOs of the steps, and from them how many are to come, at which rates.
+
+    A given number of steps has rates that fall to 0 along a cosine. Else the rate stays until the
+    ELBO no longer rises over the last third, looked at whenever the steps have doubled; then it
+    falls to 0 over as many, and again from half of it while the ELBO rises.
+    """
+
+    def __init__(
+        self, owner: str, num_steps: int | None, log_posterior: LogPosterior, batch_size: int | None
+    ) -> None:
+        rows = log_posterior.num_rows
+        self.owner, self.interrupted = owner, False
+        self.batch = rows if batch_size is None else min(batch_size, rows)
+        self._size, self._parts = log_posterior.size, [np.zeros(0, "float32")]
+        self._given, self._first = num_steps is not None, 1.0
+        first = min(max(_FIRST_STEPS, _EPOCHS * -(-rows // self.batch)), _MOST_STEPS // 4)
+        self.most = _MOST_STEPS if num_steps is None else num_steps
+        self.count = _COUNT if num_steps is None else -(-num_steps // _CALLS)
+        self.calls = None if num_steps is None else -(-num_steps // self.count)
+        first = -(-first // _COUNT) * _COUNT
+        self._hold, self._end = (0, num_steps) if num_steps is not None else (first, 2 * first)
+
+    def __len__(self) -> int:
+        return sum(len(part) for part in self._parts)
+
+    @property
+    def elbo(self) -> Any:
+        """The ELBO of each step, nats."""
+        return np.concatenate(self._parts)
+
+    @property
+    def real(self) -> int:
+        """How many steps of the next call are not there only to fill it up."""
+        return min(self.count, self._end - len(self))
+
+    def add(self, elbo: Any) -> None:
+        """Those of one more call."""
+        self._parts.append(elbo)
+
+    def goes_on(self) -> bool:
+        """Whether there is another call."""
+        done = len(self)
+        if self._given or done not in (self._hold, self._end) or not rises(self.elbo, self._size):
+            return done < self._end
+        if done == self._hold and 4 * done <= self.most:
+            self._hold, self._end = 2 * done, 4 * done
+        elif done == self._end and 2 * done <= self.most:
+            self._first, self._hold, self._end = 0.5 * self._first, done - 1, 2 * done
+        return done < self._end
+
+    def rates(self) -> Any:
+        """The rates (count,) of the next call, as parts of the first."""
+        step = len(self) + np.arange(self.count)
+        fallen = np.clip((step - self._hold) / (self._end - self._hold), 0.0, 1.0)
+        return self._first * 0.5 * (1.0 + np.cos(np.pi * fallen))
 
 
 class _Order:
