@@ -5,6 +5,9 @@
 from keras_priors.functional.as_array import as_array as as_array
 from keras_priors.functional.check_activations import check_activations as check_activations
 from keras_priors.functional.check_built import check_built as check_built
+from keras_priors.functional.check_finite_weights import (
+    check_finite_weights as check_finite_weights,
+)
 from keras_priors.functional.check_inputs import check_inputs as check_inputs
 from keras_priors.functional.check_rows import check_rows as check_rows
 from keras_priors.functional.clone import clone as clone

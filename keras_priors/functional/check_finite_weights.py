@@ -6,7 +6,10 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from keras_priors.utils.export import share
 
+
+@share
 def check_finite_weights(model: Any, variables: Sequence[Any] | None = None) -> None:
     """Refuse NaN and infinity in the weights of a model, or in some of them.
 
