@@ -11,6 +11,7 @@ from keras_priors.inference.mcmc.diagnose import (
     check_depth,
     check_divergences,
 )
+from keras_priors.inference.mcmc.starts import starts
 
 TORCH = keras.backend.backend() == "torch"
 needs_kernels = pytest.mark.skipif(TORCH, reason="the refusal on PyTorch has its own test")
@@ -131,6 +132,23 @@ def test_warmup_finds_scales_that_are_far_apart(kind, mass):
     assert 0.2 < found["step_size"][0, 0] < 1.5
     if kind == "NUTS":
         assert found["n_steps"].mean() < 12
+
+
+def test_chains_begin_no_farther_out_than_draws_would():
+    """D / 2 + 3 sqrt(D) nats below the top, and apart, though the posterior's scale is 1e-3."""
+    prior = kp.NormalPrior(0.5, 1e-3)
+    layer = keras.layers.Dense(
+        3,
+        use_bias=False,
+        kernel_regularizer=prior,
+        kernel_initializer=keras.initializers.Constant(0.5),
+    )
+    model = keras.Sequential([keras.Input((1,)), layer])
+    x, y = np.zeros((1, 1), "float32"), np.zeros((1, 3), "float32")
+    log_posterior = kp.inference.LogPosterior(model, x, y, kp.likelihoods.Normal(1.0))
+    z, value, _ = starts(log_posterior, "current", 4, np.array([1, 2], "uint32"))
+    assert np.all(value > log_posterior() - (1.5 + 3 * 3**0.5))
+    assert np.std(z, axis=0).min() > 1e-5
 
 
 def test_what_is_said_of_divergences_and_depth():
