@@ -43,7 +43,8 @@ class Variational(VariationalLayer):
         prior: a prior for all chosen weights, or a mapping from pattern to prior, where later
             ones win. Weights without one take the prior that the wrapped layer has as
             regularizer, else N(0, 1). Defaults to None.
-        posterior: str or posterior, the family. Defaults to "mean_field".
+        posterior: str or posterior, the family; or a mapping from pattern to family, where later
+            ones win and weights without one take "mean_field". Defaults to "mean_field".
         weights: str or sequence of str, patterns with wildcards of the weights to choose, matched
             against the end of their paths: `"*"`, `"kernel"`, `"lstm_cell/*kernel"`. Weights that
             are not trainable are never chosen. Defaults to "*".
@@ -113,7 +114,7 @@ class Variational(VariationalLayer):
         )
         self.layer = layer
         self.prior = _checked_prior(prior)
-        self.posterior = get_posterior(posterior)
+        self.posterior = _checked_posterior(posterior)
         self.patterns = (weights,) if isinstance(weights, str) else tuple(weights)
         self.supports_masking = layer.supports_masking
         self._chosen: list[int] | None = None
@@ -237,7 +238,11 @@ class Variational(VariationalLayer):
         trainable = {i: (v, paths[id(v)]) for i, v in enumerate(variables) if v.trainable}
         matched = {
             pattern: {i for i, names in trainable.items() if self._matches(*names, pattern)}
-            for pattern in (*self.patterns, *(self.prior if _is_mapping(self.prior) else ()))
+            for pattern in (
+                *self.patterns,
+                *(self.prior if _is_mapping(self.prior) else ()),
+                *(self.posterior if _is_mapping(self.posterior) else ()),
+            )
         }
         for pattern, found in matched.items():
             if not found:
@@ -249,10 +254,8 @@ class Variational(VariationalLayer):
         return sorted(set().union(*(matched[pattern] for pattern in self.patterns)))
 
     def _put_posterior(self, variable: Any, path: str) -> None:
-        prior = self.prior
-        if _is_mapping(prior):
-            fitting = [p for pattern, p in prior.items() if self._matches(variable, path, pattern)]
-            prior = fitting[-1] if fitting else None
+        prior = self._last_of(self.prior, variable, path)
+        posterior = self._last_of(self.posterior, variable, path)
         if prior is None and variable.regularizer is not None:
             prior = variable.regularizer
             if not isinstance(prior, Prior):
@@ -261,15 +264,25 @@ class Variational(VariationalLayer):
                     f"the KL needs its density. Received: {prior!r}. Give "
                     f'prior={{"{path}": ...}}, or take the regularizer away.'
                 )
+        posterior = get_posterior("mean_field" if posterior is None else posterior)
         self.add_posterior(
             path.replace("/", "_"),
             tuple(variable.shape),
             initializer=_Current(variable),
-            posterior=self.posterior,
+            posterior=posterior,
             prior=NormalPrior() if prior is None else prior,
             constraint=variable.constraint,
             loc=variable,
         )
+        if posterior.support != "point":
+            # It is the `loc` of the posterior now, which may be that of log w.
+            variable.constraint = None
+
+    def _last_of(self, rules: Any, variable: Any, path: str) -> Any:
+        if not _is_mapping(rules):
+            return rules
+        fitting = [rule for p, rule in rules.items() if self._matches(variable, path, p)]
+        return fitting[-1] if fitting else None
 
     def _matches(self, variable: Any, path: str, pattern: str) -> bool:
         names = (f"{self.layer.name}/{path}", variable.path)
@@ -320,8 +333,14 @@ def _as_tensor(x: Any) -> Any:
     return ops.convert_to_tensor(x) if isinstance(x, np.ndarray) else x
 
 
-def _is_mapping(prior: Any) -> bool:
-    return isinstance(prior, Mapping)
+def _is_mapping(rules: Any) -> bool:
+    return isinstance(rules, Mapping)
+
+
+def _checked_posterior(posterior: Any) -> Any:
+    if isinstance(posterior, Mapping) and "class_name" not in posterior:
+        return {pattern: get_posterior(family) for pattern, family in posterior.items()}
+    return get_posterior(posterior)
 
 
 def _checked_prior(prior: Any) -> Any:

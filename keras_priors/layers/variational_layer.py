@@ -109,6 +109,8 @@ class VariationalLayer(keras.layers.Layer):
         if posterior.support == "point":
             constraint = prior.constraint() if constraint is None else constraint
             initializer = InsideSupport(initializer, prior)
+        elif constraint is not None and not _says_more(constraint, prior, posterior):
+            constraint = None  # the family keeps draws there by itself
         elif constraint is not None:
             raise ValueError(
                 f"`{argument}_constraint` of {type(self).__name__} keeps a point estimate inside "
@@ -257,3 +259,11 @@ class VariationalLayer(keras.layers.Layer):
             "kl_samples": self.kl_samples,
             "seed": self.seed,
         }
+
+
+def _says_more(constraint: Any, prior: Prior, posterior: Posterior) -> bool:
+    """Whether a constraint asks for more than that draws lie in the support of the prior."""
+    if posterior.support == "positive" and isinstance(constraint, keras.constraints.NonNeg):
+        return False
+    own, serialize = prior.constraint(), keras.saving.serialize_keras_object
+    return own is None or serialize(constraint) != serialize(own)

@@ -92,9 +92,16 @@ _PACKAGE = "keras_priors>"
 def _plain_config(config: Any) -> Any:
     """`config` with every serialized prior or constraint of this package replaced by None."""
     if isinstance(config, dict):
-        if str(config.get("registered_name") or "").startswith(_PACKAGE):
+        name = str(config.get("registered_name") or "")
+        if name.startswith(_PACKAGE) and not _is_layer(name):
             return None
         return {key: _plain_config(value) for key, value in config.items()}
     if isinstance(config, (list, tuple)):
         return type(config)(_plain_config(value) for value in config)
     return config
+
+
+def _is_layer(name: str) -> bool:
+    """Whether a layer of this package is registered under this name, such as `NoiseScale`."""
+    found = keras.saving.get_registered_object(name)
+    return isinstance(found, type) and issubclass(found, keras.layers.Layer)

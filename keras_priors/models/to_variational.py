@@ -1,11 +1,13 @@
 """From a Keras model to a variational one."""
 
 import fnmatch
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 
 from keras_priors.functional.check_built import check_built
 from keras_priors.functional.clone import clone, copy_variables, is_cloneable, own
@@ -23,12 +25,19 @@ from keras_priors.utils.inner_paths import inner_paths
 from keras_priors.utils.keras_internals import all_layers, own_weights
 from keras_priors.utils.path_matches import path_matches
 
+_NORMALIZATION = (
+    keras.layers.BatchNormalization,
+    keras.layers.GroupNormalization,
+    keras.layers.LayerNormalization,
+    keras.layers.RMSNormalization,
+)
+
 
 @export("keras_priors")
 def to_variational(
     model: keras.Model,
     prior: Prior | Mapping[str, Prior] | None = None,
-    posterior: str | Posterior = "mean_field",
+    posterior: str | Posterior | Mapping[str, Any] = "mean_field",
     estimator: str = "reparameterization",
     layers: Any = None,
     start: str = "pretrained",
@@ -42,19 +51,26 @@ def to_variational(
     replaced by it; any other with trainable weights is wrapped by
     `keras_priors.layers.Variational`, and a subclassed model is wrapped as a whole. Topology,
     names, shared layers, `trainable` flags and the compile state are kept, and so are layers that
-    are frozen. At the posterior means the
-    new model computes what `model` does. The model itself is not changed, and one copy of its
-    weights is made, variable by variable.
+    are frozen. At the posterior means the new model computes what `model` does. The model itself is
+    not changed, and one copy of its weights is made, variable by variable.
+
+    Normalization layers stay points, unless `layers` or a pattern of `prior` or `posterior` names
+    them, or their weights have a prior: no density around 0 is meant for a factor that starts at 1.
 
     Args:
         model: built `keras.Model`: Functional, Sequential, nested, or subclassed with a
             `get_config`.
-        prior: a prior for all weights, or a mapping from a pattern, matched against the whole path
+        prior: a prior for all weights but those whose own prior is bounded, such as the scale of
+            `NoiseScale`; or a mapping from a pattern, matched against the whole path
             of a weight or its end, to a prior, where later ones win
             (`keras_priors.pretrained_prior(model)` is such a mapping). Weights without one take
-            the prior that they have as regularizer, else N(0, 1). Defaults to None.
-        posterior: str or posterior, the family; `posteriors.MeanFieldNormal(0.01)` sets the
-            scale to start with. Defaults to "mean_field".
+            the prior that they have as regularizer, else N(0, 1): the KL to the flat prior, which
+            `Method.fit` takes for such weights, is infinite. Defaults to None.
+        posterior: str or posterior, the family; or a mapping from pattern to family, as for
+            `prior`, with "mean_field" for the rest. `posteriors.MeanFieldNormal(0.01)` sets the
+            scale to start with, "delta" leaves a point. A weight whose prior is on positive
+            numbers, such as the noise of `NoiseScale`, takes "log_normal" where no pattern says
+            more. Defaults to "mean_field".
         estimator: str, for layers with twins; wrapped layers draw once for each call. Defaults to
             "reparameterization".
         layers: which layers: None for all, `"last"`, a pattern of layer names with wildcards, a
@@ -66,6 +82,9 @@ def to_variational(
 
     Returns:
         A new `keras.Model`.
+
+    Warns:
+        UserWarning: some weights of the model have priors and others took N(0, 1) for want of one.
 
     Raises:
         TypeError: `model` is not a Keras model.
@@ -94,7 +113,7 @@ def to_variational(
     check_built("to_variational", model)
     if start not in ("pretrained", "fresh"):
         raise ValueError(f'`start` must be "pretrained" or "fresh". Received: start={start!r}.')
-    conversion = _Conversion(model, prior, get_posterior(posterior), estimator, num_data, seed)
+    conversion = _Conversion(model, prior, posterior, estimator, num_data, seed)
     chosen = conversion.choose(layers)
     if is_cloneable(model):
         new, pairs = clone(
@@ -104,6 +123,7 @@ def to_variational(
         new, pairs = conversion.wrap_model(chosen)
     for old, copy in pairs:
         _copy(old, copy, start)
+    conversion.warn_of_defaults()
     check_given(new, num_data)
     return new
 
@@ -115,7 +135,7 @@ class _Conversion:
         self,
         model: Any,
         prior: Any,
-        posterior: Posterior,
+        posterior: Any,
         estimator: str,
         num_data: int | None,
         seed: int | None,
@@ -125,25 +145,35 @@ class _Conversion:
                 "`prior` must be a prior such as keras_priors.NormalPrior(0, 1), a mapping from "
                 f"pattern to prior, or None. Received: {prior!r} of type {type(prior).__name__}."
             )
-        self.model, self.prior, self.posterior = model, prior, posterior
+        self.model, self.prior = model, prior
         self.num_data = num_data
         self.estimator = estimator
         self.seed = seed
         self.count = 0
+        self._without: list[str] = []
         if isinstance(prior, Mapping):
-            self._check_patterns(prior)
+            for pattern, one in prior.items():
+                if not isinstance(one, Prior):
+                    raise TypeError(
+                        f"The rule for {pattern!r} must be a prior, such as NormalPrior(0, 1). "
+                        f"Received: {one!r} of type {type(one).__name__}."
+                    )
+            self._check_patterns("prior", prior)
+        # By pattern, and for all others.
+        self.posteriors: dict[str, Posterior] = {}
+        self.posterior = get_posterior("mean_field")
+        if isinstance(posterior, Mapping) and "class_name" not in posterior:
+            self.posteriors = {p: get_posterior(family) for p, family in posterior.items()}
+            self._check_patterns("posterior", posterior)
+        else:
+            self.posterior = get_posterior(posterior)
 
-    def _check_patterns(self, prior: Mapping[str, Prior]) -> None:
+    def _check_patterns(self, name: str, rules: Mapping[str, Any]) -> None:
         paths = [v.path for v in self.model.trainable_variables]
-        for pattern, one in prior.items():
-            if not isinstance(one, Prior):
-                raise TypeError(
-                    f"The rule for {pattern!r} must be a prior, such as NormalPrior(0, 1). "
-                    f"Received: {one!r} of type {type(one).__name__}."
-                )
+        for pattern in rules:
             if not any(path_matches(path, pattern) for path in paths):
                 raise ValueError(
-                    "A pattern of `prior` must match the path of a trainable weight of "
+                    f"A pattern of `{name}` must match the path of a trainable weight of "
                     f"{self.model.name}. Received: {pattern!r}; there are {paths[:8]}"
                     f"{' ...' if len(paths) > 8 else ''}."
                 )
@@ -153,7 +183,7 @@ class _Conversion:
         candidates = [x for x in _leaves(self.model) if x.trainable and x.trainable_variables]
         candidates = [x for x in candidates if not isinstance(x, VariationalLayer)]
         if layers is None:
-            found = candidates
+            found = [x for x in candidates if not self._stays_a_point(x)]
         else:
             rules = layers if isinstance(layers, (list, tuple)) else [layers]
             found = []
@@ -194,7 +224,7 @@ class _Conversion:
             if found is not None:
                 config[f"{name}_regularizer"] = None
                 extra[f"{name}_prior"] = found
-            extra[f"{name}_posterior"] = self.posterior
+            extra[f"{name}_posterior"] = self._family_for(v)
         try:
             return twin.from_config({**config, **extra, "estimator": self.estimator})
         except TypeError as error:
@@ -204,20 +234,24 @@ class _Conversion:
                 raise
             raise type(cause)(f"{layer.name} cannot be made variational. {cause}") from cause
 
-    def wrap(self, layer: Any, weights: Any = "*") -> Variational:
-        """The wrapper around a copy of this layer."""
+    def wrap(self, layer: Any, only: set[int] | None = None) -> Variational:
+        """The wrapper around a copy of this layer; of a model the ids of the weights to choose."""
         inner = copy_of("to_variational", layer)
         paths = inner_paths(inner)
-        mapping = {
-            f"{inner.name}/{paths[id(inner_v)]}": self._prior_for(v)
+        pairs = [
+            (v, f"{inner.name}/{paths[id(inner_v)]}")
             for v, inner_v in zip(layer.variables, inner.variables, strict=True)
-            if v.trainable and self._prior_for(v) is not None
-        }
+            if v.trainable and (only is None or id(v) in only)
+        ]
+        priors = {path: self._prior_for(v) for v, path in pairs if self._prior_for(v) is not None}
+        families: dict[str, Posterior] = {path: self._family_for(v) for v, path in pairs}
+        # One family for all is said as one.
+        alike = all(family is self.posterior for family in families.values())
         return Variational(
             inner,
-            prior=mapping or None,
-            posterior=self.posterior,
-            weights=weights,
+            prior=priors or None,
+            posterior=self.posterior if alike else families,
+            weights="*" if only is None else [path for _, path in pairs],
             name=layer.name,
             seed=self._next_seed(),
             num_data=self.num_data,
@@ -227,16 +261,21 @@ class _Conversion:
         """The wrapper around a copy of a model whose graph Keras does not know."""
         model = self.model
         weights = [v for x in _leaves(model) if id(x) in chosen for v in x.trainable_variables]
-        ids = {id(v) for v in weights}
-        wrapped = self.wrap(model)
-        pairs = zip(model.variables, wrapped.layer.variables, strict=True)
-        paths = inner_paths(wrapped.layer)
-        wrapped.patterns = tuple(f"{model.name}/{paths[id(w)]}" for v, w in pairs if id(v) in ids)
+        wrapped = self.wrap(model, {id(v) for v in weights})
         wrapped.build()
         new = VariationalModel(wrapped, name=model.name)
         if model.compiled:
             new.compile_from_config(model.get_compile_config())
         return new, [(model, wrapped)]
+
+    def _stays_a_point(self, layer: Any) -> bool:
+        if not isinstance(layer, _NORMALIZATION):
+            return False
+        patterns = [*self.posteriors, *(self.prior if isinstance(self.prior, Mapping) else ())]
+        return not any(
+            isinstance(v.regularizer, Prior) or any(path_matches(v.path, p) for p in patterns)
+            for v in layer.trainable_variables
+        )
 
     def _prior_for(self, variable: Any) -> Prior | None:
         if isinstance(self.prior, Mapping):
@@ -244,7 +283,49 @@ class _Conversion:
                 p for pattern, p in self.prior.items() if path_matches(variable.path, pattern)
             ]
             return fitting[-1] if fitting else None
+        own = variable.regularizer
+        # One prior for all is meant for all that may be any number: a scale keeps its own.
+        if isinstance(own, Prior) and own.constraint() is not None:
+            return None
         return self.prior
+
+    def _family_for(self, variable: Any) -> Posterior:
+        """The family for a weight that gets a posterior."""
+        prior = self._prior_for(variable) or variable.regularizer
+        if prior is None:
+            self._without.append(variable.path)
+        fitting = [
+            q for pattern, q in self.posteriors.items() if path_matches(variable.path, pattern)
+        ]
+        if fitting:
+            return fitting[-1]
+        if isinstance(prior, Prior) and self.posterior.support == "real":
+            low, high = prior.support
+            positive = np.all(np.asarray(low) == 0) and np.all(np.isposinf(high))
+            inside = bool(np.all(ops.convert_to_numpy(variable) > 0))
+            if positive and prior.support_is_interval and inside:
+                return get_posterior("log_normal")
+        return self.posterior
+
+    def warn_of_defaults(self) -> None:
+        """Say which weights took N(0, 1) in a model in which others have priors."""
+        without = list(dict.fromkeys(self._without))
+        # A scale has a prior without anyone having said so.
+        given = isinstance(self.prior, Mapping) or any(
+            isinstance(v.regularizer, Prior) and v.regularizer.constraint() is None
+            for v in self.model.trainable_variables
+        )
+        if without and given:
+            warnings.warn(
+                "A weight needs a prior for a KL. Received: "
+                f"{self.model.name} with none for {', '.join(without[:8])}"
+                f"{' ...' if len(without) > 8 else ''}, which took NormalPrior(0, 1) here and have "
+                "a flat prior in `Method.fit`. Give them one, as in "
+                f'prior={{"{without[0]}": keras_priors.NormalPrior(0, 10)}}, or leave them points: '
+                f'posterior={{"{without[0]}": "delta"}}.',
+                UserWarning,
+                stacklevel=3,
+            )
 
     def _next_seed(self) -> int | None:
         if self.seed is None:
