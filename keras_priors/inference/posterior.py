@@ -15,7 +15,7 @@ from keras_priors.functional.outputs_at_draws import outputs_at_draws
 from keras_priors.functional.positions import Positions
 from keras_priors.inference.arviz import summary, to_arviz
 from keras_priors.inference.saved_arrays import SavedArrays
-from keras_priors.inference.saving import load, save
+from keras_priors.inference.saving import from_bytes, load, save, to_bytes
 from keras_priors.models.to_plain import to_plain
 from keras_priors.predictive.wrap import wrap
 from keras_priors.utils.export import export
@@ -29,7 +29,8 @@ class Posterior:
 
     Weights go by their paths, as in `keras_priors.get_priors`. Draws lie inside the supports of
     the priors. The model itself is not changed by inference; frozen weights and statistics are
-    those that it has when it is asked.
+    those that it has when it is asked. `pickle`, `copy.deepcopy` and `multiprocessing` take what
+    `save` writes: the model and the likelihood come along, the data of `fit` do not.
 
     A subclass says how many `_handles` name its draws and which `_values` belong to them, and
     what can be saved of it (`_state`, `_from_state`).
@@ -268,6 +269,11 @@ class Posterior:
         found: Posterior = load(path, Posterior._known)
         return found
 
+    def __reduce__(self) -> Any:
+        # The bytes of `save`: Keras pickles no model whose layers have graphs or compiled parts.
+        # With the class, so that its module is imported where they are read.
+        return _of_bytes, (type(self), to_bytes(self))
+
     def _named_handle(self, draw: int) -> Any:
         return self._handles(1, draw)
 
@@ -294,3 +300,8 @@ class Posterior:
     def __repr__(self) -> str:
         scalars = sum(int(np.prod(shape)) for shape in self.positions.shapes)
         return f"<{type(self).__name__} of {self.model.name}: {scalars} weights>"
+
+
+def _of_bytes(cls: type[Posterior], content: bytes) -> Posterior:
+    found: Posterior = from_bytes(content, cls._known)
+    return found

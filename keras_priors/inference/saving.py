@@ -9,6 +9,7 @@ import os
 import pathlib
 import tempfile
 import uuid
+import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -28,6 +29,28 @@ _DESCRIBED = ("format", "keras_priors", "class", "config", "likelihood", "second
 def save(posterior: Any, path: Any) -> None:
     """Write a posterior to a zip file: model.keras, arrays.npz, posterior.json."""
     path = _checked(path)
+    with _model_file(posterior) as model, _replacing(path) as unfinished:
+        _write(posterior, model, unfinished)
+
+
+def to_bytes(posterior: Any) -> bytes:
+    """What `save` writes."""
+    content = io.BytesIO()
+    with _model_file(posterior) as model:
+        _write(posterior, model, content)
+    return content.getvalue()
+
+
+@contextlib.contextmanager
+def _model_file(posterior: Any) -> Iterator[pathlib.Path]:
+    with tempfile.TemporaryDirectory() as folder:
+        model = pathlib.Path(folder) / "model.keras"
+        posterior.model.save(model)
+        yield model
+
+
+def _write(posterior: Any, model: pathlib.Path, target: Any) -> None:
+    """To a path or a file that is open."""
     config, arrays = posterior._state()
     description = {
         "format": _FORMAT,
@@ -40,13 +63,10 @@ def save(posterior: Any, path: Any) -> None:
     }
     packed = io.BytesIO()
     np.savez(packed, allow_pickle=False, **arrays)
-    with tempfile.TemporaryDirectory() as folder:
-        model = pathlib.Path(folder) / "model.keras"
-        posterior.model.save(model)
-        with _replacing(path) as unfinished, zipfile.ZipFile(unfinished, "w") as file:
-            file.writestr("posterior.json", json.dumps(description))
-            file.writestr("arrays.npz", packed.getvalue())
-            file.write(model, "model.keras")
+    with zipfile.ZipFile(target, "w") as file:
+        file.writestr("posterior.json", json.dumps(description))
+        file.writestr("arrays.npz", packed.getvalue())
+        file.write(model, "model.keras")
 
 
 @contextlib.contextmanager
@@ -66,8 +86,18 @@ def _replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
 def load(path: Any, known: Mapping[str, Any]) -> Any:
     """Read what `save` wrote; `known` has the classes that a file may name, and no other is."""
     path = _checked(path)
+    return _read(path, path, known)
+
+
+def from_bytes(content: bytes, known: Mapping[str, Any]) -> Any:
+    """Read what `to_bytes` gave, with the same checks."""
+    return _read(io.BytesIO(content), pathlib.Path("a pickled posterior"), known)
+
+
+def _read(source: Any, path: pathlib.Path, known: Mapping[str, Any]) -> Any:
+    """From a path or an open file; errors name `path`."""
     try:
-        with checked_sizes(zipfile.ZipFile(path)) as file:
+        with checked_sizes(zipfile.ZipFile(source)) as file:
             packed = {name: file.read(name) for name in _ENTRIES}
     except (KeyError, zipfile.BadZipFile, ValueError) as error:
         raise ValueError(
@@ -91,7 +121,10 @@ def load(path: Any, known: Mapping[str, Any]) -> Any:
         checked_sizes(zipfile.ZipFile(io.BytesIO(packed["model.keras"])))
         place = pathlib.Path(folder) / "model.keras"
         place.write_bytes(packed["model.keras"])
-        model = keras.saving.load_model(place)
+        with warnings.catch_warnings():
+            # Of a model that was compiled and never trained: its optimizer has no state to lose.
+            warnings.filterwarnings("ignore", "Skipping variable loading for optimizer")
+            model = keras.saving.load_model(place)
     with _reading(path, "posterior.json"):
         likelihood = keras.saving.deserialize_keras_object(description["likelihood"])
     with _reading(path, "arrays.npz"):
