@@ -13,6 +13,8 @@ from keras import ops
 from keras_priors.functional.check_activations import check_activations
 from keras_priors.functional.observations import Observations
 from keras_priors.functional.output_likelihoods import Likelihoods
+from keras_priors.likelihoods.bernoulli import Bernoulli
+from keras_priors.likelihoods.categorical import Categorical
 from keras_priors.utils.export import share
 
 # Elements of the outputs, and rows, that are looked at in one go.
@@ -58,8 +60,7 @@ def check_rows(
             raise ValueError(
                 f"`y` must have a density under {likelihoods.structure!r}. Received: targets "
                 f"whose log density is {row[1]:g} nats, first in row {row[0]} of "
-                f"{observations.count}. Look for NaN, for values outside its support, for huge "
-                "inputs, and for a likelihood that is not that of these targets."
+                f"{observations.count}: {_cause(observations.y, row[0], likelihoods, outputs)}"
             )
 
 
@@ -75,6 +76,45 @@ def _first_bad(
         if not np.isfinite(value):
             return int(row), value
     return None
+
+
+def _cause(y: Any, row: int, likelihoods: Likelihoods, outputs: Any) -> str:
+    """What is wrong with the target of a row, and what to do."""
+    parts = [keras.tree.flatten(tree) for tree in (y, likelihoods.structure, outputs)]
+    several = "Look at the targets of each output, and at its likelihood."
+    if len({len(part) for part in parts}) > 1:
+        return several
+    for target, likelihood, output in zip(*parts, strict=True):
+        if likelihood is None:
+            continue
+        value, name = target[row], type(likelihood).__name__
+        if not np.all(np.isfinite(value)):
+            bad = ~np.isfinite(target.reshape(len(target), -1)).all(axis=1)
+            return (
+                f"NaN or infinity in `y`, in {int(bad.sum())} of its rows. Leave these rows out."
+            )
+        labels = np.unique(target)
+        if isinstance(likelihood, Bernoulli) and np.isin(value, (0, 1)).all():
+            continue
+        if isinstance(likelihood, Bernoulli) and np.isin(labels, (-1, 1)).all():
+            return f"labels in {{-1, 1}}, where {name} takes 0 and 1. Give (y + 1) / 2."
+        if isinstance(likelihood, Categorical) and value.size == 1:
+            last, label = int(output.shape[-1]) - 1, value.item()
+            if label == np.floor(label) and 0 <= label <= last:
+                continue
+            advice = "Number the classes from 0, or end the model with one output for each."
+            if labels.min() == 1 and labels.max() == last + 1:
+                advice = "They count from 1: give y - 1."
+            elif np.isin(labels, (-1, 1)).all():
+                advice = "They are in {-1, 1}: give (y + 1) / 2."
+            return f"the label {label:g}, where {last + 1} outputs are labels 0 to {last}. {advice}"
+        if len(parts[0]) == 1:
+            shown = value.item() if value.size == 1 else value.tolist()
+            return (
+                f"the target {shown}, which is outside the support of {name}. Take the likelihood "
+                "of such targets, or mend them."
+            )
+    return several
 
 
 def _in_parts(rows: Any) -> Iterator[Any]:

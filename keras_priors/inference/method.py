@@ -69,6 +69,8 @@ class Method:
             TypeError: `model` is not a model, or x is no data.
             ValueError: as `LogPosterior`; `resume` where the method cannot go on.
         """
+        Method._check_made(self)
+        self._check_backend()
         check_verbose(verbose)
         if resume is not None and not self._resumes:
             raise ValueError(
@@ -87,6 +89,20 @@ class Method:
         posterior.fingerprint = mark
         posterior.seconds = time.perf_counter() - begin
         return posterior
+
+    @staticmethod
+    def _check_made(method: Any) -> None:
+        """Refuses `fit` called on the class, which takes the model for the method."""
+        if not isinstance(method, Method):
+            raise TypeError(
+                "`fit` is that of a method with its settings: write "
+                "keras_priors.inference.Laplace().fit(model, x, y), or the same of another "
+                f"method. Received: `fit` of a class, and a {type(method).__name__} in the place "
+                "of the method. Put () behind the name of the class."
+            )
+
+    def _check_backend(self) -> None:
+        """Refuses a backend that cannot."""
 
     @abstractmethod
     def _fit(self, log_posterior: LogPosterior, seed: Any, verbose: Any, resume: Any) -> Posterior:

@@ -13,7 +13,7 @@ from keras_priors.priors.prior import Prior
 from keras_priors.utils.path_matches import path_matches, tails
 
 KINDS = (
-    'a weight\'s path with wildcards ("encoder/*/kernel"), a layer class, or a '
+    'a weight\'s path with wildcards ("encoder/*/kernel"), a layer, a layer class, or a '
     "callable(layer, variable) that returns a boolean"
 )
 
@@ -68,6 +68,8 @@ def _test(pattern: Any) -> Callable[[Weight], bool]:
                 "Write keras.layers.Dense, or another subclass of keras.layers.Layer."
             )
         return lambda weight: any(isinstance(layer, pattern) for layer in weight.above)
+    if isinstance(pattern, keras.layers.Layer):  # callable, but its call is another
+        return lambda weight: any(layer is pattern for layer in weight.above)
     if callable(pattern):
         return lambda weight: bool(pattern(weight.owner, weight.variable))
     raise TypeError(
@@ -78,6 +80,8 @@ def _test(pattern: Any) -> Callable[[Weight], bool]:
 def _shown(pattern: Any) -> str:
     if isinstance(pattern, str):
         return repr(pattern)
+    if isinstance(pattern, keras.layers.Layer):
+        return f"{pattern.name} ({type(pattern).__name__})"
     return str(getattr(pattern, "__name__", repr(pattern)))
 
 
@@ -97,6 +101,13 @@ def _nothing(pattern: Any, frozen: Sequence[Weight], weights: Sequence[Weight]) 
         return (
             f"{rule}Received: {pattern.__name__}, and a model whose layers with trainable weights "
             f"are of {', '.join(classes)}."
+        )
+    if isinstance(pattern, keras.layers.Layer):
+        layers = list(dict.fromkeys(layer.name for w in trained for layer in w.above))
+        return (
+            f"{rule}Received: {_shown(pattern)}, a layer that is not within this model or has no "
+            f"trainable weight there. Its layers with some are: {_listed(layers)}. A wrapper "
+            'copies the layer it is given: take its own. For all weights write "*".'
         )
     near = [weight.path for weight in trained]
     if isinstance(pattern, str):

@@ -10,9 +10,9 @@ import keras
 
 from keras_priors.utils.keras_internals import all_layers
 
-Visit = Callable[[str, Any, tuple[str, ...]], Any]
-"""Called with each key of a config, at any depth, its value, and the classes that it is within,
-the innermost last; gives the value to put there."""
+Visit = Callable[[str, Any, tuple[str, ...], dict[Any, Any]], Any]
+"""Called with each key of a config, at any depth, its value, the classes that it is within, the
+innermost last, and the config; gives the value to put there."""
 
 _MANY = 10_000_000
 _ZEROS: dict[str, Any] = {
@@ -38,12 +38,12 @@ def rebuild(model: keras.Model, visit: Visit | None = None) -> Any:
         ValueError: Keras cannot make the model of its config.
     """
 
-    def change(key: str, value: Any, inside: tuple[str, ...]) -> Any:
+    def change(key: str, value: Any, inside: tuple[str, ...], of: dict[Any, Any]) -> Any:
         if key == "compile_config":
             return None
         if key.endswith("_initializer") and value is not None:
             return _ZEROS
-        return value if visit is None else visit(key, value, inside)
+        return value if visit is None else visit(key, value, inside, of)
 
     custom = {type(layer).__name__: type(layer) for layer in all_layers(model)}
     state = random.getstate()
@@ -84,7 +84,7 @@ def _walk(node: Any, change: Visit, inside: tuple[str, ...] = ()) -> Any:
             inside = (*inside, node["class_name"])
         walked = {}
         for key, value in node.items():
-            put = change(key, value, inside) if isinstance(key, str) else value
+            put = change(key, value, inside, node) if isinstance(key, str) else value
             walked[key] = put if put is not value else _walk(value, change, inside)
         return walked
     if isinstance(node, (list, tuple)):

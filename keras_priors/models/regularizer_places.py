@@ -76,7 +76,7 @@ class Places:
         """The layers, and the names of their attributes, that hold what is kept in a place."""
         return [] if place is None else self._attributes.get(place, [])
 
-    def _mark(self, key: str, value: Any, inside: tuple[str, ...]) -> Any:
+    def _mark(self, key: str, value: Any, inside: tuple[str, ...], of: dict[Any, Any]) -> Any:
         if not (value is None or isinstance(value, dict)) or key == "activity_regularizer":
             return value
         # These have priors in the place of regularizers, and refuse others.
@@ -86,6 +86,9 @@ class Places:
             kind: Any = RegularizerPlace
         # Draws would leave what a constraint keeps, so a wrapper refuses one.
         elif key.endswith("constraint") and Variational.__name__ not in inside:
+            # Keras makes the factors of LoRA beside no kernel that has a constraint.
+            if of.get("lora_rank") and key != "bias_constraint":
+                return value
             kind = ConstraintPlace
         else:
             return value

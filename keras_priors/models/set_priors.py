@@ -58,6 +58,7 @@ def set_priors(
               "/". A path is the names of the nested models and layers on the way to the weight, and
               its own, joined by "/"; names at its beginning may be left out: "dense/kernel" and
               "kernel" match "encoder/dense/kernel". `variable.path` is matched too;
+            - a layer or nested model of the model: all its weights, and those of the layers within;
             - a subclass of `keras.layers.Layer`: all weights of such layers, and of the layers
               within them;
             - a callable of (layer, variable) that returns a boolean, called with the layer that

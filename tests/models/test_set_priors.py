@@ -119,6 +119,42 @@ def test_a_pattern_reaches_these_weights_and_no_others(name, pattern, count):
     assert described(kp.get_priors(model)) == {**before, **dict.fromkeys(matched, repr(normal()))}
 
 
+def test_a_layer_is_a_rule_for_its_weights():
+    model = MODELS["nested"][0]()
+    layer = model.get_layer("left").layers[-1]
+    matched = kp.set_priors(model, {layer: normal(), model.get_layer("right"): None})
+    inside = {path for path in matched if path.startswith(f"left/{layer.name}/")}
+    assert len(inside) == len(layer.trainable_variables) > 0
+    assert {path for path in matched if matched[path] is not None} == inside
+    assert {path.split("/")[0] for path in set(matched) - inside} == {"right"}
+    other = layers.Dense(2, name="other")
+    with pytest.raises(ValueError, match=r"Received: other \(Dense\), a layer that is not within"):
+        kp.set_priors(model, {other: normal()})
+
+
+@pytest.mark.parametrize("kind", ["Dense", "EinsumDense", "Embedding", "Conv1D"])
+def test_factors_of_lora_have_priors(kind, tmp_path):
+    make = {
+        "Dense": lambda: layers.Dense(5, name="it"),
+        "EinsumDense": lambda: layers.EinsumDense("btd,de->bte", (None, 5), name="it"),
+        "Embedding": lambda: layers.Embedding(7, 5, name="it"),
+        "Conv1D": lambda: layers.Conv1D(5, 2, name="it"),
+    }[kind]
+    shape = (6,) if kind == "Embedding" else (6, 4)
+    model = keras.Sequential([keras.Input(shape), make(), layers.Dense(1, name="out")])
+    model.get_layer("it").enable_lora(2)
+    matched = kp.set_priors(model, {"*lora*": normal(), "out/kernel": normal()})
+    assert len(matched) == 3
+    factors = [v for v in model.get_layer("it").trainable_variables if "lora" in v.name]
+    assert len(factors) == 2
+    factors[1].assign(np.ones(factors[1].shape))  # they begin at 0
+    trained = [*factors, model.get_layer("out").kernel]
+    expected = -sum(stats.norm.logpdf(array(v), 0.0, 0.5).sum() for v in trained) / NUM_DATA
+    assert sum(map(to_float, model.losses)) == pytest.approx(expected, rel=1e-5)
+    loaded = saved(model, tmp_path)
+    assert described(kp.get_priors(loaded)) == described(kp.get_priors(model))
+
+
 def test_variable_paths_are_patterns_too():
     for name in ("sequential", "nested", "bidirectional"):
         model = MODELS[name][0]()

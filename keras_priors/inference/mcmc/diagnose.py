@@ -38,7 +38,8 @@ def check_depth(name: str, stats: Mapping[str, Any], max_tree_depth: int) -> Non
         _warn(
             f"{100 * cut.mean():.0f}% of the trees of {name} reached max_tree_depth="
             f"{max_tree_depth}: valid, but slow. Standardise or centre the inputs, so that weights "
-            'are less correlated, try mass="dense", or give a larger max_tree_depth.'
+            'are less correlated, try mass="dense", or give a larger max_tree_depth.',
+            stacklevel=6,  # it is asked by the subclass
         )
 
 
@@ -67,7 +68,7 @@ def check_convergence(name: str, chains: Any) -> None:
             rhat = az.rhat(data)["z"].values
         if not np.nanmax(rhat) <= _RHAT:
             _warn(
-                f"R-hat of {name} is {np.nanmax(rhat):.3f}, above {_RHAT}, for "
+                f"R-hat of {name} is {_above(np.nanmax(rhat))}, above {_RHAT}, for "
                 f"{int(np.sum(~(rhat <= _RHAT)))} of {len(picked)} weights: the chains have not "
                 "mixed. Give more num_warmup and num_samples. A network has modes that are alike "
                 "but for the order of its units: there compare predictions, not weights."
@@ -75,11 +76,19 @@ def check_convergence(name: str, chains: Any) -> None:
     ess = az.ess(data, method="bulk")["z"].values
     if not np.nanmin(ess) >= _ESS_OF_CHAIN * num_chains:
         _warn(
-            f"The effective sample size of {name} is {np.nanmin(ess):.0f}, below "
+            f"The effective sample size of {name} is {np.floor(np.nanmin(ess)):.0f}, below "
             f"{_ESS_OF_CHAIN} for each of {num_chains} chains: means are uncertain, tails more "
             "so. Give more num_samples."
         )
 
 
-def _warn(text: str) -> None:
-    warnings.warn(text, UserWarning, stacklevel=6)
+def _above(value: Any) -> str:
+    """A number above 1.01, with so many digits that it is seen to be; at least three."""
+    for digits in range(3, 8):
+        if float(f"{value:.{digits}f}") > _RHAT:
+            return f"{value:.{digits}f}"
+    return repr(float(value))
+
+
+def _warn(text: str, stacklevel: int = 5) -> None:
+    warnings.warn(text, UserWarning, stacklevel=stacklevel)

@@ -84,12 +84,8 @@ class Hamiltonian(Method):
     def _steps(self) -> int:
         """Largest depth of a tree, or most leapfrog steps."""
 
-    def fit(self, *args: Any, **kwargs: Any) -> SamplePosterior:
+    def _check_backend(self) -> None:
         backend.check_mcmc(type(self).__name__)
-        posterior: SamplePosterior = super().fit(*args, **kwargs)
-        return posterior
-
-    fit.__doc__ = Method.fit.__doc__
 
     def _fit(
         self, log_posterior: LogPosterior, seed: Any, verbose: Any, resume: Any
@@ -210,7 +206,7 @@ class _Run:
                 f"{name} was interrupted after {done} of {total} draws a chain; it returns these. "
                 "`fit(..., resume=posterior)` goes on.",
                 UserWarning,
-                stacklevel=5,
+                stacklevel=4,
             )
 
         def stack(parts: list[Any]) -> Any:

@@ -70,7 +70,7 @@ class SWAG(Method):
         epochs_between: float above 0, epochs from one snapshot to the next. Defaults to 1, as
             in the paper.
         rank: integer K; 0 for a diagonal covariance. At least 2 else, at most `num_snapshots`.
-            Defaults to 20.
+            Defaults to None: 20, or `num_snapshots` where these are fewer.
 
     Raises:
         TypeError: an argument of the wrong type.
@@ -118,7 +118,7 @@ class SWAG(Method):
         burnin_epochs: int = 10,
         num_snapshots: int = 30,
         epochs_between: float = 1.0,
-        rank: int = 20,
+        rank: int | None = None,
     ) -> None:
         self.learning_rate = (
             None
@@ -134,7 +134,9 @@ class SWAG(Method):
         self.epochs_between = number_between(
             "SWAG", "epochs_between", epochs_between, 0.0, math.inf
         )
-        self.rank = checked_rank("SWAG", rank)
+        if rank is None and self.num_snapshots > 1:
+            rank = min(20, self.num_snapshots)
+        self.rank = checked_rank("SWAG", 0 if rank is None else rank)
         if self.num_snapshots < max(2, self.rank):
             raise ValueError(
                 "`num_snapshots` of SWAG must be at least 2 and at least `rank`. Received: "

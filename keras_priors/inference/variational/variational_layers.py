@@ -67,6 +67,7 @@ class VariationalLayers(Method):
                 no likelihood, or data of the wrong shape, with NaN, or without a
                 density.
         """
+        Method._check_made(self)
         check_verbose(verbose)
         check_built("VariationalLayers", model)
         if resume is not None:

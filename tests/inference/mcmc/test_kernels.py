@@ -6,6 +6,7 @@ import pytest
 from scipy import stats
 
 import keras_priors as kp
+from keras_priors.inference.mcmc import diagnose
 from keras_priors.inference.mcmc.diagnose import (
     check_convergence,
     check_depth,
@@ -173,6 +174,10 @@ def test_what_is_said_of_chains():
         check_convergence("NUTS", apart)
     assert any("R-hat of NUTS is" in str(w.message) for w in said)
     assert any("for 1 of 3 weights" in str(w.message) for w in said)
+    # As many digits as show that it is above.
+    shown = {1.0100002: "1.0100002", 1.01004: "1.01004", 1.0104: "1.0104", 1.0106: "1.011"}
+    assert {value: diagnose._above(value) for value in shown} == shown
+    assert [diagnose._above(value) for value in (1.3, np.inf, np.nan)] == ["1.300", "inf", "nan"]
     # An autoregression with a sum of autocorrelations of 39: 4000 / 39 draws, where 400 are asked.
     slow = np.zeros_like(good)
     for t in range(1, 1000):

@@ -223,6 +223,9 @@ def test_failures_say_what_to_do(monkeypatch):
         kp.inference.SWAG(rank=1)
     with pytest.raises(ValueError, match="num_snapshots"):
         kp.inference.SWAG(rank=20, num_snapshots=10)
+    assert [kp.inference.SWAG(num_snapshots=n).rank for n in (2, 3, 20, 40)] == [2, 3, 20, 20]
+    with pytest.raises(ValueError, match="num_snapshots=1"):
+        kp.inference.SWAG(num_snapshots=1)
     zero = [0.0] * 3
     still = kp.inference.SWAGPosterior(line_model(), LIKELIHOOD, zero, zero, np.zeros((0, 3)))
     with pytest.raises(ValueError, match="has moved"):
