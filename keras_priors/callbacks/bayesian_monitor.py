@@ -11,7 +11,7 @@ from keras_priors.callbacks.annealed_weight import annealed_weight, set_annealed
 from keras_priors.callbacks.callback_order import callbacks_after, callbacks_before, name_of
 from keras_priors.callbacks.check_likelihood import check_likelihood, check_outputs
 from keras_priors.callbacks.epoch_record import EpochRecord
-from keras_priors.callbacks.not_finite import not_finite
+from keras_priors.callbacks.not_finite import check_trained_weights, not_finite
 from keras_priors.callbacks.penalties import Penalties, Penalty, to_numpy
 from keras_priors.functional.check_activations import check_activations
 from keras_priors.functional.output_shapes import running_fit
@@ -70,8 +70,10 @@ class BayesianMonitor(keras.callbacks.Callback):
           with a time axis in the outputs of the model, from that of their steps, over which the
           loss averages. Where a mask may hide some, any smaller number above that of the samples
           is accepted.
-        - Where the loss or a penalty is not finite it stops training with an error that names the
-          weight, and, for a weight outside the bounded support of its prior, the constraint.
+        - Where the loss or a penalty is not finite, or a weight at the end of an epoch, it stops
+          training with an error that names the weight, and, for a weight outside the bounded
+          support of its prior, the constraint. (NaN in x may leave the loss finite: under
+          TensorFlow `relu` makes 0 of it, and NaN of the gradient.)
 
     Args:
         check_num_data: boolean, whether to compare `num_data` with the samples of the first
@@ -174,8 +176,9 @@ class BayesianMonitor(keras.callbacks.Callback):
         logs.update(self.evaluation)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Add the terms to the logs."""
+        """Add the terms to the logs, and see that the weights are finite."""
         self._end_epoch()
+        check_trained_weights(self.model)
         if logs is not None and self._means is not None and "loss" in logs:
             logs.update(self._terms(logs["loss"], *self._means))
         if logs is not None and "val_loss" in logs:

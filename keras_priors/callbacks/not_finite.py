@@ -4,14 +4,27 @@ import inspect
 from typing import Any
 
 import numpy as np
+from keras import ops
 
 from keras_priors.callbacks.penalties import Penalty, to_numpy
 from keras_priors.priors.prior import Prior
 from keras_priors.utils.keras_internals import all_layers, own_weights
 
 _DIVERGED = (
-    "Lower the learning rate, set `clipnorm` on the optimizer, or begin from smaller weights."
+    "Look for NaN and infinity in the data; else lower the learning rate, set `clipnorm` on the "
+    "optimizer, or begin from smaller weights."
 )
+
+
+def check_trained_weights(model: Any) -> None:
+    """Raise where a weight is not finite, though loss and penalties may be.
+
+    Under TensorFlow `relu` of NaN is 0: the loss of NaN inputs is finite, their gradient is not.
+    """
+    bad = [v for v in model.trainable_variables if not bool(ops.all(ops.isfinite(v)))]
+    if bad:
+        lines = (_count(v.path, np.asarray(to_numpy(v))) for v in bad)
+        raise ValueError(f"Training was stopped. {' '.join(lines)} {_DIVERGED}")
 
 
 def not_finite(
@@ -53,10 +66,7 @@ def _describe(model: Any, item: Penalty, value: float) -> str:
     weight = np.asarray(to_numpy(item.variable))
     path = item.variable.path
     if not np.all(np.isfinite(weight)):
-        return (
-            f"{path} has {np.sum(~np.isfinite(weight))} of {weight.size} elements that are not "
-            f"finite: training diverged. {_DIVERGED}"
-        )
+        return f"{_count(path, weight)} {_DIVERGED}"
     if prior is not None and _has_bounds(prior) and _is_point(item):
         low, high = prior.support
         if not prior.support_is_interval:
@@ -74,6 +84,13 @@ def _describe(model: Any, item: Penalty, value: float) -> str:
     return (
         f"The {'KL' if item.kind == 'kl' else 'penalty'} of {path} is {value}, with "
         f"{item.regularizer if prior is None else prior!r}. {_DIVERGED}"
+    )
+
+
+def _count(path: str, weight: np.ndarray) -> str:
+    return (
+        f"{path} has {np.sum(~np.isfinite(weight))} of {weight.size} elements that are not finite: "
+        "NaN or infinity came in by the data, or training diverged."
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from keras_priors.functional.check_activations import check_activations
+from keras_priors.functional.check_finite_rows import check_finite_rows, not_finite_rows
 from keras_priors.functional.observations import Observations
 from keras_priors.functional.output_likelihoods import Likelihoods
 from keras_priors.likelihoods.bernoulli import Bernoulli
@@ -43,17 +44,20 @@ def check_rows(
     """
     check_activations(model, likelihoods.structure, stacklevel=5)
     likelihoods.check_scale(outputs)
-    for rows in _in_parts(_not_finite(observations.x)):
+    unsure = not_finite_rows(observations.x)
+    for rows in _in_parts(unsure):
         x, y, weight = observations.batch(rows)
         # Of weight 0 too: a NaN in a forward pass is one in the gradient.
         row = _first_bad(rows, log_likelihood, (x, y, ops.ones_like(weight)))
         if row is not None:
             raise ValueError(
                 f"`x` must be finite where {model.name} needs it. Received: NaN or infinity in "
-                f"{len(_not_finite(observations.x))} of {observations.count} rows, first in row "
+                f"{len(unsure)} of {observations.count} rows, first in row "
                 f"{row[0]}, whose log likelihood is {row[1]:g} nats. Leave these rows out, or fill "
                 "them in."
             )
+    # Finite, where an activation made a number of NaN; its gradient is none.
+    check_finite_rows(model, observations.x)
     for rows in _in_parts(_without_density(observations, likelihoods, outputs)):
         row = _first_bad(rows, log_likelihood, observations.batch(rows))
         if row is not None:
@@ -90,9 +94,7 @@ def _cause(y: Any, row: int, likelihoods: Likelihoods, outputs: Any) -> str:
         value, name = target[row], type(likelihood).__name__
         if not np.all(np.isfinite(value)):
             bad = ~np.isfinite(target.reshape(len(target), -1)).all(axis=1)
-            return (
-                f"NaN or infinity in `y`, in {int(bad.sum())} of its rows. Leave these rows out."
-            )
+            return f"NaN or infinity in `y`, in {int(bad.sum())} of its rows. Leave these rows out."
         labels = np.unique(target)
         if isinstance(likelihood, Bernoulli) and np.isin(value, (0, 1)).all():
             continue
@@ -120,17 +122,6 @@ def _cause(y: Any, row: int, likelihoods: Likelihoods, outputs: Any) -> str:
 def _in_parts(rows: Any) -> Iterator[Any]:
     for start in range(0, len(rows), _ROWS):
         yield rows[start : start + _ROWS]
-
-
-def _not_finite(leaves: Any) -> Any:
-    """Numbers of the rows, ascending, with an element that is not finite."""
-    found: set[int] = set()
-    for leaf in keras.tree.flatten(leaves):
-        # The sum is one pass without a copy, and no sum of finite float32 overflows float64.
-        if np.issubdtype(leaf.dtype, np.floating) and not np.isfinite(leaf.sum(dtype="float64")):
-            each = np.isfinite(leaf).reshape(len(leaf), -1).all(axis=1)
-            found.update(np.flatnonzero(~each).tolist())
-    return np.array(sorted(found), "int64")
 
 
 def _without_density(observations: Observations, likelihoods: Likelihoods, outputs: Any) -> Any:

@@ -15,7 +15,6 @@ from keras_priors.functional.check_finite_weights import (
     check_finite_draws,
     check_finite_weights,
 )
-from keras_priors.functional.check_inputs import check_inputs
 from keras_priors.functional.forward import signature_of, single
 from keras_priors.functional.results import Results
 from keras_priors.functional.row_blocks import chunk_rows, draws_per_call
@@ -52,8 +51,7 @@ def outputs_at_draws(
         batch_size: integer, most rows in a chunk; None as memory bears.
         verbose: "auto", 0 or 1, for the progress bar.
     """
-    rows = Rows(x)
-    check_inputs(model, rows.first)
+    rows = Rows(x, model)
     backend.sync_variables(model)
     taken = {id(target) for target in targets}
     check_finite_weights(model, [v for v in model.variables if id(v) not in taken])

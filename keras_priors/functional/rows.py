@@ -9,6 +9,8 @@ import keras
 import numpy as np
 
 from keras_priors.functional.as_array import as_array
+from keras_priors.functional.check_finite_rows import check_finite_rows
+from keras_priors.functional.check_inputs import check_inputs
 from keras_priors.functional.count_observations import is_a
 from keras_priors.functional.row_blocks import bucket
 from keras_priors.utils.export import share
@@ -28,9 +30,11 @@ class Rows:
     Args:
         x: arrays in the structure of the model's inputs, or an iterable of batches of x, (x, y)
             or (x, y, sample_weight): `tf.data.Dataset`, `PyDataset`, `DataLoader`.
+        model: the `keras.Model` that is to take them: rows of a wrong shape, or with NaN and
+            infinity that it does not fill in, are refused as they are read.
     """
 
-    def __init__(self, x: Any) -> None:
+    def __init__(self, x: Any, model: Any) -> None:
         self.count: int | None = None
         """The number of rows, or None where only reading tells."""
         if is_arrays(x):
@@ -38,7 +42,7 @@ class Rows:
             self.count = count_rows(self.first)
             if self.count == 0:
                 raise ValueError("`x` must have at least one row. Received: an empty array.")
-            self._batches: Iterator[Any] = iter([self.first])
+            batches: Iterator[Any] = iter([])
         else:
             batches = _batches(x)
             self.first = next(batches, None)
@@ -46,7 +50,8 @@ class Rows:
                 raise ValueError(
                     "`x` must have at least one batch of rows. Received: an empty one."
                 )
-            self._batches = _chain(self.first, batches)
+        _check(model, self.first, 0)
+        self._batches = _checked(model, self.first, batches)
 
     def chunks(self, size: int) -> Iterator[tuple[Any, int]]:
         """Chunks of `size` rows, each with how many of them count; the last one is padded.
@@ -109,9 +114,18 @@ def _pydataset(x: Any) -> Iterator[Any]:
     return (x[i] for i in range(x.num_batches))
 
 
-def _chain(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
+def _checked(model: Any, first: Any, rest: Iterator[Any]) -> Iterator[Any]:
     yield first
-    yield from rest
+    before = count_rows(first)
+    for batch in rest:
+        _check(model, batch, before)
+        before += count_rows(batch)
+        yield batch
+
+
+def _check(model: Any, batch: Any, before: int) -> None:
+    check_inputs(model, batch)
+    check_finite_rows(model, batch, before)
 
 
 def count_rows(arrays: Any) -> int:

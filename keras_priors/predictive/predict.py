@@ -8,7 +8,6 @@ from keras import ops
 
 from keras_priors import backend
 from keras_priors.functional.check_finite_weights import check_finite_weights
-from keras_priors.functional.check_inputs import check_inputs
 from keras_priors.functional.forward import forward_of, random_posteriors
 from keras_priors.functional.output_likelihoods import given_likelihoods
 from keras_priors.functional.results import Results
@@ -95,8 +94,7 @@ def predict(
         batch_size = whole_number("predict", "batch_size", batch_size)
     check_verbose(verbose)
     likelihood = given_likelihoods(likelihood)
-    rows = Rows(x)
-    check_inputs(model, rows.first)
+    rows = Rows(x, model)
     backend.sync_variables(model)
     check_finite_weights(model)
     seeds = backend.spawn_seeds(seed, num_samples if random_posteriors(model) else 1)

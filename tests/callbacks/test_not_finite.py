@@ -7,7 +7,7 @@ from keras import layers
 
 from keras_priors.callbacks import BayesianMonitor
 from keras_priors.likelihoods import Normal
-from keras_priors.priors import LogNormalPrior
+from keras_priors.priors import LogNormalPrior, NormalPrior
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,21 @@ def test_the_constraint_is_named_as_the_layer_takes_it(layer, sizes, argument, s
         model.fit(np.zeros((2, *shape)), np.zeros(2), callbacks=[BayesianMonitor()], verbose=0)
     assert f"`{argument}_initializer=prior.initializer()`" in str(error.value)
     layer(*sizes, **{f"{argument}_constraint": prior.constraint()})  # it takes what is named
+
+
+@pytest.mark.parametrize("with_prior", [True, False])
+def test_inputs_that_are_not_finite_are_named_among_the_causes(with_prior):
+    # Under TensorFlow the loss stays finite, and the weights become NaN.
+    x = np.ones((8, 3), "float32")
+    x[5, 1] = np.nan
+    prior = NormalPrior(0.0, 1.0, num_data=8) if with_prior else None
+    model = keras.Sequential(
+        [
+            keras.Input((3,)),
+            layers.Dense(4, activation="relu", kernel_regularizer=prior),
+            layers.Dense(1, kernel_regularizer=NormalPrior(0.0, 1.0, num_data=8)),
+        ]
+    )
+    model.compile(keras.optimizers.SGD(0.01), Normal(1.0))
+    with pytest.raises(ValueError, match=r"/kernel has .* not finite: NaN .* by the data"):
+        model.fit(x, x[:, :1], batch_size=4, callbacks=[BayesianMonitor()], verbose=0)

@@ -29,7 +29,7 @@ def warn_where_draws_part(posterior: Any, x: Any, stacklevel: int) -> None:
         x: arrays in the structure of the model's inputs.
         stacklevel: integer, that of the warning as seen from the caller.
     """
-    rows = Rows(x)
+    rows = Rows(x, posterior.model)
     step = max(1, (rows.count or 1) // _ROWS)
     some = keras.tree.map_structure(lambda leaf: leaf[::step][:_ROWS], rows.first)
     moves = [posterior._deviation(handle) for handle in posterior._handles(_PAIRS, 0)]

@@ -10,7 +10,6 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
-from keras_priors.functional.check_inputs import check_inputs
 from keras_priors.functional.row_blocks import bucket
 from keras_priors.functional.rows import Rows
 from keras_priors.inference.laplace.laplace_rows import LaplaceRows
@@ -54,8 +53,7 @@ def _linearized(
     posterior: Any, x: Any, num_samples: int, batch_size: int | None, seed: Any, verbose: Any
 ) -> tuple[LaplaceRows, Any, Any, Any]:
     """(rows, f (N, K), covariance (N, K, K) or None, draws (S, N, K) where that is too large)."""
-    given = Rows(x)
-    check_inputs(posterior.model, given.first)
+    given = Rows(x, posterior.model)
     backend.sync_variables(posterior.model)
     rows: LaplaceRows = posterior._rows
     rows.measure(keras.tree.map_structure(lambda leaf: leaf[:1], given.first))
