@@ -15,6 +15,7 @@ from keras_priors.utils.keras_internals import (
     is_keras_class,
     maker_of,
     output_keys,
+    user_metrics,
 )
 
 # What leaves the values of an output as they are.
@@ -46,8 +47,16 @@ def check_activations(model: Any, likelihoods: Any = None, stacklevel: int = 2) 
         _refuse_noise_scale(model, list(graph.outputs))
         try:
             likelihoods = likelihood_of(model)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError) as error:
+            if model.compiled and _is_stock(model.loss):
+                warnings.warn(
+                    "A prior is weighed against a log likelihood. Received: a loss that is none. "
+                    f"{error} (In {model.name}.)",
+                    UserWarning,
+                    stacklevel=stacklevel + 1,
+                )
             return
+        _check_metrics(model, likelihoods, stacklevel + 1)
     for likelihood, output in _pairs(model, likelihoods, list(graph.outputs)):
         activation = None if likelihood is None else _last(output)
         wrong = None if activation is None else advice(likelihood, activation)
@@ -61,15 +70,39 @@ def _refuse_noise_scale(model: Any, outputs: list[Any]) -> None:
     if isinstance(loss, dict) and "class_name" in loss:
         return
     for one, output in _pairs(model, loss, outputs):
-        maker: Any = one if inspect.isclass(one) or inspect.isroutine(one) else type(one)
-        stock = one is not None and (isinstance(one, str) or is_keras_class(maker))
-        if stock and isinstance(maker_of(output)[0], NoiseScale):
+        if _is_stock(one) and isinstance(maker_of(output)[0], NoiseScale):
             raise ValueError(
                 "NoiseScale gives means and scales, which only a likelihood with both explains. "
                 f"Received: {model.name} with the loss {one!r}, which would compare targets with "
                 "the scales too. Compile with "
                 "loss=keras_priors.likelihoods.HeteroscedasticNormal()."
             )
+
+
+def _check_metrics(model: Any, likelihoods: Any, stacklevel: int) -> None:
+    """Warn of Keras' own metrics beside outputs that are more than means."""
+    wide = [
+        one
+        for one in keras.tree.flatten(likelihoods)
+        if one is not None and one._outputs_per_target > 1
+    ]
+    found = [metric for metric in user_metrics(model) if _is_stock(metric)]
+    if wide and found:
+        first = found[0] if isinstance(found[0], str) else getattr(found[0], "name", found[0])
+        warnings.warn(
+            f"A metric of predictions compares targets with means. Received: {first!r} beside "
+            f"{wide[0]!r}, whose outputs are {wide[0]._outputs_per_target} for each target: it "
+            "averages over all of them. Write metrics=[keras_priors.metrics.LikelihoodMean("
+            f"likelihood, {first!r})].",
+            UserWarning,
+            stacklevel=stacklevel + 1,
+        )
+
+
+def _is_stock(one: Any) -> bool:
+    """Whether a loss or a metric is Keras' own: by name, as a function, class or instance."""
+    maker: Any = one if inspect.isclass(one) or inspect.isroutine(one) else type(one)
+    return one is not None and (isinstance(one, str) or is_keras_class(maker))
 
 
 def _has_graph(model: Any) -> bool:

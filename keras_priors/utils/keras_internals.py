@@ -93,6 +93,12 @@ def loss_weights(model: Any) -> Any:
     return model._compile_loss._user_loss_weights
 
 
+def user_metrics(model: Any) -> list[Any]:
+    """The `metrics` that a compiled model was given, flat: Keras keeps them nowhere else."""
+    given = model._compile_metrics and model._compile_metrics._user_metrics
+    return [] if given is None else keras.tree.flatten(given)
+
+
 def adds_losses(layer: Any) -> bool:
     """Whether a layer itself has called `add_loss`, or has an activity regularizer at work."""
     return bool(layer._losses or layer._loss_ids)

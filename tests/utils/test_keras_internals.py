@@ -101,6 +101,9 @@ def test_weights_of_losses_and_losses_of_layers():
     model = sequential()
     model.compile(loss=["mse"], loss_weights=[2.0])
     assert keras.tree.flatten(internals.loss_weights(model)) == [2.0]
+    assert internals.user_metrics(model) == []
+    model.compile(loss="mse", metrics=["mae", "mse"])
+    assert internals.user_metrics(model) == ["mae", "mse"]
     plain = keras.layers.Dense(1)
     adds = keras.layers.Dense(1, activity_regularizer="l2")
     for layer in (plain, adds):
