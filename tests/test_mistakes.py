@@ -1,3 +1,4 @@
+# Long: one table, which is read as one.
 """What a new user does wrong, and what is said: a table to read.
 
 Each row is a mistake, and says for each door through which it can come whether it works, is

@@ -20,6 +20,8 @@ from keras_priors.utils.export import share
 
 # Elements of the outputs, and rows, that are looked at in one go.
 _ELEMENTS, _ROWS = 2**20, 1024
+# Where squares are about to leave float32.
+_HUGE = 1e15
 
 
 @share
@@ -95,6 +97,12 @@ def _cause(y: Any, row: int, likelihoods: Likelihoods, outputs: Any) -> str:
         if not np.all(np.isfinite(value)):
             bad = ~np.isfinite(target.reshape(len(target), -1)).all(axis=1)
             return f"NaN or infinity in `y`, in {int(bad.sum())} of its rows. Leave these rows out."
+        largest = float(np.max(np.abs(ops.convert_to_numpy(output))))
+        if largest > _HUGE:
+            return (
+                f"outputs of the model as large as {largest:.3g}, of huge inputs or weights. "
+                "Standardize `x`, or begin at smaller weights."
+            )
         labels = np.unique(target)
         if isinstance(likelihood, Bernoulli) and np.isin(value, (0, 1)).all():
             continue
