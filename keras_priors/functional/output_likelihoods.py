@@ -37,8 +37,11 @@ class Likelihoods:
         """The likelihood of a model with one output; refused for several."""
         if keras.tree.is_nested(self.structure):
             raise ValueError(
-                "This is for models with one output. "
-                f"Received: {self._model.name!r} with the likelihoods {self.structure!r}."
+                "The curvature of a Laplace approximation is that of one output. Received: "
+                f"{self._model.name!r} with the likelihoods {self.structure!r}. Take a method "
+                "that adds up those of all outputs: MAP, RandomizedMAP, DeepEnsemble, MeanField, "
+                "FullRank, SWAG, SGLD or SGHMC of keras_priors.inference, or NUTS and HMC, which "
+                "need TensorFlow or JAX."
             )
         return self.structure
 
@@ -97,7 +100,12 @@ class Likelihoods:
 
     def _each(self, y: Any, outputs: Any) -> list[tuple[Any, Any, Any]]:
         if not keras.tree.is_nested(outputs):
-            return [(self.single, y, outputs)]
+            if keras.tree.is_nested(self.structure):
+                raise ValueError(
+                    f"{self._model.name!r} has one output, so it takes one likelihood. Received: "
+                    f"{self.structure!r}. Give that of the output alone."
+                )
+            return [(self.structure, y, outputs)]
         names = list(outputs) if isinstance(outputs, dict) else range(len(outputs))
         parts = (self.structure, y)
         same = all(

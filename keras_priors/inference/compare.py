@@ -19,6 +19,7 @@ from keras_priors.inference.sample_posterior import SamplePosterior
 from keras_priors.inference.table import Table
 from keras_priors.metrics.brier_score import brier_score
 from keras_priors.metrics.expected_calibration_error import expected_calibration_error
+from keras_priors.predictive.joint_log_prob import joint_log_prob
 from keras_priors.predictive.predict import predict
 from keras_priors.predictive.predictive import Predictive
 from keras_priors.utils.export import export
@@ -49,11 +50,17 @@ def compare(
       above 0.7, which says that the draws are too few or the model too flexible for it;
     - `fit_s`, `predict_s`: seconds of `fit`, and of the prediction here, compilation included.
 
+    Of a model with several outputs `nll` and `elpd_loo` are those of all together, per row:
+    log mean_s prod_o p(y_io | f_so), since the outputs of a draw belong together. Beside them
+    stand the scores of each output, "output/rmse" and so on, named by the keys of a dictionary, or
+    by numbers from 0.
+
     Args:
         candidates: mapping from a name to a posterior, a `keras.Model` (compiled with a likelihood;
-            `keras_priors.predict` is used), or a `Predictive` at x.
+            `keras_priors.predict` is used), or a `Predictive` at x; for several outputs, a list or
+            dictionary of them.
         x: inputs.
-        y: targets.
+        y: targets, in the structure of the outputs.
         num_samples: integer, draws. Defaults to None: 100, or all if they are fewer.
         seed: integer or None. Defaults to 0.
 
@@ -63,7 +70,8 @@ def compare(
 
     Raises:
         TypeError: a candidate is none of these, or `candidates` no mapping.
-        ValueError: no candidate, a model with several outputs, or one without a likelihood.
+        ValueError: no candidate, one without a likelihood, targets of another structure than the
+            outputs.
 
     Example:
         >>> import numpy as np
@@ -92,7 +100,6 @@ def compare(
         )
     if not candidates:
         raise ValueError("`candidates` must hold at least one posterior. Received: none.")
-    y = as_array(y, "y")
     rows = {}
     for name, candidate in candidates.items():
         begin = time.perf_counter()
@@ -101,7 +108,7 @@ def compare(
         if isinstance(candidate, Posterior):
             row["elpd_loo"] = _leave_one_out(candidate)
             row["fit_s"] = candidate.seconds
-        given = isinstance(candidate, Predictive)
+        given = isinstance(candidate, Predictive) or _is_structure(candidate)
         row["predict_s"] = 0.0 if given else time.perf_counter() - begin
         rows[name] = {key: value for key, value in row.items() if value is not None}
     return Table(rows)
@@ -114,23 +121,64 @@ def _predictive(name: str, candidate: Any, x: Any, num_samples: int | None, seed
         predictive = candidate.predict(x, number, seed=seed, verbose=0)
     elif isinstance(candidate, keras.Model):
         predictive = predict(candidate, x, num_samples or 100, seed=seed, verbose=0)
-    elif isinstance(candidate, Predictive):
+    elif isinstance(candidate, Predictive) or _is_structure(candidate):
         predictive = candidate
     else:
         raise TypeError(
             "A candidate must be a posterior, a keras.Model or a Predictive. Received: "
             f"{name!r} of type {type(candidate).__name__}. Give what `Method(...).fit` returned."
         )
-    if not isinstance(predictive, Predictive):
-        raise ValueError(
-            f"`compare` is for models with one output. Received: {name!r} with several. Compare "
-            "their Predictives, output by output."
-        )
     return predictive
 
 
-def _scores(predictive: Predictive, y: Any) -> dict[str, Any]:
-    row: dict[str, Any] = {"nll": -float(np.mean(predictive.log_prob(y)))}
+def _is_structure(candidate: Any) -> bool:
+    if not isinstance(candidate, (dict, list, tuple)):
+        return False
+    parts = candidate.values() if isinstance(candidate, dict) else candidate
+    return bool(parts) and all(isinstance(part, Predictive) for part in parts)
+
+
+def _scores(predictive: Any, y: Any) -> dict[str, Any]:
+    if isinstance(predictive, Predictive):
+        y = as_array(y, "y")
+        return {"nll": -float(np.mean(predictive.log_prob(y))), **_own_scores(predictive, y)}
+    pairs = {
+        name: (one, as_array(target, "y"))
+        for name, (one, target) in _by_name(predictive, y).items()
+        if one.likelihood is not None
+    }
+    if not pairs:
+        raise ValueError(
+            "`compare` needs the likelihood of one output at least. Received: "
+            f"{len(predictive)} outputs without. Compile the model with a likelihood for each."
+        )
+    row: dict[str, Any] = {
+        "nll": -float(np.mean(joint_log_prob(*zip(*pairs.values(), strict=True))))
+    }
+    for name, (one, target) in pairs.items():
+        own = {"nll": -float(np.mean(one.log_prob(target))), **_own_scores(one, target)}
+        row.update({f"{name}/{key}": value for key, value in own.items()})
+    return row
+
+
+def _by_name(predictive: Any, y: Any) -> dict[Any, tuple[Predictive, Any]]:
+    """(predictive, target) of each output; an output without a likelihood needs no target."""
+    if isinstance(predictive, dict):
+        needed = {name for name, one in predictive.items() if one.likelihood is not None}
+        if isinstance(y, Mapping) and needed <= set(y):
+            return {name: (one, y[name]) for name, one in predictive.items() if name in y}
+    elif isinstance(y, (list, tuple)) and len(y) == len(predictive):
+        return dict(enumerate(zip(predictive, y, strict=True)))
+    names = sorted(predictive) if isinstance(predictive, dict) else len(predictive)
+    got = sorted(y) if isinstance(y, Mapping) else f"{type(y).__name__}"
+    raise ValueError(
+        "`y` must have the structure of the outputs: a dictionary of the same keys, or a list as "
+        f"long. Received: outputs {names} and y {got}."
+    )
+
+
+def _own_scores(predictive: Predictive, y: Any) -> dict[str, Any]:
+    row: dict[str, Any] = {}
     if isinstance(predictive.likelihood, (likelihoods.Categorical, likelihoods.Bernoulli)):
         p = predictive.probabilities
         classes = isinstance(predictive.likelihood, likelihoods.Categorical)
@@ -167,13 +215,19 @@ def _leave_one_out(posterior: Any) -> float | None:
     """
     if not isinstance(posterior, SamplePosterior) or posterior._observations is None:
         return None
-    if keras.tree.is_nested(posterior.likelihood) or posterior.default_num_samples < _FEWEST:
+    if posterior.default_num_samples < _FEWEST:
         return None
     if importlib.util.find_spec("arviz") is None:
         return None
     number = min(posterior.default_num_samples, _MOST)
     per_chain = number // posterior.num_chains
     data = posterior.to_arviz(num_samples=per_chain)
+    if keras.tree.is_nested(posterior.likelihood):
+        values = _log_likelihoods(posterior, per_chain * posterior.num_chains)
+        values = values.reshape(posterior.num_chains, per_chain, -1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            data.add_groups(log_likelihood={"y": values})
     with warnings.catch_warnings():
         # Of single large weights; more of them are counted below.
         warnings.simplefilter("ignore", UserWarning)
@@ -181,3 +235,11 @@ def _leave_one_out(posterior: Any) -> float | None:
     if np.mean(np.asarray(found.pareto_k) > _LARGEST_K) > _SHARE_ABOVE:
         return None
     return float(np.mean(found.loo_i))
+
+
+def _log_likelihoods(posterior: Any, number: int) -> Any:
+    """log p(y_i | x_i, w_s) of all outputs and steps of a row, in nats: (S, N)."""
+    data = posterior._observations
+    parts = posterior.log_likelihood(data.x, data.y, number)
+    leaves = [np.asarray(part, "float64") for part in keras.tree.flatten(parts)]
+    return sum(part.reshape(*part.shape[:2], -1).sum(axis=-1) for part in leaves)

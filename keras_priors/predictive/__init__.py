@@ -2,6 +2,7 @@
 
 # Written by tools/write_doors.py.
 
+from keras_priors.predictive.joint_log_prob import joint_log_prob as joint_log_prob
 from keras_priors.predictive.predict import predict
 from keras_priors.predictive.predictive import Predictive
 from keras_priors.predictive.prior_predictive import prior_predictive

@@ -14,10 +14,19 @@ _QUANTILE_SEED = 0
 
 
 def log_mean_density(likelihood: Any, y: Any, draws: Any) -> Any:
-    """log mean_s p(y | f_s) in nats, without overflow."""
+    """log mean_s p(y | f_s) in nats."""
+    return log_mean_exp(log_density(likelihood, y, draws))
+
+
+def log_density(likelihood: Any, y: Any, draws: Any) -> Any:
+    """log p(y | f_s) in nats, float64 (S, N, ...)."""
     # y[None]: with as many draws as rows, the axes could be read in two ways.
     log_prob = likelihood.log_prob(y[None], draws)
-    log_prob = keras.ops.convert_to_numpy(log_prob).astype("float64")
+    return keras.ops.convert_to_numpy(log_prob).astype("float64")
+
+
+def log_mean_exp(log_prob: Any) -> Any:
+    """log mean_s exp(log_prob_s), without overflow."""
     peak = log_prob.max(axis=0)
     # All densities zero: the mean is zero too, and -inf - -inf is not a number.
     safe = np.where(np.isfinite(peak), peak, 0.0)

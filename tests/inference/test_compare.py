@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from scipy import stats
 
 import keras_priors as kp
 
@@ -125,6 +126,104 @@ def test_posteriors_of_several_methods_have_the_numbers_of_the_linear_model(regr
     assert {name for name, row in table.items() if "elpd_loo" in row} == {"chains"}
     assert table["map"]["fit_s"] > 0 and table["laplace"]["fit_s"] > 0
     assert "fit_s" not in table["chains"]
+
+
+@pytest.fixture(scope="module")
+def two_outputs():
+    """One line, seen twice with other noise: (model, chains, x, y, precision, mean)."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((40, 2)).astype("float32")
+    scale = {"near": 1.0, "wide": 2.0}
+    line = x @ [[1.0], [-1.0]]
+    y = {k: (line + s * rng.standard_normal((40, 1))).astype("float32") for k, s in scale.items()}
+    inputs = keras.Input((2,))
+    layer = keras.layers.Dense(1, use_bias=False, kernel_regularizer=kp.NormalPrior(0, 1))
+    model = keras.Model(inputs, {k: keras.layers.Identity(name=k)(layer(inputs)) for k in scale})
+    likelihoods = {k: kp.likelihoods.Normal(s) for k, s in scale.items()}
+    model.compile("sgd", loss=likelihoods)
+    weights = sum(1 / s**2 for s in scale.values())
+    precision = weights * x.T @ x + np.eye(2)
+    slope = sum(x.T @ y[k] / s**2 for k, s in scale.items())[:, 0]
+    exact = rng.multivariate_normal(
+        np.linalg.solve(precision, slope), np.linalg.inv(precision), (4, 500)
+    )
+    chains = kp.inference.SamplePosterior(
+        model,
+        likelihoods,
+        [exact[..., None].astype("float32")],
+        observations=kp.inference.LogPosterior(model, x, y).observations,
+    )
+    return model, chains, x, y, precision, slope
+
+
+def test_several_outputs_have_a_joint_density_and_scores_of_their_own():
+    # Draws at -1 and 1 for both: given data, the outputs are far from independent.
+    rng = np.random.default_rng(0)
+    f = np.array([-1.0, 1.0])[:, None, None] * np.ones((2, 5, 1))
+    y = {name: rng.normal(1.0, 1.0, (5, 1)) for name in "ab"}
+    given = {name: kp.Predictive(f, kp.likelihoods.Normal(1.0)) for name in "ab"}
+    each = {name: stats.norm.logpdf(y[name], f)[..., 0] for name in "ab"}  # (draws, rows)
+    joint = np.log(np.exp(each["a"] + each["b"]).mean(axis=0))
+    row = kp.compare({"p": given}, y["a"], y)["p"]
+    assert row["nll"] == pytest.approx(-joint.mean(), rel=1e-6)
+    assert row["b/nll"] == pytest.approx(-np.log(np.exp(each["b"]).mean(axis=0)).mean(), rel=1e-6)
+    assert row["b/rmse"] == pytest.approx(np.sqrt(np.mean(y["b"] ** 2)))
+    assert {"a/coverage", "b/coverage"} < set(row)
+    # A list is named by numbers, and an output without a likelihood has no scores.
+    listed = [given["a"], kp.Predictive(f), given["b"]]
+    numbered = kp.compare({"p": listed}, y["a"], [y["a"], None, y["b"]])["p"]
+    assert numbered["nll"] == row["nll"] and numbered["2/rmse"] == row["b/rmse"]
+    assert not any(key.startswith("1/") for key in numbered)
+
+
+def test_steps_of_a_row_belong_to_its_density():
+    f = np.zeros((1, 4, 3, 1))
+    step = kp.Predictive(f, kp.likelihoods.Normal(1.0))
+    row = kp.Predictive(f[:, :, 0], kp.likelihoods.Normal(1.0))
+    found = kp.compare({"p": [step, row]}, np.zeros(4), [f[0], f[0, :, 0]])["p"]["nll"]
+    assert found == pytest.approx(4 * 0.5 * np.log(2 * np.pi), rel=1e-6)
+
+
+def test_models_and_posteriors_of_several_outputs(two_outputs):
+    model, chains, x, y, precision, slope = two_outputs
+    table = kp.compare({"model": model, "chains": chains, "given": chains.predict(x)}, x, y, 2000)
+    spread = np.einsum("nd,nd->n", x, np.linalg.solve(precision, x.T).T)
+    mean = x @ np.linalg.solve(precision, slope)
+    both = np.concatenate([y["near"], y["wide"]], axis=1)
+    exact = np.mean(
+        [
+            stats.multivariate_normal([m, m], v + np.diag([1.0, 4.0])).logpdf(row)
+            for m, v, row in zip(mean, spread, both, strict=True)
+        ]
+    )
+    assert table["chains"]["nll"] == pytest.approx(-exact, abs=0.003)
+    point = x @ keras.ops.convert_to_numpy(model.get_weights()[0])
+    nll = -sum(stats.norm.logpdf(y[k], point, s) for k, s in (("near", 1.0), ("wide", 2.0)))
+    assert table["model"]["nll"] == pytest.approx(np.mean(nll), rel=1e-5)
+    # Each row left out, both of its targets with it.
+    held_out = []
+    for i, row in enumerate(both):
+        rest = precision - 1.25 * np.outer(x[i], x[i])
+        m = x[i] @ np.linalg.solve(rest, slope - x[i] * (row[0] + row[1] / 4))
+        v = x[i] @ np.linalg.solve(rest, x[i])
+        held_out.append(stats.multivariate_normal([m, m], v + np.diag([1.0, 4.0])).logpdf(row))
+    assert table["chains"]["elpd_loo"] == pytest.approx(np.mean(held_out), abs=0.01)
+
+
+def test_what_does_not_fit_several_outputs_is_refused(two_outputs):
+    _, chains, x, y, _, _ = two_outputs
+    one = kp.Predictive(np.zeros((2, 40, 1)), NORMAL)
+    for wrong in (y["near"], [y["near"], y["wide"]], {"near": y["near"]}):
+        with pytest.raises(ValueError, match="structure of the outputs"):
+            kp.compare({"chains": chains}, x, wrong)
+    with pytest.raises(ValueError, match="same draws"):
+        other = kp.Predictive(np.zeros((3, 40, 1)), NORMAL)
+        kp.compare({"p": [one, other]}, x, [y["near"], y["wide"]])
+    with pytest.raises(ValueError, match="likelihood of one output"):
+        none = kp.Predictive(np.zeros((2, 40, 1)))
+        kp.compare({"p": [none, none]}, x, [y["near"], y["wide"]])
+    with pytest.raises(ValueError, match="one row for each of the 40"):
+        kp.compare({"p": [one, one]}, x, [y["near"], y["wide"][:3]])
 
 
 def test_what_cannot_be_compared_is_refused(regression):
