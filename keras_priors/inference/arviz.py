@@ -9,28 +9,61 @@ import keras
 import numpy as np
 
 from keras_priors import backend
+from keras_priors.functional.observations import Observations
+from keras_priors.likelihoods.categorical import Categorical
 from keras_priors.models.sample_prior import sample_prior
 
 
-def to_arviz(posterior: Any, num_samples: int | None, num_prior_samples: int, seed: Any) -> Any:
+def to_arviz(
+    posterior: Any,
+    num_samples: int | None,
+    num_prior_samples: int,
+    seed: Any,
+    x: Any,
+    y: Any,
+    separator: str,
+) -> Any:
     """An `arviz.InferenceData`; see `Posterior.to_arviz`."""
     az = import_arviz()
+    if x is None and y is not None:
+        raise ValueError(
+            "`to_arviz` takes x and y together, or neither. Received: y alone. Give the inputs of "
+            "these targets."
+        )
     seed = backend.as_seed(seed)  # the same draws for the weights and for their log likelihood
     chains = posterior._chains(num_samples, seed)
-    groups: dict[str, Any] = {"posterior": _dotted(chains)}
+    groups: dict[str, Any] = {"posterior": _renamed(chains, separator)}
     stats = posterior._sample_stats(num_samples)
     if stats:
         groups["sample_stats"] = stats
-    data = posterior._observations
+    data = posterior._observations if x is None else Observations(x, y)
     if data is not None and not keras.tree.is_nested(posterior.likelihood):
         number = next(iter(chains.values())).shape[:2]
-        values = posterior.log_likelihood(data.x, data.y, int(np.prod(number)), seed)
-        groups["log_likelihood"] = {"y": values.reshape(*number, *values.shape[1:])}
-        groups["observed_data"] = {"y": data.y}
+        groups |= _of_data(posterior, data, number, seed)
     if num_prior_samples:
         drawn = sample_prior(posterior.model, num_prior_samples, seed)
-        groups["prior"] = _dotted({path: value[None] for path, value in drawn.items()})
+        groups["prior"] = _renamed({path: v[None] for path, v in drawn.items()}, separator)
     return az.from_dict(**groups)
+
+
+def _of_data(posterior: Any, data: Observations, number: tuple[int, int], seed: Any) -> Any:
+    """What is known at the data, at the (chain, draw) of the weights."""
+    likelihood, outputs = posterior._outputs_at(data.x, int(np.prod(number)), seed)
+    density = keras.ops.convert_to_numpy(likelihood.log_prob(data.y[None], outputs))
+    noise = backend.spawn_seeds(seed, 1)[0]
+    replicated = keras.ops.convert_to_numpy(likelihood.sample(outputs, noise))
+    observed = data.y
+    if isinstance(likelihood, Categorical) and observed.shape == outputs.shape[1:]:
+        observed = observed.argmax(axis=-1)  # one-hot; a draw is the number of the class
+    # ArviZ compares observations with densities, which have no axis of outputs.
+    shape = replicated.shape[1:]
+    if len(shape) == density.ndim and shape[-1] == 1:
+        shape = shape[:-1]
+    return {
+        "log_likelihood": {"y": density.reshape(*number, *density.shape[1:])},
+        "posterior_predictive": {"y": replicated.reshape(*number, *shape)},
+        "observed_data": {"y": observed.reshape(shape)},
+    }
 
 
 def summary(posterior: Any, interval: float) -> Any:
@@ -38,7 +71,7 @@ def summary(posterior: Any, interval: float) -> Any:
     az = import_arviz()
     chains = posterior._chains(None, 0)
     # In float64: of equal numbers the deviation is then 0.
-    wide = {path: value.astype("float64") for path, value in _dotted(chains).items()}
+    wide = {path: value.astype("float64") for path, value in chains.items()}
     if posterior.default_num_samples == 1:
         # A point, twice: ArviZ then finds that it has no spread, where one draw would have none.
         wide = {path: np.repeat(value, 2, axis=1) for path, value in wide.items()}
@@ -49,9 +82,8 @@ def summary(posterior: Any, interval: float) -> Any:
         return az.summary(data, hdi_prob=interval, kind=kind, round_to="none")
 
 
-def _dotted(values: dict[str, Any]) -> dict[str, Any]:
-    # A slash is a folder in the files that ArviZ writes.
-    return {path.replace("/", "."): value for path, value in values.items()}
+def _renamed(values: dict[str, Any], separator: str) -> dict[str, Any]:
+    return {path.replace("/", separator): value for path, value in values.items()}
 
 
 def import_arviz() -> Any:

@@ -184,8 +184,7 @@ class Posterior:
 
         For a model with several outputs, the structure of its outputs.
         """
-        # At draws of the weights, also where `predict` of a subclass has other ways.
-        predictive = Posterior.predict(self, x, num_samples, seed=seed, verbose=0)
+        predictive = self._predictive_at_draws(x, num_samples, seed)
 
         def each(one: Any, target: Any) -> Any:
             draws = one.draws[..., None] if one.draws.ndim == 2 else one.draws
@@ -200,23 +199,42 @@ class Posterior:
         return each(predictive, y)
 
     def to_arviz(
-        self, num_samples: int | None = None, num_prior_samples: int = 0, seed: Any = None
+        self,
+        num_samples: int | None = None,
+        num_prior_samples: int = 0,
+        seed: Any = None,
+        *,
+        x: Any = None,
+        y: Any = None,
+        separator: str = ".",
     ) -> Any:
         """An `arviz.InferenceData`: for ArviZ' plots, `loo` and `waic`.
 
-        Groups: `posterior`, with a dot for each slash of a path; `sample_stats` where there are
-        some; `log_likelihood` and `observed_data` while the data of `fit` are at hand (they are
-        not saved) for a model with one output; `prior` where it is asked for.
+        Groups: `posterior`; `sample_stats` where there are some; for a model with one output
+        `log_likelihood` (nats), `posterior_predictive` (a y* at each draw of the weights, noise
+        included) and `observed_data`, each of one variable "y", at x and y or else the data of
+        `fit` while they are at hand (they are not saved); `prior` where it is asked for. Axes
+        after (chain, draw) are those of the observations, and of the outputs where there are
+        several; classes are numbers.
 
         Args:
             num_samples: integer, draws for each chain. Defaults to None: all there are, or 1000.
             num_prior_samples: integer, draws of the prior. Defaults to 0.
             seed: integer or None.
+            x: rows, with y, or a data set of both. Defaults to None: the data of `fit`.
+            y: their targets. None with a data set.
+            separator: str that stands for each slash of a path. Defaults to ".": "dense.kernel",
+                because no NetCDF file and no `xarray.DataTree` takes a name with a slash; with
+                "/" the names are those of `draws`, and the object cannot be written by ArviZ.
+
+        Raises:
+            ImportError: ArviZ is not installed.
+            ValueError: x without targets, or y without x; more draws than there are.
         """
-        return to_arviz(self, num_samples, num_prior_samples, seed)
+        return to_arviz(self, num_samples, num_prior_samples, seed, x, y, separator)
 
     def summary(self, interval: float = 0.9) -> Any:
-        """A pandas table with a row for each scalar weight.
+        """A pandas table with a row for each scalar weight, such as "dense/kernel[0, 0]".
 
         Mean, standard deviation, highest-density interval, and for chains the Monte-Carlo errors,
         effective sample sizes and R-hat (Vehtari et al., 2021, arXiv:1903.08008), by ArviZ.
@@ -288,6 +306,15 @@ class Posterior:
                 f"{num_samples}, with {most} draws. Draw more in `fit`, or leave it out."
             )
         return num_samples
+
+    def _predictive_at_draws(self, x: Any, num_samples: int | None, seed: Any) -> Any:
+        # At draws of the weights, also where `predict` of a subclass has other ways.
+        return Posterior.predict(self, x, num_samples, seed=seed, verbose=0)
+
+    def _outputs_at(self, x: Any, num_samples: int, seed: Any) -> tuple[Any, Any]:
+        """(likelihood, outputs (S, N, ...) at draws), of a model with one output."""
+        one = self._predictive_at_draws(x, num_samples, seed)
+        return one.likelihood, one.draws[..., None] if one.draws.ndim == 2 else one.draws
 
     def _chains(self, num_samples: int | None, seed: Any) -> dict[str, Any]:
         """Draws by path with axes (chain, draw, ...)."""

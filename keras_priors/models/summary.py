@@ -21,12 +21,13 @@ _COLUMNS = ("weight", "shape", "prior", "posterior", "KL (nats)", "SNR", "log pr
 def summary(
     model: keras.Model, print_fn: Callable[[str], Any] | None = None
 ) -> list[dict[str, Any]]:
-    """Print a table of the trainable weights of a model, and return its numbers.
+    """Print a table of the weights of a model, and return its numbers.
 
     For each weight: its path and shape; its prior p; its posterior family q, where it is one of a
     variational layer; KL(q‖p) in nats; the signal-to-noise ratio, the median over the elements of
     |mean| / standard deviation under q; and log p(w) in nats, summed over the tensor, at the
-    weight, or at the mean of its posterior. Below: the sums of KL and log prior.
+    weight, or at the mean of its posterior. Below: the sums of KL and log prior. Frozen weights
+    are marked "(frozen)"; they have no part in the loss that `fit` minimizes, nor in the sums.
 
     Where the scale of a prior is learned, the prior is shown with the mean of that scale, and its
     density is the one that the KL holds, E[log p(w | scale)]; the KL of a posterior over the scale
@@ -43,7 +44,7 @@ def summary(
     Returns:
         A list of dicts, one for each weight, with the keys "weight" (str), "shape" (tuple),
         "prior" and "posterior" (str or None), "kl", "snr" and "log_prior" (float or None) and
-        "kl_is_exact" (bool or None). None stands where there is no prior or no posterior; the
+        "kl_is_exact" (bool or None), "trainable" (bool). None stands where there is no prior or no posterior; the
         signal-to-noise ratio of a point estimate is None too.
 
     Raises:
@@ -67,7 +68,7 @@ def summary(
           signal-to-noise ratio), arXiv:1505.05424.
     """
     check_built("summary", model)
-    rows = [_row(w) for w in find_weights(model) if w.variable.trainable]
+    rows = [_row(w) for w in find_weights(model)]
     for line in _table(model.name, rows):
         (print if print_fn is None else print_fn)(line)
     return rows
@@ -83,6 +84,7 @@ def _row(weight: Weight) -> dict[str, Any]:
         "kl_is_exact": None,
         "snr": None,
         "log_prior": None,
+        "trainable": bool(weight.variable.trainable),
     }
     value, density = ops.convert_to_tensor(weight.variable), weight.prior
     if weight.penalty is not None:
@@ -127,7 +129,7 @@ def _spread(scales: np.ndarray) -> str:
 def _table(name: str, rows: Sequence[dict[str, Any]]) -> list[str]:
     cells = [
         (
-            row["weight"],
+            row["weight"] + ("" if row["trainable"] else " (frozen)"),
             str(row["shape"]),
             row["prior"] or "-",
             row["posterior"] or "-",
@@ -137,7 +139,8 @@ def _table(name: str, rows: Sequence[dict[str, Any]]) -> list[str]:
         )
         for row in rows
     ]
-    sums = [_sum(row[key] for row in rows) for key in ("kl", "log_prior")]
+    trained = [row for row in rows if row["trainable"]]
+    sums = [_sum(row[key] for row in trained) for key in ("kl", "log_prior")]
     total = ("sum", "", "", "", _shown(sums[0]), "", _shown(sums[1]))
     widths = [max(len(line[k]) for line in (_COLUMNS, *cells, total)) for k in range(7)]
     rule = "-" * (sum(widths) + 2 * (len(widths) - 1))

@@ -146,7 +146,10 @@ def test_what_goes_to_arviz_is_of_one_piece(chains, stored):
         expected = stats.norm(by_hand(flat), NOISE).logpdf(Y).reshape(CHAINS, -1, len(Y))
         found = opened.log_likelihood["y"].values
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
-        np.testing.assert_array_equal(opened.observed_data["y"].values, Y)
+        np.testing.assert_array_equal(opened.observed_data["y"].values, Y[:, 0])
+        replicated = opened.posterior_predictive["y"].values
+        standard = (replicated - by_hand(flat)[..., 0].reshape(replicated.shape)) / NOISE
+        assert stats.kstest(standard.ravel(), stats.norm.cdf).pvalue > 1e-3
         lp = np.arange(CHAINS * DRAWS).reshape(CHAINS, DRAWS)[:, kept]
         np.testing.assert_array_equal(opened.sample_stats["lp"].values, lp)
     np.testing.assert_allclose(
@@ -156,10 +159,49 @@ def test_what_goes_to_arviz_is_of_one_piece(chains, stored):
         chains.to_arviz(26)
     table = chains.summary(interval=0.5)
     assert list(table.columns)[:4] == ["mean", "sd", "hdi_25%", "hdi_75%"]
-    row = table.loc["hidden.kernel[1, 2]"]
+    row = table.loc["hidden/kernel[1, 2]"]
     one = stored["hidden/kernel"][..., 1, 2].astype("float64")
     assert row["mean"] == pytest.approx(one.mean(), rel=1e-5)
     assert row["r_hat"] == pytest.approx(float(az.rhat(one)), rel=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Matplotlib, about ArviZ
+def test_data_may_be_given_and_arviz_has_what_its_plots_need(chains, stored, tmp_path):
+    az = pytest.importorskip("arviz")
+    chains.save(tmp_path / "a.posterior")
+    loaded = kp.inference.Posterior.load(tmp_path / "a.posterior")
+    assert loaded.to_arviz().groups() == ["posterior", "sample_stats"]
+    opened, whole = loaded.to_arviz(x=X, y=Y[:, 0], seed=0), chains.to_arviz(seed=0)
+    assert opened.groups() == whole.groups()
+    for group in ("log_likelihood", "posterior_predictive", "observed_data"):
+        np.testing.assert_array_equal(opened[group]["y"].values, whole[group]["y"].values)
+    assert np.isfinite(az.loo_pit(opened, y="y")).all()
+    pytest.importorskip("matplotlib").use("Agg")
+    az.plot_ppc(opened, show=False)
+    az.plot_loo_pit(opened, y="y", show=False)
+    opened.to_netcdf(str(tmp_path / "a.nc"))
+    again = az.from_netcdf(str(tmp_path / "a.nc"))
+    np.testing.assert_array_equal(again.posterior["out.bias"].values, stored["out/bias"])
+    slashes = loaded.to_arviz(x=X[:3], y=Y[:3], separator="/")
+    assert set(slashes.posterior.data_vars) == set(loaded.draws())
+    assert slashes.posterior_predictive["y"].shape == (CHAINS, DRAWS, 3)
+    with pytest.raises(ValueError, match="y alone"):
+        loaded.to_arviz(y=Y)
+
+
+def test_classes_go_to_arviz_as_numbers():
+    pytest.importorskip("arviz")
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, use_bias=False, name="k")])
+    kernel = np.array([[[0.0, 1.0, 50.0], [1.0, 0.0, 50.0]]] * 2, "float32")[None]
+    posterior = kp.inference.SamplePosterior(model, kp.likelihoods.Categorical(), [kernel])
+    x, labels = np.ones((4, 2), "float32"), np.array([2, 0, 1, 2])
+    for y in (labels, labels[:, None], np.eye(3)[labels]):
+        opened = posterior.to_arviz(x=x, y=y, seed=0)
+        np.testing.assert_array_equal(opened.observed_data["y"].values, labels)
+        np.testing.assert_array_equal(
+            opened.posterior_predictive["y"].values, np.full((1, 2, 4), 2)
+        )
+        assert opened.log_likelihood["y"].shape == (1, 2, 4)
 
 
 def test_a_point_goes_to_arviz_too(point):

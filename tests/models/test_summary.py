@@ -7,7 +7,10 @@ from scipy import stats
 import keras_priors as kp
 from tests.models._models import MODELS, NAMES
 
-KEYS = {"weight", "shape", "prior", "posterior", "kl", "kl_is_exact", "snr", "log_prior"}
+KEYS = {
+    *("weight", "shape", "prior", "posterior", "kl", "kl_is_exact", "snr", "log_prior"),
+    "trainable",
+}
 
 
 def array(tensor):
@@ -39,7 +42,7 @@ def test_the_numbers():
     assert kernel["log_prior"] == pytest.approx(expected, rel=1e-5)
     assert kernel["prior"] == "NormalPrior(loc=1.0, scale=2.0)"
     assert {kernel[key] for key in ("posterior", "kl", "snr")} == {None}
-    assert {bias[key] for key in KEYS - {"weight", "shape"}} == {None}
+    assert {bias[key] for key in KEYS - {"weight", "shape", "trainable"}} == {None}
     q = model.get_layer("bayes").kernel_posterior
     mean, sd = array(q.mean()), array(q.stddev())
     assert mean_field["posterior"] == "MeanFieldNormal"
@@ -75,6 +78,20 @@ def test_the_table():
     assert log_prior == pytest.approx(sum(known[1]), rel=1e-3)
     assert "\n" not in "".join(lines)
     assert text.isascii()
+
+
+def test_frozen_layers_are_shown_marked_and_not_summed():
+    model = mixed()
+    before = quiet(model)[0]
+    model.get_layer("plain").trainable = False
+    rows, lines = quiet(model)
+    assert [row["trainable"] for row in rows] == [False, False, True, True]
+    assert [{**row, "trainable": True} for row in rows] == before
+    shown = [line.split("  ")[0] for line in lines[4:8]]
+    frozen = ["plain/kernel (frozen)", "plain/bias (frozen)"]
+    assert shown == [*frozen, "bayes/kernel", "bayes/bias"]
+    _, log_prior = [float(cell) for cell in lines[-2].split()[-2:]]
+    assert log_prior == pytest.approx(sum(row["log_prior"] for row in rows[2:]), rel=1e-3)
 
 
 def test_it_prints_by_itself(capsys):
