@@ -44,8 +44,8 @@ def summary(
     Returns:
         A list of dicts, one for each weight, with the keys "weight" (str), "shape" (tuple),
         "prior" and "posterior" (str or None), "kl", "snr" and "log_prior" (float or None) and
-        "kl_is_exact" (bool or None), "trainable" (bool). None stands where there is no prior or no posterior; the
-        signal-to-noise ratio of a point estimate is None too.
+        "kl_is_exact" (bool or None), "trainable" (bool). None stands where there is no prior or no
+        posterior; the signal-to-noise ratio of a point estimate is None too.
 
     Raises:
         TypeError: `model` is not a model.

@@ -184,39 +184,50 @@ class Predictive:
         n = whole_number("sample_observations", "n", n)
         return self._per_row(sample_mixture(likelihood, self._outputs, n, seed))
 
-    def quantile(self, q: Any) -> Any:
-        """Quantiles of y*, of each row and output by itself.
+    def quantile(self, q: Any, of: str = "y") -> Any:
+        """Quantiles of y*, or of its mean function, of each row and output by itself.
 
-        By drawing at least 5000 observations of each row, the same number at each f_s, with a
+        Of y* by drawing at least 5000 observations of each row, the same number at each f_s, with a
         fixed seed: a 5% quantile has a standard error of about 0.03 standard deviations beside
         that of the S draws. Without a likelihood, quantiles of the outputs over the S draws.
 
         Args:
             q: float or sequence of floats in [0, 1].
+            of: "y", the observation y*; or "mean", E[y* | f], whose quantiles are those of the S
+                numbers E[y* | f_s] (of classes their probabilities): doubt about the weights
+                alone, without noise. Defaults to "y".
 
         Returns:
             Array (N, ...), or (len(q), N, ...) for a sequence.
 
         Raises:
-            ValueError: q outside [0, 1], or y* is a class.
+            ValueError: q outside [0, 1], another `of`, or y* is a class.
         """
         q = np.asarray(q, dtype="float64")
         if q.ndim > 1 or not np.all((q >= 0) & (q <= 1)):
             raise ValueError(
                 f"`q` must be a number, or a sequence of numbers, from 0 to 1. Received: q={q}."
             )
+        if of not in ("y", "mean"):
+            raise ValueError(f'`of` must be "y" or "mean". Received: of={of!r}.')
+        if of == "mean":
+            return self._per_row(_quantiles_of_mean(self._likelihood, self._outputs, q))
         if self._is_classes():
             raise ValueError(
                 f"Quantiles need outcomes with an order. Received: {self._likelihood!r}, whose "
-                "outcomes are classes. Use `probabilities` or `entropy`."
+                'outcomes are classes. Use `probabilities` or `entropy`, or of="mean" for '
+                "quantiles of the probabilities over the draws."
             )
         return self._per_row(quantiles(self._likelihood, self._outputs, q))
 
-    def interval(self, coverage: float = 0.9) -> tuple[Any, Any]:
-        """The central interval that holds y* with this probability.
+    def interval(self, coverage: float = 0.9, of: str = "y") -> tuple[Any, Any]:
+        """The central interval that holds y*, or its mean function, with this probability.
+
+            (quantile((1 - coverage) / 2), quantile((1 + coverage) / 2))
 
         Args:
             coverage: float between 0 and 1. Defaults to 0.9: from the 5% to the 95% quantile.
+            of: "y", where an observation y* lies; or "mean", where E[y* | f] does. Defaults to "y".
 
         Returns:
             Two arrays (N, ...), the lower and the upper end; see `quantile`.
@@ -226,8 +237,34 @@ class Predictive:
                 "`coverage` must be greater than 0 and less than 1. "
                 f"Received: coverage={coverage!r}. For 90% write interval(0.9)."
             )
-        low, high = self.quantile([(1 - coverage) / 2, (1 + coverage) / 2])
+        low, high = self.quantile([(1 - coverage) / 2, (1 + coverage) / 2], of)
         return low, high
+
+    def to_pandas(self, coverage: float = 0.9) -> Any:
+        """A pandas data frame with one line for each of the N rows.
+
+        Columns: `mean`, its interval over the draws (`mean_lower`, `mean_upper`) and `epistemic`;
+        with a likelihood `aleatoric` and `std`; the interval of y* (`lower`, `upper`), or for
+        classes `entropy`, `expected_entropy` and `mutual_information`. Each is what the attribute
+        of that name says; one of several outputs or classes has its number behind it: "mean[0]".
+
+        Args:
+            coverage: float between 0 and 1, the probability of both intervals. Defaults to 0.9.
+
+        Raises:
+            ImportError: pandas is not installed.
+        """
+        values = {"mean": self.mean}
+        values["mean_lower"], values["mean_upper"] = self.interval(coverage, of="mean")
+        values["epistemic"] = self.epistemic
+        if self._likelihood is not None:
+            values |= {"aleatoric": self.aleatoric, "std": self.std}
+        if self._is_classes():
+            names = ("entropy", "expected_entropy", "mutual_information")
+            values |= {name: getattr(self, name) for name in names}
+        elif self._likelihood is not None:
+            values["lower"], values["upper"] = self.interval(coverage)
+        return _data_frame(values)
 
     def __repr__(self) -> str:
         samples, rows, *rest = self._draws.shape
@@ -314,3 +351,28 @@ def _entropy_of(likelihood: Any, probabilities: Any) -> Any:
 def _plogp(p: Any) -> Any:
     # 0 log 0 is 0.
     return -p * np.log(np.where(p > 0, p, 1.0))
+
+
+def _quantiles_of_mean(likelihood: Any, draws: Any, q: Any) -> Any:
+    def each(f: Any) -> Any:
+        means = _float64(f if likelihood is None else likelihood.mean(f))
+        return np.quantile(means, np.atleast_1d(q), axis=0)
+
+    found = by_rows(each, draws, axis=1)
+    return found if q.ndim else found[0]
+
+
+def _data_frame(values: dict[str, Any]) -> Any:
+    try:
+        import pandas as pd
+    except ImportError as error:
+        raise ImportError(
+            "`to_pandas` needs pandas. Received: no module named pandas. Install it: "
+            "pip install pandas."
+        ) from error
+    columns = {}
+    for name, value in values.items():
+        for place in np.ndindex(value.shape[1:]):
+            label = f"{name}[{', '.join(map(str, place))}]" if value[0].size > 1 else name
+            columns[label] = value[:, *place]
+    return pd.DataFrame(columns)

@@ -212,3 +212,47 @@ def test_tensors_are_taken_and_repr_is_short():
     assert repr(p) == (
         "<Predictive: 3 draws at 1 row, outputs of shape (2,), likelihood Normal(scale=0.5)>"
     )
+
+
+def test_an_interval_of_the_mean_function_is_that_of_the_means():
+    draws = RNG.standard_normal((2000, 3, 1))
+    p = Predictive(draws, likelihoods.Poisson())
+    low, high = p.interval(0.8, of="mean")
+    expected = np.quantile(np.exp(draws), [0.1, 0.9], axis=0)
+    np.testing.assert_allclose((low, high), expected, rtol=1e-5)
+    # exp is monotone, and quantiles of a standard normal known; four standard errors.
+    z = stats.norm.ppf(0.9)
+    error = np.sqrt(0.1 * 0.9 / 2000) / stats.norm.pdf(z)
+    np.testing.assert_allclose(np.log(high), z, atol=4 * error)
+    noisy = Predictive(draws, likelihoods.Normal(0.5))
+    np.testing.assert_allclose(noisy.quantile(0.25, of="mean"), np.quantile(draws, 0.25, axis=0))
+    # Of y* it is wider, by the noise: N(0, 1 + 0.25).
+    wide = noisy.interval(0.8)[1]
+    np.testing.assert_allclose(wide, z * np.sqrt(1.25), atol=5 * error * np.sqrt(1.25))
+    bare = Predictive(draws[..., 0])
+    np.testing.assert_array_equal(bare.interval(0.5, "mean"), bare.interval(0.5))
+    probabilities = categorical().quantile([0.0, 1.0], of="mean")
+    np.testing.assert_allclose(probabilities, [CLASSES.min(axis=0), CLASSES.max(axis=0)])
+    with pytest.raises(ValueError, match='"y" or "mean"'):
+        p.interval(0.5, of="outputs")
+
+
+def test_a_data_frame_has_a_line_for_each_row():
+    pytest.importorskip("pandas")
+    p = Predictive(DRAWS[..., :1], likelihoods.Normal(0.3))
+    frame = p.to_pandas(0.5)
+    ends = ("mean_lower", "mean_upper"), ("lower", "upper")
+    names = ["mean", *ends[0], "epistemic", "aleatoric", "std", *ends[1]]
+    assert list(frame.columns) == names and len(frame) == 5
+    for name in ("mean", "epistemic", "aleatoric", "std"):
+        np.testing.assert_array_equal(frame[name], getattr(p, name)[:, 0])
+    np.testing.assert_array_equal(frame[list(ends[0])].T, np.stack(p.interval(0.5, "mean"))[..., 0])
+    np.testing.assert_array_equal(frame[list(ends[1])].T, np.stack(p.interval(0.5))[..., 0])
+    two = Predictive(DRAWS, likelihoods.Normal(0.3))
+    np.testing.assert_array_equal(two.to_pandas()["mean[1]"], two.mean[:, 1])
+    classes = categorical().to_pandas()
+    np.testing.assert_array_equal(classes["mutual_information"], categorical().mutual_information)
+    np.testing.assert_array_equal(classes["mean[0]"], categorical().probabilities[:, 0])
+    assert "lower" not in classes
+    bare = Predictive(DRAWS[..., 0]).to_pandas()
+    assert list(bare.columns) == ["mean", "mean_lower", "mean_upper", "epistemic"]
