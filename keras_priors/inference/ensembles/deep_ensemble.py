@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import warnings
+from copy import copy
 from typing import Any
 
 import keras
@@ -13,9 +15,11 @@ from keras_priors import backend
 from keras_priors.functional.clone import clone, copy_variables, is_cloneable
 from keras_priors.functional.copy_of import copy_of
 from keras_priors.functional.moving_statistics import statistics_of
+from keras_priors.functional.observations import Observations
 from keras_priors.functional.positions import Positions
 from keras_priors.inference.log_posterior import LogPosterior
 from keras_priors.inference.method import Method
+from keras_priors.inference.posterior import Posterior
 from keras_priors.inference.sample_posterior import SamplePosterior
 from keras_priors.models.set_num_data import set_num_data
 from keras_priors.utils.export import export
@@ -43,7 +47,8 @@ class DeepEnsemble(Method):
     0.554 from the prior, and 0.428 from the prior by Adam(1e-2).
 
     The draws of the posterior are the members, in one chain. After Ctrl-C it has those that are
-    done. For ensembles that are anchored at draws of the prior see `RandomizedMAP`.
+    done. `fit` takes `callbacks`, `validation_data` and `validation_split` as Keras' own does.
+    For ensembles that are anchored at draws of the prior see `RandomizedMAP`.
 
     Args:
         num_members: integer M. Defaults to 5.
@@ -98,6 +103,69 @@ class DeepEnsemble(Method):
                 f"Received: start={start!r}."
             )
         self.start = start
+        self._callbacks: Any = None
+        self._validation_data: Any = None
+        self._validation_split = 0.0
+
+    def fit(
+        self,
+        model: Any,
+        x: Any,
+        y: Any = None,
+        likelihood: Any = None,
+        *,
+        sample_weight: Any = None,
+        seed: Any = None,
+        verbose: Any = "auto",
+        resume: Posterior | None = None,
+        callbacks: Any = None,
+        validation_data: Any = None,
+        validation_split: float = 0.0,
+    ) -> SamplePosterior:
+        """The members, in the form of a posterior.
+
+        Args:
+            model: built `keras.Model`, not changed.
+            x: as in `Method.fit`.
+            y: likewise.
+            likelihood: likewise.
+            sample_weight: likewise.
+            seed: likewise.
+            verbose: likewise.
+            resume: must be None.
+            callbacks: list of Keras callbacks, the same for each member in turn; or a function
+                from the number of a member to such a list, for those that are to be new each time
+                (`ModelCheckpoint`). Defaults to None.
+            validation_data: (x, y) or (x, y, sample_weight), or a data set of such batches, on
+                which each epoch ends: `val_loss` is the loss with `training=False`. Defaults to
+                None.
+            validation_split: float in [0, 1), the part of the rows, taken from their end, on
+                which members are validated instead of trained. `num_data` is then the number of
+                the others. Defaults to 0.
+
+        Raises:
+            TypeError: as `Method.fit`; what is no callback.
+            ValueError: as `Method.fit`; a `validation_split` out of range or that leaves nothing,
+                or beside `validation_data`.
+        """
+        Method._check_made(self)
+        self._check_backend()
+        run = copy(self)  # the method itself is the same after `fit`
+        run._callbacks, run._validation_split = callbacks, validation_split
+        run._validation_data = _checked_validation(validation_data, validation_split)
+        if not callable(callbacks):
+            _callbacks_of(callbacks, 0)
+        found: SamplePosterior = super(DeepEnsemble, run).fit(
+            model,
+            x,
+            y,
+            likelihood,
+            sample_weight=sample_weight,
+            seed=seed,
+            verbose=verbose,
+            resume=resume,
+        )
+        return found
 
     def _fit(
         self, log_posterior: LogPosterior, seed: Any, verbose: Any, resume: Any
@@ -109,15 +177,15 @@ class DeepEnsemble(Method):
         progress = Progress(self.num_members, verbose)
         try:
             for words in seeds:
-                copy = self._trained(log_posterior, [int(w) for w in words])
-                values = [ops.convert_to_numpy(v) for v in Positions(copy).variables]
+                trained = self._trained(log_posterior, [int(w) for w in words], len(members))
+                values = [ops.convert_to_numpy(v) for v in Positions(trained).variables]
                 if not all(np.all(np.isfinite(v)) for v in values):
                     raise ValueError(
                         f"Member {len(members)} of the ensemble has left the finite numbers in "
                         f"training. Received: optimizer={self.optimizer!r}. Lower its learning "
                         "rate, or look for inputs and targets that are NaN or huge."
                     )
-                kept = [ops.convert_to_numpy(copy.variables[k]) for k in statistics]
+                kept = [ops.convert_to_numpy(trained.variables[k]) for k in statistics]
                 members.append((values, kept))
                 progress.step()
         except KeyboardInterrupt:
@@ -140,29 +208,53 @@ class DeepEnsemble(Method):
             observations=log_posterior.observations,
         )
 
-    def _trained(self, log_posterior: LogPosterior, words: list[int]) -> Any:
-        old = log_posterior.model
+    def _trained(self, log_posterior: LogPosterior, words: list[int], number: int) -> Any:
+        old, observations = log_posterior.model, log_posterior.observations
         if is_cloneable(old):
-            copy, _ = clone(old, lambda layer: None, compiled=False)
+            member, _ = clone(old, lambda layer: None, compiled=False)
         else:
-            copy = copy_of("DeepEnsemble", old)
-        copy_variables(old, copy)
-        generators = [g for layer in all_layers(copy) for g in seed_generators(layer)]
-        seeds = iter(backend.spawn_seeds(words, len(generators) + len(copy.variables)))
+            member = copy_of("DeepEnsemble", old)
+        copy_variables(old, member)
+        generators = [g for layer in all_layers(member) for g in seed_generators(layer)]
+        seeds = iter(backend.spawn_seeds(words, len(generators) + len(member.variables)))
         for generator in generators:
             state = next(seeds)
             generator.state.assign(ops.convert_to_tensor(state, dtype=generator.state.dtype))
             set_first_seed(generator, int(state[0]))
-        positions = Positions(copy)
+        positions = Positions(member)
         for weight in positions.weights:
             self._begin(weight, next(seeds))
         optimizer = keras.saving.deserialize_keras_object(self._optimizer)
-        copy.compile(optimizer=optimizer, loss=log_posterior.likelihoods.structure)
+        member.compile(optimizer=optimizer, loss=log_posterior.likelihoods.structure)
+        count, validation = self._split(observations)
         if len(positions.without_prior()) < len(positions.paths):
-            set_num_data(copy, log_posterior.observations.x)
-        batches = _MemberBatches(log_posterior.observations, self.batch_size, words)
-        copy.fit(batches, epochs=self.epochs, verbose=0, shuffle=False)
-        return copy
+            set_num_data(member, keras.tree.map_structure(lambda v: v[:count], observations.x))
+        member.fit(
+            _MemberBatches(observations, self.batch_size, words, count),
+            epochs=self.epochs,
+            verbose=0,
+            shuffle=False,
+            callbacks=_callbacks_of(self._callbacks, number),
+            validation_data=validation,
+            validation_batch_size=None if validation is None else self.batch_size,
+        )
+        return member
+
+    def _split(self, observations: Any) -> tuple[int, Any]:
+        """How many rows train, and what validates."""
+        count = math.floor(observations.count * (1.0 - self._validation_split))
+        if count == 0:
+            raise ValueError(
+                "`validation_split` must leave rows to train on. Received: validation_split="
+                f"{self._validation_split} of {observations.count} rows."
+            )
+        held, first = self._validation_data, 0
+        if held is None:
+            held, first = observations, count
+        if first == held.count:
+            return count, None
+        x, y = keras.tree.map_structure(lambda v: v[first:], (held.x, held.y))
+        return count, (x, y, held.weight[first:])
 
     def _begin(self, weight: Any, words: Any) -> None:
         if weight.prior is not None and self.start == "prior":
@@ -172,6 +264,31 @@ class DeepEnsemble(Method):
         value = _initial_value(weight, int(words[0] % 2**31))
         if value is not None:
             weight.variable.assign(value)
+
+
+def _callbacks_of(callbacks: Any, number: int) -> list[Any]:
+    """Those of a member."""
+    found = callbacks(number) if callable(callbacks) else callbacks
+    listed: list[Any] = [] if found is None else keras.tree.flatten(found)
+    for each in listed:
+        if not isinstance(each, keras.callbacks.Callback):
+            raise TypeError(
+                "`callbacks` must be a list of Keras callbacks, or a function from the number of "
+                f"a member to one. Received: {each!r} of type {type(each).__name__}."
+            )
+    return listed
+
+
+def _checked_validation(data: Any, split: float) -> Observations | None:
+    if not 0.0 <= split < 1.0 or (split and data is not None):
+        raise ValueError(
+            "`validation_split` must be at least 0 and less than 1, and 0 beside "
+            f"`validation_data`. Received: validation_split={split!r}, and validation_data "
+            f"{'that is given' if data is not None else 'None'}."
+        )
+    if data is None:
+        return None
+    return Observations(*data) if isinstance(data, (tuple, list)) else Observations(data)
 
 
 def _initial_value(weight: Any, seed: int) -> Any:
@@ -196,18 +313,19 @@ def _initial_value(weight: Any, seed: int) -> Any:
 
 
 class _MemberBatches(keras.utils.PyDataset):
-    """(x, y, weight) of an `Observations`, shuffled anew each epoch."""
+    """(x, y, weight) of the first rows of an `Observations`, shuffled anew each epoch."""
 
-    def __init__(self, observations: Any, size: int, words: list[int]) -> None:
+    def __init__(self, observations: Any, size: int, words: list[int], count: int) -> None:
         super().__init__()
         self._observations = observations
-        self._size = min(size, observations.count)
+        self._count = count
+        self._size = min(size, count)
         self._words = words
         self._epoch = 0
         self._shuffle()
 
     def __len__(self) -> int:
-        return int(-(-self._observations.count // self._size))
+        return int(-(-self._count // self._size))
 
     def __getitem__(self, index: int) -> Any:
         rows = self._order[index * self._size : (index + 1) * self._size]
@@ -222,4 +340,4 @@ class _MemberBatches(keras.utils.PyDataset):
 
     def _shuffle(self) -> None:
         random = np.random.default_rng([*self._words, self._epoch])
-        self._order = random.permutation(self._observations.count)
+        self._order = random.permutation(self._count)

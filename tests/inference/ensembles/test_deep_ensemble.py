@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from scipy import stats
 
 import keras_priors as kp
 from keras_priors.functional.positions import Positions
@@ -140,3 +141,72 @@ def test_failures_say_what_to_do():
     method = kp.inference.DeepEnsemble(2, epochs=8, optimizer=keras.optimizers.SGD(1e6))
     with pytest.raises(ValueError, match=r"Member 0 .* finite"):
         method.fit(line_model(), x, y, LIKELIHOOD, seed=0, verbose=0)
+
+
+class Record(keras.callbacks.Callback):
+    """What a member was trained on, and what its logs have."""
+
+    def __init__(self):
+        super().__init__()
+        self.logs = []
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.logs.append(dict(logs))
+
+
+def test_members_are_validated_on_what_is_held_out():
+    x, y = line_data()
+    record = Record()
+    method = kp.inference.DeepEnsemble(1, epochs=1, batch_size=64)
+    posterior = method.fit(
+        line_model(), x, y, LIKELIHOOD, seed=0, verbose=0, callbacks=[record], validation_split=0.25
+    )
+    w = posterior.draws()["line/kernel"][0].astype("float64")
+    held, count = slice(192, None), 192
+    prior = -stats.norm.logpdf(w, 0.2, 0.8).sum() / count
+    expected = -stats.norm.logpdf(y[held], x[held] @ w, SIGMA).mean() + prior
+    assert record.logs[0]["val_loss"] == pytest.approx(expected, rel=1e-4)
+    # The same as training on the others, and validating on these.
+    other = method.fit(
+        line_model(),
+        x[:192],
+        y[:192],
+        LIKELIHOOD,
+        seed=0,
+        verbose=0,
+        callbacks=lambda number: [record],
+        validation_data=(x[held], y[held]),
+    )
+    np.testing.assert_allclose(other.draws()["line/kernel"][0], w, rtol=1e-6)
+    assert record.logs[1]["val_loss"] == pytest.approx(expected, rel=1e-4)
+    assert np.shape(posterior.log_likelihood(x, y)) == (1, 256)
+
+
+def test_callbacks_stop_each_member_by_itself():
+    x, y = line_data()
+    numbers = []
+    stop = keras.callbacks.EarlyStopping("val_loss", min_delta=1e9, patience=1)
+    records = [Record(), Record()]
+
+    def callbacks(number):
+        numbers.append(number)
+        return [stop, records[number]]
+
+    method = kp.inference.DeepEnsemble(2, epochs=9, batch_size=256)
+    method.fit(
+        line_model(), x, y, LIKELIHOOD, seed=0, verbose=0, callbacks=callbacks, validation_split=0.5
+    )
+    assert numbers == [0, 1]
+    assert [len(record.logs) for record in records] == [2, 2]
+
+
+def test_mistakes_in_validation_are_refused():
+    x, y = line_data()
+    fit = kp.inference.DeepEnsemble(1, epochs=1).fit
+    with pytest.raises(TypeError, match=r"list of Keras callbacks.*'stop'"):
+        fit(line_model(), x, y, LIKELIHOOD, callbacks=["stop"])
+    for wrong in ({"validation_split": 1.0}, {"validation_split": 0.1, "validation_data": (x, y)}):
+        with pytest.raises(ValueError, match="`validation_split` must be at least 0"):
+            fit(line_model(), x, y, LIKELIHOOD, **wrong)
+    with pytest.raises(ValueError, match="leave rows to train on"):
+        fit(line_model(), x[:2], y[:2], LIKELIHOOD, validation_split=0.9)
