@@ -62,6 +62,15 @@ class Positions:
                 log_det = log_det + ops.sum(bijector[2](part))
         return values, log_det
 
+    def log_det(self, vector: Any, indices: Sequence[int]) -> Any:
+        """log|dw/dz| in nats of the weights of these indices alone, at a vector (D,)."""
+        parts, total = self.split(vector), ops.zeros((), dtype="float32")
+        for k in indices:
+            bijector = self._bijectors[k]
+            if bijector is not None:
+                total = total + ops.sum(bijector[2](parts[k]))
+        return total
+
     def join(self, values: Sequence[Any]) -> Any:
         """The vector (D,) of weights as they are, bounds or not."""
         return ops.concatenate(

@@ -61,8 +61,9 @@ class Laplace(Method):
         structure: "kronecker" (the default), "diagonal", "full" or "low_rank": what is kept of
             the sum over rows.
         curvature: "ggn" (the default), "fisher" or "hessian".
-        layers: "all" (the default), or "last": the last Dense layer alone, all other weights
-            points. It costs one pass over the data and takes any structure.
+        layers: "all" (the default), or "last": the last Dense layer alone, and the scale of a
+            `NoiseScale` after it, if that is trained, as with "all"; all other weights are points.
+            It costs one pass over the data and takes any structure.
         max_iterations: integer of at least 0, steps of L-BFGS that polish the mode of all
             weights; 0 takes the trained weights as they are. Defaults to None: 1000, and 0 for
             layers="last".
@@ -196,7 +197,8 @@ class Laplace(Method):
             raise ValueError(not_finite(value, log_posterior))
 
         def log_prior(z: Any) -> Any:
-            return log_posterior.log_prior_of(rows.positions.constrain(z)[0])
+            values, log_det = rows.positions.constrain(z)
+            return log_posterior.log_prior_of(values) + log_det
 
         gradient = backend.compile_function(backend.value_and_gradient(log_prior))(z)[1]
         slope = slope + ops.convert_to_numpy(rows.take(gradient))
@@ -220,8 +222,6 @@ class Laplace(Method):
 
     def _log_prior(self, rows: LaplaceRows, values: Any, log_det: float) -> float:
         """log p of z in nats. Points are given, not drawn: their prior has no part in it."""
-        if self.layers == "last":
-            log_det = 0.0  # no bounds
         priors = [(rows.positions.priors[k], values[k]) for k in rows.moved]
         return log_det + sum(float(p.log_prob(v)) for p, v in priors if p is not None)
 
@@ -250,7 +250,7 @@ class Laplace(Method):
         log_likelihood: float,
         residuals: tuple[float, float] | None,
     ) -> LaplacePosterior:
-        values, log_det = rows.positions.constrain(z)
+        values, log_det = rows.positions.constrain(z)[0], rows.log_det(z)
         values = [ops.convert_to_numpy(v) for v in values]
         return LaplacePosterior(
             log_posterior.model,
@@ -260,7 +260,7 @@ class Laplace(Method):
             structure=self.structure,
             layers=self.layers,
             log_likelihood=log_likelihood,
-            log_prior=self._log_prior(rows, values, float(log_det)),
+            log_prior=self._log_prior(rows, values, log_det),
             residuals=residuals,
             normal_priors=NormalPriors(rows, values).entries,
             observations=log_posterior.observations,

@@ -142,9 +142,7 @@ class LaplacePosterior(Posterior):
             - self._precision.quadratic(deviation)
             - len(deviation) * math.log(math.tau)
         )
-        if self.layers == "last":
-            return density  # which has no bounds
-        return density - float(self.positions.constrain(z)[1])
+        return density - self._rows.log_det(z)
 
     def log_marginal_likelihood(self, prior_scale: Any = None, noise: float | None = None) -> float:
         """The evidence: log p(y | x) by Laplace's method, in nats, constants included.
@@ -336,7 +334,7 @@ class LaplacePosterior(Posterior):
         """Once; the user's call is that of the method that calls this."""
         if x is None and self._observations is not None:
             x = self._observations.x
-        # A last layer is linear: the linearized network is the network.
+        # The mean is linear in a last layer: the linearized network is the network.
         if self._compared or x is None or self.layers == "last":
             return
         self._compared = True

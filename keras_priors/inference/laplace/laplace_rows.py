@@ -89,6 +89,10 @@ class LaplaceRows:
                 pieces.append(vector[low:high])
         return ops.concatenate(pieces)
 
+    def log_det(self, z: Any) -> float:
+        """log|dw/dz| in nats of the weights that move."""
+        return float(self.positions.log_det(z, self.moved))
+
     def block_rows(self, count: int, held: int = 3) -> int:
         """Rows whose Jacobians fit in memory together."""
         per_row = 4 * held * self.outputs_per_row * max(self.size, 1)
