@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -37,7 +38,13 @@ def check_finite_draws(model: Any, values: Sequence[Any]) -> None:
 
 
 def _is_finite(values: Any) -> bool:
-    value = np.asarray(ops.convert_to_numpy(ops.convert_to_tensor(values)))
-    # The sum is one pass without a copy, and no sum of finite float32 overflows float64.
-    floating = value.dtype.kind == "f"
-    return not floating or bool(np.isfinite(value.sum(dtype="float64")))
+    if not isinstance(values, np.ndarray):
+        tensor = ops.convert_to_tensor(values)
+        if not keras.backend.is_float_dtype(tensor.dtype):
+            return True
+        # One sum where the weights are, without a copy to the host. It may overflow: look again.
+        if bool(ops.isfinite(ops.sum(ops.cast(tensor, "float32")))):
+            return True
+        values = ops.convert_to_numpy(tensor).astype("float64")
+    # No sum of finite float32 overflows float64.
+    return values.dtype.kind != "f" or bool(np.isfinite(values.sum(dtype="float64")))

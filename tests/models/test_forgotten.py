@@ -6,6 +6,7 @@ import pytest
 
 import keras_priors as kp
 from keras_priors import likelihoods
+from keras_priors.functional.check_finite_weights import check_finite_weights
 
 X = np.ones((6, 2), "float32")
 
@@ -74,3 +75,16 @@ def _with_priors():
     model = net()
     kp.set_priors(model, kp.NormalPrior(0, 1))
     return model
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+def test_what_is_finite_in_every_dtype(dtype):
+    largest = 6e4 if dtype == "float16" else 3e38
+    # Of which the sum is beyond float32.
+    model = net()
+    variable = keras.Variable(np.full((4, 1), largest), dtype=dtype)
+    check_finite_weights(model, [variable])
+    for value in (np.nan, np.inf):
+        variable.assign(np.array([[0.0], [value], [1.0], [2.0]]))
+        with pytest.raises(ValueError, match="must be finite to predict with"):
+            check_finite_weights(model, [variable])
