@@ -8,7 +8,9 @@ from keras import ops
 Shape = tuple[int | None, ...]
 
 
-def align(owner: str, y: Any, outputs: Any, suffixes: list[Shape], draws: bool) -> Any:
+def align(
+    owner: str, y: Any, outputs: Any, suffixes: list[Shape], draws: bool, advice: str = ""
+) -> Any:
     """The target with its leading axes those of `outputs`, or broadcasting against them.
 
     Args:
@@ -18,6 +20,7 @@ def align(owner: str, y: Any, outputs: Any, suffixes: list[Shape], draws: bool) 
         suffixes: what the shape of a target may end with, after the axes of the observations.
         draws: whether `outputs` may have a leading axis of draws that `y` lacks, or has with
             size 1.
+        advice: what to do where the shapes do not fit. Defaults to a target of the right shape.
     """
     shape, lead = tuple(y.shape), tuple(outputs.shape[:-1])
     draws = draws and len(lead) > 1
@@ -32,8 +35,8 @@ def align(owner: str, y: Any, outputs: Any, suffixes: list[Shape], draws: bool) 
         raise ValueError(
             f"The target of {owner} must have a shape that fits the outputs; nothing is broadcast "
             f"over observations. Received: a target of shape {shape} and outputs of shape "
-            f"{tuple(outputs.shape)}. Give a target of shape "
-            f"{' or '.join(str(each) for each in dict.fromkeys(allowed))}."
+            f"{tuple(outputs.shape)}. "
+            + (advice or f"Give a target of shape {' or '.join(map(str, dict.fromkeys(allowed)))}.")
         )
     # A single element means the same however it is read.
     if len(readings) > 1 and (None in shape or math.prod(size or 0 for size in shape) != 1):

@@ -18,6 +18,9 @@ class ElementwiseLikelihood(Likelihood):
     not the real line, `_inside_support` too, and `_interior_point` where 0 is outside.
     """
 
+    _with_noise_scale = ""
+    """How to write the likelihood whose scale is an output, where there is one."""
+
     @abstractmethod
     def _log_density(self, y: Any, outputs: Any) -> Any:
         """Log density of each element of a target that is inside the support."""
@@ -42,10 +45,31 @@ class ElementwiseLikelihood(Likelihood):
     def _aligned(self, y: Any, outputs: Any, draws: bool) -> Any:
         width = outputs.shape[-1] // self._outputs_per_target
         y = ops.convert_to_tensor(y, dtype=outputs.dtype)
-        y = align(
-            type(self).__name__, y, outputs, [(width,), ()] if width == 1 else [(width,)], draws
-        )
+        suffixes: list[Any] = [(width,), ()] if width == 1 else [(width,)]
+        advice = self._advice(tuple(y.shape), tuple(outputs.shape))
+        y = align(type(self).__name__, y, outputs, suffixes, draws, advice)
         return y if len(y.shape) == len(outputs.shape) else ops.expand_dims(y, axis=-1)
+
+    def _advice(self, y: tuple[Any, ...], outputs: tuple[Any, ...]) -> str:
+        """What to write where each target has two outputs, as after `NoiseScale`."""
+        if self._outputs_per_target > 1 or not self._with_noise_scale:
+            return ""
+        twice = outputs[-1] == 2 * y[-1] if len(y) > 1 and y[-1] else outputs[-1] == 2
+        return (
+            "Outputs twice as many as targets, as of NoiseScale, are locations and scales: take "
+            f"keras_priors.likelihoods.{self._with_noise_scale}."
+            if twice
+            else ""
+        )
+
+    def _halves(self, outputs: Any, least: float = 1e-6) -> tuple[Any, Any]:
+        """The first half of the outputs, and least + softplus(rho) with rho the second half.
+
+        As `layers.NoiseScale` gives them. Below `least` neither a loss nor its gradient is sure
+        not to overflow.
+        """
+        width = outputs.shape[-1] // 2
+        return outputs[..., :width], least + ops.softplus(outputs[..., width:])
 
     def _joint_log_density(self, y: Any, outputs: Any) -> Any:
         inside = self._inside_support(y)

@@ -79,8 +79,7 @@ class HeteroscedasticNormal(ElementwiseLikelihood):
         return ops.square(self._mean_and_scale(self._checked(outputs))[1])
 
     def _mean_and_scale(self, outputs: Any) -> tuple[Any, Any]:
-        width = outputs.shape[-1] // 2
-        return outputs[..., :width], self.min_scale + ops.softplus(outputs[..., width:])
+        return self._halves(outputs, self.min_scale)
 
     def _log_density(self, y: Any, outputs: Any) -> Any:
         mean, scale = self._mean_and_scale(outputs)

@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_priors import backend
 from keras_priors.likelihoods.elementwise import ElementwiseLikelihood
-from keras_priors.likelihoods.parameters import positive
+from keras_priors.likelihoods.parameters import positive_or_none
 from keras_priors.utils.export import export
 from keras_priors.utils.parameters import constant
 
@@ -22,12 +22,15 @@ class Laplace(ElementwiseLikelihood):
     this (and a constant), so that beside it a prior has another weight.
 
     Args:
-        scale: float or vector with one entry for each output, greater than 0, the mean absolute
-            deviation of the noise; its standard deviation is sqrt(2) times that. Defaults to 1.
+        scale: float or vector with one entry for each target, greater than 0, the mean absolute
+            deviation of the noise; its standard deviation is sqrt(2) times that. None: it is an
+            output too, scale = 1e-6 + softplus(rho), as of `keras_priors.layers.NoiseScale`.
+            Defaults to 1.
         reduction, name, dtype: see `Likelihood`.
 
     Shapes:
-        outputs (n, ..., d), the medians; targets (n, ..., d), or (n, ...) where d is 1.
+        outputs (n, ..., d), the medians; with scale=None (n, ..., 2 d), first all medians, then
+        all rho. Targets (n, ..., d), or (n, ...) where d is 1.
 
     Raises:
         TypeError: `scale` is not a number or a vector of numbers.
@@ -46,6 +49,7 @@ class Laplace(ElementwiseLikelihood):
     """
 
     _parameters = ("scale",)
+    _with_noise_scale = "Laplace(scale=None)"
 
     def __init__(
         self,
@@ -56,21 +60,30 @@ class Laplace(ElementwiseLikelihood):
         dtype: Any = None,
     ) -> None:
         super().__init__(reduction=reduction, name=name, dtype=dtype)
-        self.scale = positive("Laplace", "scale", scale)
+        self.scale = positive_or_none("Laplace", "scale", scale)
+        self._outputs_per_target = 2 if scale is None else 1
 
     def mean(self, outputs: Any) -> Any:
-        """The outputs."""
-        return self._checked(outputs)
+        """The outputs; with scale=None, their first half."""
+        return self._median_and_scale(self._checked(outputs))[0]
 
     def variance(self, outputs: Any) -> Any:
-        """2 scale^2, for each of the outputs."""
-        outputs = self._checked(outputs)
-        return ops.zeros_like(outputs) + constant(2.0 * np.square(self.scale), outputs.dtype)
+        """2 scale^2, for each of the targets."""
+        median, scale = self._median_and_scale(self._checked(outputs))
+        return ops.zeros_like(median) + 2.0 * ops.square(scale)
+
+    def _median_and_scale(self, outputs: Any) -> tuple[Any, Any]:
+        if self.scale is None:
+            return self._halves(outputs)
+        return outputs, constant(self.scale, outputs.dtype)
 
     def _log_density(self, y: Any, outputs: Any) -> Any:
+        if self.scale is None:
+            median, scale = self._halves(outputs)
+            return -ops.abs(y - median) / scale - ops.log(2.0 * scale)
         z = (y - outputs) * constant(np.divide(1.0, self.scale), outputs.dtype)
         return -ops.abs(z) - constant(np.log(np.multiply(2.0, self.scale)), outputs.dtype)
 
     def _distribution(self, outputs: Any) -> Any:
-        scale = constant(self.scale, outputs.dtype)
-        return backend.distribution("Laplace", loc=outputs, scale=scale)
+        median, scale = self._median_and_scale(outputs)
+        return backend.distribution("Laplace", loc=median, scale=scale)

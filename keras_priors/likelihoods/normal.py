@@ -48,6 +48,7 @@ class Normal(ElementwiseLikelihood):
     """
 
     _parameters = ("scale",)
+    _with_noise_scale = "HeteroscedasticNormal()"
 
     def __init__(
         self,

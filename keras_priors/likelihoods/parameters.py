@@ -22,6 +22,11 @@ def positive(owner: str, name: str, value: Any) -> Number:
     return number
 
 
+def positive_or_none(owner: str, name: str, value: Any) -> Number | None:
+    """As `positive`; None, which says that an output gives it."""
+    return None if value is None else positive(owner, name, value)
+
+
 def flag(owner: str, name: str, value: Any) -> bool:
     """`value` as a bool; nothing else is one."""
     if not isinstance(value, (bool, np.bool_)):

@@ -8,7 +8,7 @@ from keras import ops
 
 from keras_priors import backend
 from keras_priors.likelihoods.elementwise import ElementwiseLikelihood
-from keras_priors.likelihoods.parameters import positive
+from keras_priors.likelihoods.parameters import positive, positive_or_none
 from keras_priors.utils.export import export
 from keras_priors.utils.parameters import constant, tensor
 
@@ -24,14 +24,16 @@ class StudentT(ElementwiseLikelihood):
     `df=1` is Cauchy noise; as `df` grows the noise becomes normal.
 
     Args:
-        df: float or vector with one entry for each output, greater than 0, the degrees of
+        df: float or vector with one entry for each target, greater than 0, the degrees of
             freedom.
-        scale: float or vector with one entry for each output, greater than 0. The standard
-            deviation is scale * sqrt(df / (df - 2)) for df > 2. Defaults to 1.
+        scale: float or vector with one entry for each target, greater than 0. The standard
+            deviation is scale * sqrt(df / (df - 2)) for df > 2. None: it is an output too,
+            scale = 1e-6 + softplus(rho), as of `keras_priors.layers.NoiseScale`. Defaults to 1.
         reduction, name, dtype: see `Likelihood`.
 
     Shapes:
-        outputs (n, ..., d), the centres; targets (n, ..., d), or (n, ...) where d is 1.
+        outputs (n, ..., d), the centres; with scale=None (n, ..., 2 d), first all centres, then
+        all rho. Targets (n, ..., d), or (n, ...) where d is 1.
 
     Raises:
         TypeError: a parameter is not a number or a vector of numbers.
@@ -52,6 +54,7 @@ class StudentT(ElementwiseLikelihood):
     """
 
     _parameters = ("df", "scale")
+    _with_noise_scale = "StudentT(df, scale=None)"
 
     def __init__(
         self,
@@ -64,21 +67,26 @@ class StudentT(ElementwiseLikelihood):
     ) -> None:
         super().__init__(reduction=reduction, name=name, dtype=dtype)
         self.df = positive("StudentT", "df", df)
-        self.scale = positive("StudentT", "scale", scale)
+        self.scale = positive_or_none("StudentT", "scale", scale)
+        self._outputs_per_target = 2 if scale is None else 1
 
     def mean(self, outputs: Any) -> Any:
-        """The outputs; refused where `df` is at most 1."""
+        """The centres; refused where `df` is at most 1."""
         self._check_moments("mean")
-        return self._checked(outputs)
+        return self._centre_and_scale(self._checked(outputs))[0]
 
     def variance(self, outputs: Any) -> Any:
-        """scale^2 df / (df - 2) for each of the outputs; infinite where `df` is at most 2."""
+        """scale^2 df / (df - 2) for each of the targets; infinite where `df` is at most 2."""
         self._check_moments("variance")
-        outputs = self._checked(outputs)
+        centre, scale = self._centre_and_scale(self._checked(outputs))
         df = np.asarray(self.df)
-        finite = np.square(self.scale) * df / np.where(df > 2.0, df - 2.0, 1.0)
-        variance = np.where(df > 2.0, finite, np.inf)
-        return ops.zeros_like(outputs) + tensor(variance, outputs.dtype)
+        unit = np.where(df > 2.0, df / np.where(df > 2.0, df - 2.0, 1.0), np.inf)
+        return ops.zeros_like(centre) + ops.square(scale) * tensor(unit, centre.dtype)
+
+    def _centre_and_scale(self, outputs: Any) -> tuple[Any, Any]:
+        if self.scale is None:
+            return self._halves(outputs)
+        return outputs, constant(self.scale, outputs.dtype)
 
     def _check_moments(self, what: str) -> None:
         if np.any(np.asarray(self.df) <= 1.0):
@@ -90,18 +98,18 @@ class StudentT(ElementwiseLikelihood):
     def _log_density(self, y: Any, outputs: Any) -> Any:
         # The constant in float64: the difference of two log Gammas in float32 is off by half a
         # nat at df = 1e6 in `torch.distributions`.
-        df, scale = np.asarray(self.df), np.asarray(self.scale)
+        df, scale = np.asarray(self.df), 1.0 if self.scale is None else np.asarray(self.scale)
         log_gammas = np.vectorize(lambda x: math.lgamma(0.5 * x) - math.lgamma(0.5 * (x + 1.0)))
         log_norm = np.log(scale) + 0.5 * np.log(df * math.pi) + log_gammas(df)
-        z = (y - outputs) * constant(1.0 / (scale * np.sqrt(df)), outputs.dtype)
         power = constant(0.5 * (df + 1.0), outputs.dtype)
-        return -power * ops.log1p(ops.square(z)) - constant(log_norm, outputs.dtype)
+        inverse = constant(1.0 / (scale * np.sqrt(df)), outputs.dtype)
+        log_norm = constant(log_norm, outputs.dtype)
+        if self.scale is None:
+            outputs, scale = self._halves(outputs)
+            inverse, log_norm = inverse / scale, log_norm + ops.log(scale)
+        return -power * ops.log1p(ops.square((y - outputs) * inverse)) - log_norm
 
     def _distribution(self, outputs: Any) -> Any:
-        dtype = outputs.dtype
-        return backend.distribution(
-            "StudentT",
-            df=constant(self.df, dtype),
-            loc=outputs,
-            scale=constant(self.scale, dtype),
-        )
+        centre, scale = self._centre_and_scale(outputs)
+        df = constant(self.df, outputs.dtype)
+        return backend.distribution("StudentT", df=df, loc=centre, scale=scale)

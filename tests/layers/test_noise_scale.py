@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 from keras.src import testing
-from scipy import optimize
+from scipy import optimize, stats
 
 import keras_priors as kp
 
@@ -30,6 +30,72 @@ def test_the_likelihood_reads_the_weight(scale):
     np.testing.assert_allclose(mean, [[1.0, -2.0]])
     std = np.sqrt(ops.convert_to_numpy(LIKELIHOOD.variance(outputs)))
     np.testing.assert_allclose(std, scale, rtol=2e-5)
+
+
+def test_every_likelihood_with_a_scale_reads_it():
+    layer = kp.layers.NoiseScale(initial_scale=0.5)
+    outputs = layer(np.array([[1.0, -2.0]], "float32"))
+    likelihoods = kp.likelihoods
+    variances = {
+        likelihoods.StudentT(4.0, scale=None): 2 * 0.25,
+        likelihoods.Laplace(scale=None): 2 * 0.25,
+        likelihoods.NegativeBinomial(total_count=None): np.exp([1, -2]) + 0.5 * np.exp([2, -4]),
+    }
+    for likelihood, variance in variances.items():
+        found = ops.convert_to_numpy(likelihood.variance(outputs))
+        np.testing.assert_allclose(found, np.broadcast_to(variance, (1, 2)), rtol=1e-5)
+
+
+# Targets, and where the likelihood is largest: (location, scale).
+SCALES = {
+    "laplace": (
+        kp.likelihoods.Laplace(scale=None),
+        np.array([-3.0, -1.0, 0.0, 1.0, 8.0]),
+        (0.0, 13 / 5),  # the median, and the mean absolute deviation from it
+    ),
+    "student-t": (
+        kp.likelihoods.StudentT(1.0, scale=None),
+        np.array([-2.0, -0.5, 0.5, 2.0]),
+        (0.0, 1.0),  # sum_i (y_i^2 - s^2) / (y_i^2 + s^2) = 0
+    ),
+    "negative-binomial": (
+        kp.likelihoods.NegativeBinomial(total_count=None),
+        np.array([0.0, 0.0, 1.0, 11.0]),
+        None,  # the logarithm of the mean, and a search over the dispersion
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SCALES)
+def test_fit_finds_the_scale_of_each(name):
+    likelihood, y, best = SCALES[name]
+    if best is None:
+        mean = y.mean()
+
+        def loss(a):
+            return -stats.nbinom.logpmf(y, 1 / a, 1 / (1 + a * mean)).sum()
+
+        found = optimize.minimize_scalar(loss, bounds=(0.1, 10), method="bounded")
+        best = np.log(mean), found.x
+    wide = {"kernel_regularizer": kp.NormalPrior(0, 1000), "kernel_initializer": "zeros"}
+    line = keras.layers.Dense(1, use_bias=False, **wide)
+    line.trainable = name != "laplace"  # at a median its density has an edge
+    model = keras.Sequential(
+        [keras.Input((1,)), line, kp.layers.NoiseScale(kp.UniformPrior(0.0, 100.0))]
+    )
+    posterior = kp.inference.MAP().fit(
+        model, np.ones((len(y), 1)), y[:, None], likelihood, verbose=0
+    )
+    predictive = posterior.predict(np.ones((1, 1)), verbose=0)
+    location, scale = predictive.draws[0, 0]
+    np.testing.assert_allclose(location, best[0], atol=2e-2)
+    np.testing.assert_allclose(1e-6 + np.logaddexp(0, scale), best[1], rtol=2e-2)
+    # What it says of new observations is that of these numbers.
+    if name == "laplace":
+        low, high = predictive.interval(0.9)
+        half = best[1] * np.log(10)
+        np.testing.assert_allclose([low[0, 0], high[0, 0]], [-half, half], atol=0.15 * half)
+        assert predictive.std[0, 0] == pytest.approx(np.sqrt(2) * best[1], rel=2e-2)
 
 
 def test_each_output_can_have_its_own():

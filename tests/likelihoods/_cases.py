@@ -55,6 +55,16 @@ def _cases():
     def hetero(y, o):
         return stats.norm.logpdf(y, o[..., :D], 1e-6 + softplus(o[..., D:])).sum(-1)
 
+    def t_of_both(y, o):
+        return stats.t.logpdf(y, 2 * dfs, o[..., :D], 1e-6 + softplus(o[..., D:])).sum(-1)
+
+    def laplace_of_both(y, o):
+        return stats.laplace.logpdf(y, o[..., :D], 1e-6 + softplus(o[..., D:])).sum(-1)
+
+    def counts_of_both(y, o):
+        r = 1 / (1e-6 + softplus(o[..., D:]))
+        return stats.nbinom.logpmf(y, r, r / (r + np.exp(o[..., :D]))).sum(-1)
+
     def beta(y, o):
         k, m = softplus(o[..., D:]), sp.expit(o[..., :D])
         return stats.beta.logpdf(y, 1e-6 + k * m, 1e-6 + k * (1 - m)).sum(-1)
@@ -115,6 +125,8 @@ def _cases():
             total(lambda y, o: stats.laplace.logpdf(y, o, scales)),
             real,
         ),
+        Case("student-t-of-both", lk.StudentT(2 * dfs, scale=None), f2, y, t_of_both, real),
+        Case("laplace-of-both", lk.Laplace(scale=None), f2, y, laplace_of_both, real),
         Case(
             "bernoulli",
             lk.Bernoulli(),
@@ -176,6 +188,14 @@ def _cases():
             f,
             counts,
             negative_binomial(sizes),
+            natural,
+        ),
+        Case(
+            "negative-binomial-of-both",
+            lk.NegativeBinomial(total_count=None),
+            f2,
+            counts,
+            counts_of_both,
             natural,
         ),
         Case(

@@ -64,6 +64,8 @@ POSITIVE = [
     (likelihoods.Beta, "min_concentration"),
 ]
 
+BY_AN_OUTPUT = [(likelihoods.Laplace, "scale"), (likelihoods.NegativeBinomial, "total_count")]
+
 
 @pytest.mark.parametrize(("cls", "name"), POSITIVE)
 @pytest.mark.parametrize("value", [0.0, -1.0, np.nan, np.inf, [1.0, 0.0], []])
@@ -75,6 +77,8 @@ def test_parameters_that_are_not_positive(cls, name, value):
 @pytest.mark.parametrize(("cls", "name"), POSITIVE)
 @pytest.mark.parametrize("value", ["1", None, True, [1.0, "a"], object()])
 def test_parameters_that_are_no_numbers(cls, name, value):
+    if value is None and (cls, name) in BY_AN_OUTPUT:
+        pytest.skip("then an output gives it")
     with pytest.raises(TypeError, match=f"`{name}` of {cls.__name__} must be"):
         cls(**{name: value})
 

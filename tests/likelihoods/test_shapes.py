@@ -138,7 +138,15 @@ def test_one_class_is_refused(shape):
 
 
 @pytest.mark.parametrize(
-    "likelihood", [likelihoods.HeteroscedasticNormal(), likelihoods.Beta()], ids=repr
+    "likelihood",
+    [
+        likelihoods.HeteroscedasticNormal(),
+        likelihoods.StudentT(4.0, scale=None),
+        likelihoods.Laplace(scale=None),
+        likelihoods.NegativeBinomial(total_count=None),
+        likelihoods.Beta(),
+    ],
+    ids=repr,
 )
 @pytest.mark.parametrize("shape", [(4, 3), (4, 1), (4,)])
 def test_two_outputs_for_each_target(likelihood, shape):
@@ -163,6 +171,26 @@ def test_vectors_must_fit_the_outputs(likelihood):
         likelihood(np.zeros((4, 3)), np.zeros((4, 3)))
     with pytest.raises(ValueError, match="Received: 2 entries and outputs of shape"):
         likelihood.distribution(np.zeros((4, 3)))
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "instead"),
+    [
+        (likelihoods.Normal(), "HeteroscedasticNormal()"),
+        (likelihoods.StudentT(4.0), "StudentT(df, scale=None)"),
+        (likelihoods.Laplace(), "Laplace(scale=None)"),
+        (likelihoods.NegativeBinomial(2.0), "NegativeBinomial(total_count=None)"),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("shapes", [((4, 1), (4, 2)), ((4,), (4, 2)), ((4, 3, 2), (4, 3, 4))])
+def test_behind_a_noise_scale_the_likelihood_with_a_scale_is_named(likelihood, instead, shapes):
+    y, outputs = (np.zeros(shape) for shape in shapes)
+    with pytest.raises(ValueError, match="as of NoiseScale, are locations and scales: take") as e:
+        likelihood(y, outputs)
+    assert str(e.value).endswith(f"likelihoods.{instead}.")
+    with pytest.raises(ValueError, match=r"Give a target of shape \(4, 3\)"):
+        likelihood(np.zeros((4, 2)), np.zeros((4, 3)))
 
 
 def test_scalar_outputs_are_refused():

@@ -104,8 +104,7 @@ class NaturalOutputs:
         elif self._labels:
             spread = ops.sqrt(ops.sigmoid(f) * ops.sigmoid(-f))
             one = (root * spread)[..., :, None] * ops.eye(width)
-        elif (inverse := self._inverse_scale()) is not None:
-            inverse = ops.convert_to_tensor(np.broadcast_to(inverse, (width,)))
+        elif (inverse := self._root_information(f, width)) is not None:
             one = (root * inverse)[..., :, None] * ops.eye(width)
         else:
             return None
@@ -115,16 +114,25 @@ class NaturalOutputs:
         blocks = one[:, :, :, None, :] * ops.eye(steps)[None, :, None, :, None]
         return ops.reshape(blocks, (f.shape[0], size, size))
 
-    def _inverse_scale(self) -> Any:
-        """Root of the Fisher information of a location, where that is the output; else None."""
+    def _root_information(self, f: Any, width: int) -> Any:
+        """Roots of the Fisher information of locations and rho, which is diagonal; else None."""
         likelihood = self.likelihood
         if isinstance(likelihood, (likelihoods.Normal, likelihoods.Laplace)):
             # The density of Laplace has no curvature but at its peak: only its mean tells.
-            return 1.0 / np.asarray(likelihood.scale, "float32")
-        if isinstance(likelihood, likelihoods.StudentT):
+            location: Any = np.ones((), "float32")
+            spread = location
+        elif isinstance(likelihood, likelihoods.StudentT):
             df = np.asarray(likelihood.df, "float32")
-            return np.sqrt((df + 1.0) / (df + 3.0)) / np.asarray(likelihood.scale, "float32")
-        return None
+            location, spread = np.sqrt((df + 1.0) / (df + 3.0)), np.sqrt(2.0 * df / (df + 3.0))
+        else:
+            return None
+        if likelihood.scale is not None:
+            root = location / np.asarray(likelihood.scale, "float32")
+            return ops.convert_to_tensor(np.broadcast_to(root, (width,)))
+        _, scale = likelihood._halves(f)
+        slope = ops.sigmoid(f[..., width // 2 :])  # of scale by rho
+        location, spread = (ops.convert_to_tensor(part) for part in (location, spread))
+        return ops.concatenate([location / scale, spread * slope / scale], axis=-1)
 
     def _expected(self, loss: Any, f: Any, counted: Any, shape: tuple[int, ...]) -> Any:
         """The Fisher information: of a quadratic in y, the mean over one deviation each way."""

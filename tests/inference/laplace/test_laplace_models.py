@@ -70,12 +70,21 @@ def test_curvature_of_each_likelihood(likelihood, y, curvature):
     np.testing.assert_allclose(covariance_of(last), found, rtol=1e-4, atol=1e-6)
 
 
-def test_heteroscedastic_normal_has_the_fisher_information():
+# The information of a location, and of a scale, of each with the scale 1.
+OF_BOTH = [
+    (kp.likelihoods.HeteroscedasticNormal(), 1.0, 2.0),
+    (kp.likelihoods.StudentT(5.0, scale=None), 6.0 / 8.0, 10.0 / 8.0),
+    (kp.likelihoods.Laplace(scale=None), 1.0, 1.0),
+]
+
+
+@pytest.mark.parametrize(("likelihood", "of_location", "of_scale"), OF_BOTH, ids=repr)
+def test_location_and_scale_have_the_fisher_information(likelihood, of_location, of_scale):
     model, f = line(2)
     raw = f[:, 1]
     scale, slope = np.logaddexp(0.0, raw), special.expit(raw)
-    h = np.stack([1.0 / scale**2, 2.0 * (slope / scale) ** 2])
-    posterior = fit_here(model, X, REALS, kp.likelihoods.HeteroscedasticNormal(), "full")
+    h = np.stack([of_location / scale**2, of_scale * (slope / scale) ** 2])
+    posterior = fit_here(model, X, REALS, likelihood, "full")
     blocks = [np.linalg.inv((AUGMENTED.T * h[k]) @ AUGMENTED + np.eye(3)) for k in range(2)]
     # The kernel (2, 2) comes before the bias (2,): units are the fastest.
     for k in range(2):
