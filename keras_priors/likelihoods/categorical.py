@@ -95,7 +95,7 @@ class Categorical(Likelihood):
                 "keras_priors.likelihoods.Bernoulli()."
             )
 
-    def _aligned(self, y: Any, outputs: Any, draws: bool) -> Any:
+    def aligned(self, y: Any, outputs: Any, draws: bool) -> Any:
         """Class indices with the axes of the observations, -1 where a target is no class."""
         classes = outputs.shape[-1]
         y = ops.convert_to_tensor(y, dtype=outputs.dtype)
@@ -109,7 +109,7 @@ class Categorical(Likelihood):
         )
         return ops.where(one_hot, ops.cast(ops.argmax(y, axis=-1), y.dtype), -1.0)
 
-    def _joint_log_density(self, y: Any, outputs: Any) -> Any:
+    def joint_log_density(self, y: Any, outputs: Any) -> Any:
         known = ops.logical_and(ops.logical_and(y >= 0.0, y < outputs.shape[-1]), y == ops.floor(y))
         y = ops.cast(ops.where(known, y, 0.0), "int32")
         if tuple(y.shape) != tuple(outputs.shape[:-1]):

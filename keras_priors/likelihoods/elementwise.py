@@ -42,7 +42,7 @@ class ElementwiseLikelihood(Likelihood):
         """A target inside the support."""
         return 0.0
 
-    def _aligned(self, y: Any, outputs: Any, draws: bool) -> Any:
+    def aligned(self, y: Any, outputs: Any, draws: bool) -> Any:
         width = outputs.shape[-1] // self._outputs_per_target
         y = ops.convert_to_tensor(y, dtype=outputs.dtype)
         suffixes: list[Any] = [(width,), ()] if width == 1 else [(width,)]
@@ -71,7 +71,7 @@ class ElementwiseLikelihood(Likelihood):
         width = outputs.shape[-1] // 2
         return outputs[..., :width], least + ops.softplus(outputs[..., width:])
 
-    def _joint_log_density(self, y: Any, outputs: Any) -> Any:
+    def joint_log_density(self, y: Any, outputs: Any) -> Any:
         inside = self._inside_support(y)
         # Outside, the density is taken at a point inside, so that neither it nor its gradient
         # can be NaN before it is replaced.

@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
+from keras_priors.likelihoods.align import Shape, align
 from keras_priors.likelihoods.refusals import refuse_reduction
 from keras_priors.utils.export import export
 
@@ -34,7 +35,19 @@ class Likelihood(keras.losses.Loss):
     Densities are computed in at least float32, and in the closed form where it is a few
     operations: the first training step then needs no import of TensorFlow Probability.
 
-    A subclass names its constructor arguments in `_parameters`.
+    **To write your own**, override
+
+    - `joint_log_density(y, outputs)`: the log density of every observation;
+    - `distribution(outputs)`, which `sample` draws from, by `native`; or `sample` itself;
+    - `mean(outputs)` and `variance(outputs)`; outputs come as the model gives them;
+    - `aligned(y, outputs, draws)`, where a target has not one element for each output;
+    - `is_discrete`, True for counts and classes;
+    - `get_config`, for arguments of its own, with `keras.saving.register_keras_serializable` on
+      the class, so that a model, or a posterior, with it can be saved.
+
+    Then it is a loss of `fit`, and every method takes it.
+
+    A subclass within the package names its constructor arguments in `_parameters`.
 
     Args:
         reduction: "sum_over_batch_size" or "mean" (the default, and the same), or
@@ -78,7 +91,7 @@ class Likelihood(keras.losses.Loss):
         """-log density of every observation, in nats."""
         target, counted = y_true if isinstance(y_true, tuple) else (y_true, None)
         outputs = self._checked(y_pred)
-        losses = -self._joint_log_density(self._aligned(target, outputs, draws=False), outputs)
+        losses = -self.joint_log_density(self.aligned(target, outputs, draws=False), outputs)
         if counted is None:
             return losses
         return ops.where(counted == 0, ops.zeros_like(losses), losses)
@@ -91,7 +104,7 @@ class Likelihood(keras.losses.Loss):
             outputs: outputs of the model, with or without a leading axis of draws.
         """
         outputs = self._checked(outputs)
-        return self._joint_log_density(self._aligned(y, outputs, draws=True), outputs)
+        return self.joint_log_density(self.aligned(y, outputs, draws=True), outputs)
 
     @abstractmethod
     def distribution(self, outputs: Any) -> Any:
@@ -118,16 +131,42 @@ class Likelihood(keras.losses.Loss):
         draw = backend.sample(self.distribution(outputs), (), backend.as_seed(seed))
         return ops.cast(draw, "int32") if self.is_discrete else ops.convert_to_tensor(draw)
 
-    @abstractmethod
-    def _aligned(self, y: Any, outputs: Any, draws: bool) -> Any:
+    def aligned(self, y: Any, outputs: Any, draws: bool) -> Any:
         """The target as a tensor with the axes of `outputs`, or refused.
 
-        With `draws`, `outputs` may have a leading axis that the target lacks.
+        By default a target has one element for each output, and may lack the last axis where
+        there is one output. Override it where a target is something else.
+
+        Args:
+            y: the targets.
+            outputs: tensor of at least float32, (n, ..., d).
+            draws: whether `outputs` may have a leading axis that the target lacks.
         """
+        width = outputs.shape[-1] // self._outputs_per_target
+        y = ops.convert_to_tensor(y, dtype=outputs.dtype)
+        suffixes: list[Shape] = [(width,), ()] if width == 1 else [(width,)]
+        y = align(type(self).__name__, y, outputs, suffixes, draws)
+        return y if len(y.shape) == len(outputs.shape) else ops.expand_dims(y, axis=-1)
 
     @abstractmethod
-    def _joint_log_density(self, y: Any, outputs: Any) -> Any:
-        """Log density of every observation, from an aligned target; -inf outside the support."""
+    def joint_log_density(self, y: Any, outputs: Any) -> Any:
+        """Log density of every observation in nats, (n, ...), -inf outside the support.
+
+        Args:
+            y: what `aligned` gave. Values outside the support must not make a NaN, in the
+                gradient neither: take the density at a value inside, and replace it by -inf.
+            outputs: tensor of at least float32, (n, ..., d), with or without an axis of draws.
+        """
+
+    @staticmethod
+    def native(name: str, **parameters: Any) -> Any:
+        """The native distribution of a name, for `distribution`: TFP's names, on every backend.
+
+        Args:
+            name: str, such as "Categorical" or "Independent" (with `distribution` and `ndims`).
+            **parameters: its parameters by TFP's names.
+        """
+        return backend.distribution(name, **parameters)
 
     def _spread(self, sample_weight: Any, y_pred: Any) -> Any:
         """One weight for each observation: that of a row goes to all its steps."""
