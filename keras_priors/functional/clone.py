@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from keras_priors.functional.carry_vocabulary import carry_vocabulary
 from keras_priors.utils.export import share
 from keras_priors.utils.keras_internals import functional_class
 
@@ -16,8 +17,8 @@ Replace = Callable[[Any], Any]
 def clone(model: Any, replace: Replace, compiled: bool = True) -> tuple[Any, list[tuple[Any, Any]]]:
     """A copy of a Functional or Sequential model, and the pairs of old and new layers.
 
-    Topology, names, sharing, `trainable` and, where `compiled` is true, the compile state are kept;
-    weights are not copied.
+    Topology, names, sharing, `trainable`, vocabularies and, where `compiled` is true, the compile
+    state are kept; weights are not copied.
     """
     pairs: list[tuple[Any, Any]] = []
 
@@ -25,6 +26,8 @@ def clone(model: Any, replace: Replace, compiled: bool = True) -> tuple[Any, lis
         new = replace(layer) if isinstance(layer, keras.layers.Layer) else None
         if new is None:
             new = type(layer).from_config(layer.get_config())
+        if type(new) is type(layer):
+            carry_vocabulary(layer, new)
         if isinstance(layer, keras.layers.Layer):
             pairs.append((layer, new))
         return new

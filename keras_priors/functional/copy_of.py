@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from keras_priors.functional.carry_vocabulary import carry_vocabulary
 from keras_priors.utils.export import share
 from keras_priors.utils.keras_internals import all_layers
 
@@ -48,6 +49,8 @@ def copy_of(verb: str, layer: Any, config: dict[str, Any] | None = None) -> Any:
             f"`{verb}` needs a copy of {layer.name} ({type(layer).__name__}), and what Keras "
             f"makes of its config is another model. Received: {lost}. {WAY_OUT}"
         )
+    for old, new in zip(all_layers(layer), all_layers(copy), strict=True):
+        carry_vocabulary(old, new)
     return copy
 
 
