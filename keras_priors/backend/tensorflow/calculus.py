@@ -1,6 +1,8 @@
 """TensorFlow: derivatives, vectorization, and sums over blocks of pure functions."""
 
-from collections.abc import Callable
+import contextlib
+import logging
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import tensorflow as tf
@@ -62,7 +64,8 @@ def vectorize(function: Callable[..., Any]) -> Callable[..., Any]:
             return function(each, *others)
 
         try:
-            return tf.vectorized_map(one, first)
+            with _quiet():
+                return tf.vectorized_map(one, first)
         except (NotImplementedError, TypeError, ValueError):
             # Loops within loops, as of a recurrent layer over blocks of rows, are more than
             # TensorFlow can vectorize: then one after another. What is wrong by itself is wrong
@@ -70,6 +73,18 @@ def vectorize(function: Callable[..., Any]) -> Callable[..., Any]:
             return map_draws(one, first)
 
     return over_first
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Within it TensorFlow does not log each operation that it fails to vectorize."""
+    logger = tf.get_logger()
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def sum_over(function: Callable[[Any], Any], elements: Any) -> Any:

@@ -45,8 +45,11 @@ def jacobian_vector_product(function: Callable[..., Any]) -> Callable[..., Any]:
 def vectorize(function: Callable[..., Any]) -> Callable[..., Any]:
 
     def over_first(first: Any, *others: Any) -> Any:
+        # Keras draws the masks of a recurrent layer with dropout in inference too, and leaves them
+        # unused; `vmap` refuses to draw unless it is told how.
+        mapped = torch.func.vmap(lambda each: function(each, *others), randomness="different")
         try:
-            return torch.func.vmap(lambda each: function(each, *others))(first)
+            return mapped(first)
         except RuntimeError as error:
             # Keras lays convolutions out in a memory format that `vmap` does not know: one by one.
             if not any(f"inside {words}" in str(error) for words in ("vmap", "of vmap")):
