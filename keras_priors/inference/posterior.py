@@ -288,8 +288,9 @@ class Posterior:
         return found
 
     def __reduce__(self) -> Any:
-        # The bytes of `save`: Keras pickles no model whose layers have graphs or compiled parts.
-        # With the class, so that its module is imported where they are read.
+        # The bytes of `save`: attribute by attribute, variables would part from their model, and
+        # Keras pickles no model whose optimizer has not run. With the class, so that its module
+        # is imported where they are read.
         return _of_bytes, (type(self), to_bytes(self))
 
     def _named_handle(self, draw: int) -> Any:
