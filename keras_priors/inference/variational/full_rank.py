@@ -22,8 +22,8 @@ class FullRank(VariationalInference):
         num_steps: integer, steps of Adam. The rate falls to 0 over them, along a cosine, so that
             the noise dies out. Defaults to None: at the first rate until the ELBO no longer rises
             (looked at after 1000 steps or 10 passes over the data, and whenever they have
-            doubled), then as many steps with a falling rate, and as many again from half of it
-            while the ELBO rises; at most 40000.
+            doubled), then as many steps with a falling rate, and as many again from the first
+            rate down while the ELBO rises; at most 40000.
         learning_rate: float, the first rate, of log standard deviations. That of means is, in
             units of z, as high, and lower by 50 s where a starting standard deviation s is below
             0.02, by at most 10; that of a row of a factor is lower by s. Defaults to 0.01.

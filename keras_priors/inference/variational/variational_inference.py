@@ -210,7 +210,8 @@ class _Trace:
 
     A given number of steps has rates that fall to 0 along a cosine. Else the rate stays until the
     ELBO no longer rises over the last third, looked at whenever the steps have doubled; then it
-    falls to 0 over as many, and again from half of it while the ELBO rises.
+    falls to 0 over as many, and again from the first one while the ELBO rises: from lower ones a
+    mean creeps along a narrow valley, and a trace that looks flat is still nats below its end.
     """
 
     def __init__(
@@ -220,7 +221,7 @@ class _Trace:
         self.owner, self.interrupted = owner, False
         self.batch = rows if batch_size is None else min(batch_size, rows)
         self._size, self._parts = log_posterior.size, [np.zeros(0, "float32")]
-        self._given, self._first = num_steps is not None, 1.0
+        self._given = num_steps is not None
         first = min(max(_FIRST_STEPS, _EPOCHS * -(-rows // self.batch)), _MOST_STEPS // 4)
         self.most = _MOST_STEPS if num_steps is None else num_steps
         self.count = _COUNT if num_steps is None else -(-num_steps // _CALLS)
@@ -253,14 +254,14 @@ class _Trace:
         if done == self._hold and 4 * done <= self.most:
             self._hold, self._end = 2 * done, 4 * done
         elif done == self._end and 2 * done <= self.most:
-            self._first, self._hold, self._end = 0.5 * self._first, done - 1, 2 * done
+            self._hold, self._end = done - 1, 2 * done
         return done < self._end
 
     def rates(self) -> Any:
         """The rates (count,) of the next call, as parts of the first."""
         step = len(self) + np.arange(self.count)
         fallen = np.clip((step - self._hold) / (self._end - self._hold), 0.0, 1.0)
-        return self._first * 0.5 * (1.0 + np.cos(np.pi * fallen))
+        return 0.5 * (1.0 + np.cos(np.pi * fallen))
 
 
 class _Order:
