@@ -81,5 +81,5 @@ class WeightRecorder(keras.callbacks.Callback):
             )
         observations = None if x is None else Observations(x, y, sample_weight)
         structure = Likelihoods(model, likelihood).structure
-        warn_flat(model, self._positions, stacklevel=3)  # type: ignore[arg-type]
+        warn_flat(model, self._positions)  # type: ignore[arg-type]
         return model, structure, observations

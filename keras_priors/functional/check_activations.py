@@ -1,7 +1,6 @@
 """Whether the last activation of a model gives what its likelihood takes."""
 
 import inspect
-import warnings
 from typing import Any
 
 import keras
@@ -17,6 +16,7 @@ from keras_priors.utils.keras_internals import (
     output_keys,
     user_metrics,
 )
+from keras_priors.utils.warn import warn
 
 # What leaves the values of an output as they are.
 _PASSING = (
@@ -29,7 +29,7 @@ _PASSING = (
 
 
 @share
-def check_activations(model: Any, likelihoods: Any = None, stacklevel: int = 2) -> None:
+def check_activations(model: Any, likelihoods: Any = None) -> None:
     """Warn where logits, probabilities and rates are taken for one another.
 
     Only of functional and sequential models, whose last layers are known.
@@ -38,7 +38,6 @@ def check_activations(model: Any, likelihoods: Any = None, stacklevel: int = 2) 
         model: a built `keras.Model`.
         likelihoods: one for all outputs, or a structure of them. Defaults to None: the compiled
             loss, where it is one.
-        stacklevel: that of the caller.
     """
     graph = None if not model.built else functional_graph(model) if _has_graph(model) else None
     if graph is None:
@@ -49,19 +48,19 @@ def check_activations(model: Any, likelihoods: Any = None, stacklevel: int = 2) 
             likelihoods = likelihood_of(model)
         except (TypeError, ValueError) as error:
             if model.compiled and _is_stock(model.loss):
-                warnings.warn(
+                warn(
                     "A prior is weighed against a log likelihood. Received: a loss that is none. "
                     f"{error} (In {model.name}.)",
-                    UserWarning,
-                    stacklevel=stacklevel + 1,
                 )
             return
-        _check_metrics(model, likelihoods, stacklevel + 1)
+        _check_metrics(model, likelihoods)
     for likelihood, output in _pairs(model, likelihoods, list(graph.outputs)):
         activation = None if likelihood is None else _last(output)
         wrong = None if activation is None else advice(likelihood, activation)
         if wrong is not None:
-            warnings.warn(f"{wrong} (In {model.name}.)", UserWarning, stacklevel=stacklevel + 1)
+            warn(
+                f"{wrong} (In {model.name}.)",
+            )
 
 
 def _refuse_noise_scale(model: Any, outputs: list[Any]) -> None:
@@ -79,7 +78,7 @@ def _refuse_noise_scale(model: Any, outputs: list[Any]) -> None:
             )
 
 
-def _check_metrics(model: Any, likelihoods: Any, stacklevel: int) -> None:
+def _check_metrics(model: Any, likelihoods: Any) -> None:
     """Warn of Keras' own metrics beside outputs that are more than means."""
     wide = [
         one
@@ -89,13 +88,11 @@ def _check_metrics(model: Any, likelihoods: Any, stacklevel: int) -> None:
     found = [metric for metric in user_metrics(model) if _is_stock(metric)]
     if wide and found:
         first = found[0] if isinstance(found[0], str) else getattr(found[0], "name", found[0])
-        warnings.warn(
+        warn(
             f"A metric of predictions compares targets with means. Received: {first!r} beside "
             f"{wide[0]!r}, whose outputs are {wide[0]._outputs_per_target} for each target: it "
             "averages over all of them. Write metrics=[keras_priors.metrics.LikelihoodMean("
             f"likelihood, {first!r})].",
-            UserWarning,
-            stacklevel=stacklevel + 1,
         )
 
 

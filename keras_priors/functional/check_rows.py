@@ -44,7 +44,7 @@ def check_rows(
         outputs: the outputs of the model for row 0.
         log_likelihood: a function of a batch (x, y, weight), nats.
     """
-    check_activations(model, likelihoods.structure, stacklevel=5)
+    check_activations(model, likelihoods.structure)
     likelihoods.check_scale(outputs)
     unsure = not_finite_rows(observations.x)
     for rows in _in_parts(unsure):

@@ -1,6 +1,5 @@
 """The maximum a posteriori weights."""
 
-import warnings
 from typing import Any
 
 from keras_priors.inference.log_posterior import LogPosterior
@@ -8,6 +7,7 @@ from keras_priors.inference.maximize import maximize
 from keras_priors.inference.method import Method
 from keras_priors.inference.point_posterior import PointPosterior
 from keras_priors.utils.export import export
+from keras_priors.utils.warn import warn
 
 
 @export()
@@ -71,12 +71,10 @@ class MAP(Method):
             log_posterior, start, self.max_iterations, self.tolerance, verbose=verbose
         )
         if not converged and self.max_iterations:
-            warnings.warn(
+            warn(
                 f"MAP stopped before it converged, after at most {self.max_iterations} "
                 "iterations. Train the model by `fit` first, standardise its inputs, or give more "
                 "iterations or a larger tolerance.",
-                UserWarning,
-                stacklevel=4,
             )
         return PointPosterior(
             log_posterior.model,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 from keras import ops
@@ -12,6 +11,7 @@ from keras_priors import backend
 from keras_priors.inference.log_posterior import LogPosterior
 from keras_priors.inference.newton import refine
 from keras_priors.utils.progress import Progress
+from keras_priors.utils.warn import warn
 
 # Iterations of one call of the compiled search: between calls the bar moves, and Ctrl-C is heard.
 _CALL = 100
@@ -84,11 +84,9 @@ def maximize(
     except KeyboardInterrupt:
         if not math.isfinite(best):
             raise
-        warnings.warn(
+        warn(
             f"The search for the mode of {log_posterior.model.name} was interrupted after {done} "
             f"of at most {iterations} iterations; it returns the highest point so far.",
-            UserWarning,
-            stacklevel=5,
         )
     progress.close()
     return z, -best * rows, converged

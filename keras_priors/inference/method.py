@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from abc import abstractmethod
 from typing import Any
 
@@ -14,6 +13,7 @@ from keras_priors.inference.log_posterior import LogPosterior
 from keras_priors.inference.posterior import Posterior
 from keras_priors.utils.export import export
 from keras_priors.utils.progress import check_verbose
+from keras_priors.utils.warn import warn
 
 
 @export()
@@ -79,7 +79,7 @@ class Method:
             )
         begin = time.perf_counter()
         log_posterior = LogPosterior(model, x, y, likelihood, sample_weight=sample_weight)
-        warn_flat(model, log_posterior.positions, stacklevel=2)
+        warn_flat(model, log_posterior.positions)
         seed = backend.as_seed(seed)
         settings = {name: getattr(self, name) for name in self._kept_on_resume}
         mark = fingerprint(log_posterior, settings)
@@ -117,10 +117,8 @@ def _check_resumed(owner: str, resume: Posterior, mark: Any) -> None:
     if resume.fingerprint is not None:
         check_same(owner, resume.fingerprint, mark)
         return
-    warnings.warn(
+    warn(
         f"{owner} goes on from a posterior of the same data, likelihood, priors and settings. "
         "Received: one that does not say what it was made with, as a file of version 0.1 does "
         "not. It is taken as if it were the same.",
-        UserWarning,
-        stacklevel=3,
     )

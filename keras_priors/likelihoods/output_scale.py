@@ -1,6 +1,5 @@
 """Whether outputs are on the scale that a likelihood takes: logits, probabilities, rates."""
 
-import warnings
 from typing import Any
 
 import keras
@@ -11,6 +10,7 @@ from keras_priors.likelihoods.categorical import Categorical
 from keras_priors.likelihoods.negative_binomial import NegativeBinomial
 from keras_priors.likelihoods.poisson import Poisson
 from keras_priors.utils.export import share
+from keras_priors.utils.warn import warn
 
 _PROBABILITIES = {"softmax", "sparsemax", "sigmoid", "hard_sigmoid"}
 _RATES = {"exponential", "softplus", "relu", "relu6", "squareplus"}
@@ -70,12 +70,10 @@ def check_outputs_scale(likelihood: Any, outputs: Any) -> None:
             one = inside and bool(np.all(np.abs(values.sum(axis=-1) - 1.0) <= _SUM_TOLERANCE))
         if likelihood.from_logits:
             if one and isinstance(likelihood, Categorical):
-                warnings.warn(
+                warn(
                     "Categorical() takes logits. Received: outputs that are probabilities, from "
                     "0 to 1 with the sum 1 in every row. Take the softmax off, or write "
                     "Categorical(from_logits=False).",
-                    UserWarning,
-                    stacklevel=4,
                 )
         elif not one:
             sums = "" if not inside else ", whose sums are not 1"

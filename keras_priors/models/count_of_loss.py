@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +12,7 @@ from keras_priors.functional.check_activations import check_activations
 from keras_priors.functional.count_observations import is_a
 from keras_priors.functional.steps_per_row import Steps, steps_per_row
 from keras_priors.functional.traversal import find_owners
+from keras_priors.utils.warn import warn
 
 _RULE = "`num_data` is the number of observations whose mean is the loss. "
 _PASS = "Pass that number: `keras_priors.set_num_data(model, 60000)`."
@@ -30,23 +30,19 @@ def count_of_loss(model: Any, rows: int, data: Any) -> tuple[int, Check | None]:
         return rows, Check(model, rows, rows)
     steps = _for_data(model, data)
     if steps.why:
-        warnings.warn(
+        warn(
             f"{_RULE}Received: {rows} rows for {steps.why}. The rows alone were counted. {_PASS}",
-            UserWarning,
-            stacklevel=3,
         )
         return rows, None
     number = round(rows * (steps.number or 1))
     if steps.may_be_masked:
-        warnings.warn(
+        warn(
             f"{_RULE}Received: {rows} rows of {steps.number:g} steps, of which a mask may hide "
             "some. All were counted. Pass the number of those that are not masked: "
             "`keras_priors.set_num_data(model, int(mask.sum()))`.",
-            UserWarning,
-            stacklevel=3,
         )
     if model.compiled and steps.number is not None:
-        check_activations(model, stacklevel=3)
+        check_activations(model)
         return number, None
     return number, Check(model, number, rows)
 
@@ -56,7 +52,7 @@ def check_given(model: Any, num_data: int | None) -> None:
     if num_data is None:
         return
     check = Check(model, num_data, None)
-    if not check(stacklevel=4):
+    if not check():
         for owner in find_owners(model):
             owner._num_data_check = check
 
@@ -79,12 +75,12 @@ class Check:
         # A copy of a prior belongs to another model.
         return type(None), ()
 
-    def __call__(self, stacklevel: int = 5) -> bool:
+    def __call__(self) -> bool:
         """Whether it could be judged, once for all priors of a model."""
         model = self._model()
         if self._done or model is None or not (model.built and model.compiled):
             return self._done
-        check_activations(model, stacklevel=stacklevel + 1)
+        check_activations(model)
         steps = steps_per_row(model)
         self._done = steps.number is not None or bool(steps.why)
         if steps.number is None or steps.why:
@@ -96,19 +92,19 @@ class Check:
                 f"{self._number}, where the loss averages over {steps.number:g} terms for each of "
                 f"{self._rows} rows. Call `keras_priors.set_num_data(model, x_train)` again, now "
                 "that the model is built and compiled.",
-                stacklevel,
             )
         elif self._rows is None and not steps.may_be_masked and self._number % steps.number:
             self._warn(
                 f"num_data={self._number}, no multiple of the {steps.number:g} terms over which "
                 "the loss averages in each row. Pass rows times terms, or the data: "
                 "`keras_priors.set_num_data(model, x_train)`.",
-                stacklevel,
             )
         return self._done
 
-    def _warn(self, received: str, stacklevel: int = 5) -> None:
-        warnings.warn(f"{_RULE}Received: {received}", UserWarning, stacklevel=stacklevel + 1)
+    def _warn(self, received: str) -> None:
+        warn(
+            f"{_RULE}Received: {received}",
+        )
 
 
 def _for_data(model: Any, data: Any) -> Steps:

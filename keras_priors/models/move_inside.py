@@ -1,6 +1,5 @@
 """Weights outside of the support of their new prior are moved into it."""
 
-import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,6 +8,7 @@ from keras import ops
 
 from keras_priors.functional.weights import Weight
 from keras_priors.layers.inside_support import InsideSupport
+from keras_priors.utils.warn import warn
 
 
 def move_inside(weights: Iterable[Weight]) -> None:
@@ -30,12 +30,10 @@ def move_inside(weights: Iterable[Weight]) -> None:
             variable.assign(InsideSupport(_Value(before), prior)(weight.shape, variable.dtype))
             moved.append(f"{outside} of {int(np.prod(weight.shape))} elements of {weight.path}")
     if moved:
-        warnings.warn(
+        warn(
             f"Outside the support of their prior were {', '.join(moved)}; they were moved inside: "
             "to their absolute value, then to the bounds. Set the weights yourself before, to "
             "start elsewhere.",
-            UserWarning,
-            stacklevel=3,
         )
 
 

@@ -1,7 +1,6 @@
 """From a Keras model to a variational one."""
 
 import fnmatch
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -24,6 +23,7 @@ from keras_priors.utils.export import export
 from keras_priors.utils.inner_paths import inner_paths
 from keras_priors.utils.keras_internals import all_layers, own_weights
 from keras_priors.utils.path_matches import path_matches
+from keras_priors.utils.warn import warn
 
 _NORMALIZATION = (
     keras.layers.BatchNormalization,
@@ -316,15 +316,13 @@ class _Conversion:
             for v in self.model.trainable_variables
         )
         if without and given:
-            warnings.warn(
+            warn(
                 "A weight needs a prior for a KL. Received: "
                 f"{self.model.name} with none for {', '.join(without[:8])}"
                 f"{' ...' if len(without) > 8 else ''}, which took NormalPrior(0, 1) here and have "
                 "a flat prior in `Method.fit`. Give them one, as in "
                 f'prior={{"{without[0]}": keras_priors.NormalPrior(0, 10)}}, or leave them points: '
                 f'posterior={{"{without[0]}": "delta"}}.',
-                UserWarning,
-                stacklevel=3,
             )
 
     def _next_seed(self) -> int | None:

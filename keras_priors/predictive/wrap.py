@@ -29,7 +29,7 @@ def wrap(model: Any, outputs: Any, likelihood: Any) -> Any:
             likelihood = likelihood_of(model)
         except (TypeError, ValueError) as error:
             return Predictive._without_likelihood(outputs, str(error))
-    check_activations(model, likelihood, stacklevel=3)
+    check_activations(model, likelihood)
     return Predictive(outputs, likelihood)
 
 
@@ -49,7 +49,7 @@ def _wrap_each(model: Any, outputs: Any, likelihood: Any) -> Any:
             f"likelihood or None at each. Received: likelihood={likelihood!r} for outputs whose "
             f"rows have the shapes {shapes}."
         )
-    check_activations(model, likelihood, stacklevel=4)
+    check_activations(model, likelihood)
     if isinstance(outputs, dict):
         return {name: _one(y, likelihood[name], why) for name, y in outputs.items()}
     return type(outputs)([_one(y, p, why) for y, p in zip(outputs, likelihood, strict=True)])

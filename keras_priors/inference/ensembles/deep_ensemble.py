@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from copy import copy
 from typing import Any
 
@@ -26,6 +25,7 @@ from keras_priors.utils.export import export
 from keras_priors.utils.keras_internals import all_layers, seed_generators, set_first_seed
 from keras_priors.utils.parameters import whole_number
 from keras_priors.utils.progress import Progress
+from keras_priors.utils.warn import warn
 
 
 @export("keras_priors.inference")
@@ -191,11 +191,9 @@ class DeepEnsemble(Method):
         except KeyboardInterrupt:
             if not members:
                 raise
-            warnings.warn(
+            warn(
                 f"DeepEnsemble was interrupted: there are {len(members)} of {self.num_members} "
                 "members.",
-                UserWarning,
-                stacklevel=4,
             )
         progress.close()
         stacked = [np.stack(v)[None] for v in zip(*(m[0] for m in members), strict=True)]

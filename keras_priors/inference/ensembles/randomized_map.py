@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import keras
@@ -21,6 +20,7 @@ from keras_priors.priors.variance_scaling_prior import VarianceScalingPrior
 from keras_priors.utils.export import export
 from keras_priors.utils.parameters import whole_number
 from keras_priors.utils.progress import Progress
+from keras_priors.utils.warn import warn
 
 
 @export("keras_priors.inference")
@@ -143,20 +143,16 @@ class RandomizedMAP(Method):
         except KeyboardInterrupt:
             if not found:
                 raise
-            warnings.warn(
+            warn(
                 f"RandomizedMAP was interrupted: there are {len(found)} of {self.num_members} "
                 "members.",
-                UserWarning,
-                stacklevel=4,
             )
         progress.close()
         if late:
-            warnings.warn(
+            warn(
                 f"{late} of {len(found)} members of RandomizedMAP stopped before they converged, "
                 f"after at most {self.max_iterations} iterations. Give more iterations or a larger "
                 "tolerance.",
-                UserWarning,
-                stacklevel=4,
             )
         return SamplePosterior(
             log_posterior.model,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import keras
@@ -11,12 +10,13 @@ from keras import ops
 
 from keras_priors.functional.outputs_at_draws import outputs_at_draws
 from keras_priors.functional.rows import Rows
+from keras_priors.utils.warn import warn
 
 # Pairs of draws, and rows, that are looked at.
 _PAIRS, _ROWS = 4, 64
 
 
-def warn_where_draws_part(posterior: Any, x: Any, stacklevel: int) -> None:
+def warn_where_draws_part(posterior: Any, x: Any) -> None:
     """Warns where draws of the network part from the linearized one by more than the noise.
 
         gap = (f(w* + d) + f(w* - d)) / 2 - f(w*)
@@ -27,7 +27,6 @@ def warn_where_draws_part(posterior: Any, x: Any, stacklevel: int) -> None:
     Args:
         posterior: a `LaplacePosterior`.
         x: arrays in the structure of the model's inputs.
-        stacklevel: integer, that of the warning as seen from the caller.
     """
     rows = Rows(x, posterior.model)
     step = max(1, (rows.count or 1) // _ROWS)
@@ -57,12 +56,10 @@ def warn_where_draws_part(posterior: Any, x: Any, stacklevel: int) -> None:
     apart = float(np.sqrt(np.mean((np.stack(means) - expected) ** 2)))
     noise = float(np.sqrt(np.mean(variance)))
     if not apart <= noise:
-        warnings.warn(
+        warn(
             "Draws of the weights of a Laplace approximation predict as their model does where it "
             "is about linear in them. Received: draws whose predictions part from the linearized "
             f'ones by {apart:.3g}, more than the noise, {noise:.3g}. Trust predict(method="glm"), '
             "the default; for draws that are functions of the network itself use layers='last' or "
             "another method, such as keras_priors.inference.SGHMC.",
-            UserWarning,
-            stacklevel=stacklevel + 1,
         )

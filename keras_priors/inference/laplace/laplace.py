@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from keras_priors.inference.maximize import maximize, not_finite
 from keras_priors.inference.method import Method
 from keras_priors.utils.export import export
 from keras_priors.utils.parameters import whole_number
+from keras_priors.utils.warn import warn
 
 _CHOICES = {
     "structure": ("kronecker", "diagonal", "full", "low_rank"),
@@ -182,7 +182,7 @@ class Laplace(Method):
         else:
             make = {"full": full, "diagonal": diagonal, "kronecker": kronecker}[self.structure]
             precision = make(rows, log_posterior, z, prior, verbose)
-        self._check_mode(slope, precision, log_posterior, stacklevel=4)
+        self._check_mode(slope, precision, log_posterior)
         residuals = _residuals(rows, log_posterior, z)
         return self._posterior(rows, log_posterior, z, precision, log_likelihood, residuals)
 
@@ -202,7 +202,7 @@ class Laplace(Method):
 
         gradient = backend.compile_function(backend.value_and_gradient(log_prior))(z)[1]
         slope = slope + ops.convert_to_numpy(rows.take(gradient))
-        self._check_mode(slope, precision, log_posterior, stacklevel=5)
+        self._check_mode(slope, precision, log_posterior)
         return self._posterior(rows, log_posterior, z, precision, value, residuals)
 
     def _mode(
@@ -225,20 +225,16 @@ class Laplace(Method):
         priors = [(rows.positions.priors[k], values[k]) for k in rows.moved]
         return log_det + sum(float(p.log_prob(v)) for p, v in priors if p is not None)
 
-    def _check_mode(
-        self, slope: Any, precision: Any, log_posterior: LogPosterior, stacklevel: int
-    ) -> None:
+    def _check_mode(self, slope: Any, precision: Any, log_posterior: LogPosterior) -> None:
         slope = np.asarray(slope, "float64")
         squared = float(precision.covariance_of(slope[None, None]).reshape(()))
         away = math.sqrt(max(squared, 0.0) / len(slope))
         if not away <= self.tolerance:
-            warnings.warn(
+            warn(
                 "A Laplace approximation is one around a mode. Received: "
                 f"{log_posterior.model.name}, whose mode is about {away:.2g} posterior standard "
                 f"deviations away, more than the tolerance {self.tolerance:g}. Train it longer, "
                 "with these priors and `num_data` set, or give more `max_iterations`.",
-                UserWarning,
-                stacklevel=stacklevel + 1,
             )
 
     def _posterior(

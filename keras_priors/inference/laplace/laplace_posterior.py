@@ -338,7 +338,7 @@ class LaplacePosterior(Posterior):
         if self._compared or x is None or self.layers == "last":
             return
         self._compared = True
-        warn_where_draws_part(self, x, stacklevel=3)
+        warn_where_draws_part(self, x)
 
     def _values_at(self, deviations: Sequence[Any]) -> Sequence[Any]:
         positions = self.positions

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +12,7 @@ from keras import ops
 from keras_priors import backend
 from keras_priors.functional.observations import Observations
 from keras_priors.utils.progress import Progress
+from keras_priors.utils.warn import warn
 
 
 class SumOverBlocks:
@@ -68,11 +68,9 @@ class SumOverBlocks:
             if total is None or not self._partial or seen == 0.0:
                 raise
             share = float(np.sum(observations.weight, dtype="float64")) / seen
-            warnings.warn(
+            warn(
                 f"The pass over the rows was interrupted in block {k + 1} of {number}. The "
                 f"curvature is that of the rows before it, times {share:.3g}.",
-                UserWarning,
-                stacklevel=2,
             )
             total = keras.tree.map_structure(lambda leaf: (leaf * share).astype(leaf.dtype), total)
         return total

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from keras_priors.inference.arviz import import_arviz
+from keras_priors.utils.warn import warn
 
 _RHAT, _ESS_OF_CHAIN, _MOST_SCALARS = 1.01, 100, 1000
 
@@ -24,7 +24,7 @@ def check_divergences(name: str, stats: Mapping[str, Any], target_accept: float)
             'that can go to zero, and start elsewhere (start="prior").'
         )
     if diverging.any():
-        _warn(
+        warn(
             f"{int(diverging.sum())} of {diverging.size} transitions of {name} diverged: it does "
             "not follow the log posterior where it bends most, and draws may be biased. Try a "
             f"target_accept above {target_accept}, tighter priors, standardised inputs."
@@ -35,11 +35,10 @@ def check_depth(name: str, stats: Mapping[str, Any], max_tree_depth: int) -> Non
     """Warns of trees that were cut off."""
     cut = stats["reached_max_treedepth"]
     if cut.mean() > 0.01:
-        _warn(
+        warn(
             f"{100 * cut.mean():.0f}% of the trees of {name} reached max_tree_depth="
             f"{max_tree_depth}: valid, but slow. Standardise or centre the inputs, so that weights "
             'are less correlated, try mass="dense", or give a larger max_tree_depth.',
-            stacklevel=6,  # it is asked by the subclass
         )
 
 
@@ -50,12 +49,12 @@ def check_convergence(name: str, chains: Any) -> None:
     """
     num_chains, num_draws, size = chains.shape
     if num_draws < 4:
-        _warn(f"{num_draws} draws of {name} a chain are too few to tell whether it has converged.")
+        warn(f"{num_draws} draws of {name} a chain are too few to tell whether it has converged.")
         return
     try:
         az = import_arviz()
     except ImportError:
-        _warn(
+        warn(
             f"R-hat and effective sample size of {name} were not looked at, without ArviZ. "
             'Install it: pip install "keras-priors[arviz]".'
         )
@@ -67,7 +66,7 @@ def check_convergence(name: str, chains: Any) -> None:
             # A chain that stood still has no variance, and so an infinite R-hat: that is the news.
             rhat = az.rhat(data)["z"].values
         if not np.nanmax(rhat) <= _RHAT:
-            _warn(
+            warn(
                 f"R-hat of {name} is {_above(np.nanmax(rhat))}, above {_RHAT}, for "
                 f"{int(np.sum(~(rhat <= _RHAT)))} of {len(picked)} weights: the chains have not "
                 "mixed. Give more num_warmup and num_samples. A network has modes that are alike "
@@ -75,7 +74,7 @@ def check_convergence(name: str, chains: Any) -> None:
             )
     ess = az.ess(data, method="bulk")["z"].values
     if not np.nanmin(ess) >= _ESS_OF_CHAIN * num_chains:
-        _warn(
+        warn(
             f"The effective sample size of {name} is {np.floor(np.nanmin(ess)):.0f}, below "
             f"{_ESS_OF_CHAIN} for each of {num_chains} chains: means are uncertain, tails more "
             "so. Give more num_samples."
@@ -88,7 +87,3 @@ def _above(value: Any) -> str:
         if float(f"{value:.{digits}f}") > _RHAT:
             return f"{value:.{digits}f}"
     return repr(float(value))
-
-
-def _warn(text: str, stacklevel: int = 5) -> None:
-    warnings.warn(text, UserWarning, stacklevel=stacklevel)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any
@@ -20,6 +19,7 @@ from keras_priors.inference.method import Method
 from keras_priors.inference.sample_posterior import SamplePosterior
 from keras_priors.utils.parameters import whole_number
 from keras_priors.utils.progress import Progress
+from keras_priors.utils.warn import warn
 
 _CAPACITY = 50
 _CHUNK_SECONDS = 1.0
@@ -202,11 +202,9 @@ class _Run:
             done = sum(len(part) for part in z)
             if not done:
                 raise
-            warnings.warn(
+            warn(
                 f"{name} was interrupted after {done} of {total} draws a chain; it returns these. "
                 "`fit(..., resume=posterior)` goes on.",
-                UserWarning,
-                stacklevel=4,
             )
 
         def stack(parts: list[Any]) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +20,7 @@ from keras_priors.inference.sgmcmc.step_plan import StepPlan, rows_of
 from keras_priors.models.sample_prior import sample_prior
 from keras_priors.utils.parameters import number_between, whole_number
 from keras_priors.utils.progress import Progress
+from keras_priors.utils.warn import warn
 
 SCHEDULES = ("constant", "polynomial", "cyclical")
 # Steps of one call of the compiled loop, and bytes of the draws and row numbers it takes.
@@ -183,11 +183,9 @@ class StochasticGradientMethod(Method):
         except KeyboardInterrupt:
             if not sum(map(len, draws)):
                 raise
-            warnings.warn(
+            warn(
                 f"{type(self).__name__} was interrupted: there are {sum(map(len, draws))} of "
                 f"{self.num_samples} draws. Go on by `fit(..., resume=posterior)`.",
-                UserWarning,
-                stacklevel=5,
             )
         progress.close()
         kept = np.concatenate(draws).swapaxes(0, 1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from keras_priors.inference.sgmcmc.swag_posterior import SWAGPosterior
 from keras_priors.utils.export import export
 from keras_priors.utils.parameters import number_between, whole_number
 from keras_priors.utils.progress import Progress
+from keras_priors.utils.warn import warn
 
 # The learning rate where the loss is not stiff, and the part of the largest stable one where it is:
 # at a quarter of it the batches of a stiff regression already throw the weights about.
@@ -180,11 +180,9 @@ class SWAG(Method):
         except KeyboardInterrupt:
             if moments.count < 2:
                 raise
-            warnings.warn(
+            warn(
                 f"SWAG was interrupted: there are {moments.count} of {self.num_snapshots} "
                 "snapshots.",
-                UserWarning,
-                stacklevel=4,
             )
         progress.close()
         posterior = SWAGPosterior(
@@ -206,12 +204,10 @@ class SWAG(Method):
         if self.learning_rate is None:
             return min(_RATE, _FRACTION * stable), stable
         if self.learning_rate > stable:
-            warnings.warn(
+            warn(
                 "SGD stays near where it starts if its learning rate is below 2 (1 + momentum) / h "
                 "with the largest curvature h of the mean loss. Received: learning_rate="
                 f"{self.learning_rate:g} for {log_posterior.model.name}, where at most "
                 f"{stable:.3g} is stable. Leave it out, or give a tenth of that.",
-                UserWarning,
-                stacklevel=4,
             )
         return self.learning_rate, stable

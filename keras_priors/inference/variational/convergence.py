@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
+
+from keras_priors.utils.warn import warn
 
 # Parts of a trace whose medians are compared, and their fewest.
 _PARTS, _LEAST = 20, 10
@@ -42,7 +43,7 @@ def rises(elbo: Any, size: int) -> bool:
     return gain > max(_RISE, _RISE_EACH * size, 2 * error)
 
 
-def check_convergence(owner: str, elbo: Any, size: int, rate: float, stacklevel: int) -> None:
+def check_convergence(owner: str, elbo: Any, size: int, rate: float) -> None:
     """Refuses a search that has left its start for worse; warns of one that was still rising.
 
     Args:
@@ -50,7 +51,6 @@ def check_convergence(owner: str, elbo: Any, size: int, rate: float, stacklevel:
         elbo: array, the ELBO of each step of this search, nats.
         size: integer, D.
         rate: float, the learning rate, for the advice.
-        stacklevel: integer, that of the warning as seen from the caller.
     """
     elbo = np.asarray(elbo, "float64")
     tenth = len(elbo) // 10
@@ -68,12 +68,10 @@ def check_convergence(owner: str, elbo: Any, size: int, rate: float, stacklevel:
             )
     if rises(elbo, size):
         gain, error = expected_gain(elbo)
-        warnings.warn(
+        warn(
             f"{owner} has found its q where the ELBO no longer rises. Received: an ELBO that would "
             f"gain {gain:.3g} nats (standard error {error:.2g}) in {len(elbo)} steps more if it "
             "rose as over the last third of them. Give more `num_steps`, go "
             "on by `fit(..., resume=posterior)`, start at trained weights, or try another "
             f"`learning_rate` (now {rate:g}).",
-            UserWarning,
-            stacklevel=stacklevel + 1,
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from abc import abstractmethod
 from typing import Any
 
@@ -19,6 +18,7 @@ from keras_priors.inference.variational.start import start_scales
 from keras_priors.inference.variational.variational_posterior import VariationalPosterior
 from keras_priors.utils.parameters import positive, whole_number
 from keras_priors.utils.progress import Progress
+from keras_priors.utils.warn import warn
 
 _CALLS = 50
 _FIRST_STREAM = 1
@@ -83,9 +83,7 @@ class VariationalInference(Method):
         trace = _Trace(type(self).__name__, self.num_steps, log_posterior, self.batch_size)
         values = self._search(log_posterior, family, seed, verbose, trace)
         if not trace.interrupted:
-            check_convergence(
-                trace.owner, trace.elbo, log_posterior.size, self.learning_rate, stacklevel=4
-            )
+            check_convergence(trace.owner, trace.elbo, log_posterior.size, self.learning_rate)
         family.assign(dict(zip(family.names, values, strict=True)))
         return VariationalPosterior(
             log_posterior.model,
@@ -151,12 +149,10 @@ class VariationalInference(Method):
             if not len(trace):
                 raise
             trace.interrupted = True
-            warnings.warn(
+            warn(
                 f"{type(self).__name__} was interrupted after {len(trace)} of "
                 f"{'at most ' * (self.num_steps is None)}{trace.most} steps; "
                 "this is what it had found. Go on by `fit(..., resume=posterior)`.",
-                UserWarning,
-                stacklevel=5,
             )
         progress.close()
         return list(state[0])
