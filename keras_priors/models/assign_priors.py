@@ -15,29 +15,36 @@ from keras_priors.priors.prior import Prior
 WAY_OUT = (
     "Leave the weight out; or let the layer take `..._regularizer` and `..._constraint` as "
     "arguments, hand them to `add_weight` and return them from `get_config`, and let a subclassed "
-    "model around it return its layers. To train with a prior that is not saved, write "
-    "`variable.regularizer = prior` yourself."
+    "model around it return its layers. To train with priors that are not saved, and are to be set "
+    "again after each load: `set_priors(model, rules, saved=False)`."
 )
 
 
 def assign(
-    model: keras.Model, weights: Sequence[Weight], chosen: Mapping[int, Prior | None]
+    model: keras.Model,
+    weights: Sequence[Weight],
+    chosen: Mapping[int, Prior | None],
+    saved: bool = True,
 ) -> None:
     """Give the weights with these indices a copy each of these priors; None removes.
 
     All is set, then the model is made once of its config and compared. Where something does not
-    hold, an error is raised and the model is as it was.
+    hold, an error is raised and the model is as it was. Unless they are to be saved, the variables
+    alone get them.
     """
     chosen = {i: p for i, p in chosen.items() if not _is_bare(weights[i], p)}
     for index, prior in chosen.items():
         _check(weights[index], prior)
     changes = _Changes()
     try:
-        _assign_plain(model, weights, chosen, changes)
+        if saved:
+            _assign_plain(model, weights, chosen, changes)
+        else:
+            _assign_variables(weights, chosen, changes)
         for index, prior in chosen.items():
             if weights[index].penalty is not None:
                 _assign_variational(weights[index], prior, changes)
-        if chosen:
+        if chosen and saved:
             _verify(model, weights, chosen, changes)
     except BaseException:
         changes.undo()
@@ -103,9 +110,7 @@ def _assign_plain(
     if not plain:
         return
     places = Places(model, weights)
-    for index, prior in plain.items():
-        _put_constraint(weights[index], prior, changes)
-        changes.put(weights[index].variable, "regularizer", _copy(prior))
+    _assign_variables(weights, plain, changes)
     for kind, of in places.of.items():
         set_now = [i for i in plain if changes.has(weights[i].variable, kind)]
         homeless = [weights[i] for i in set_now if of[i] is None]
@@ -118,6 +123,15 @@ def _assign_plain(
             _check_sharers(sharers, weight, kind, attributes)
             for layer, name in attributes:
                 changes.put(layer, name, _copy(getattr(weight.variable, kind)))
+
+
+def _assign_variables(
+    weights: Sequence[Weight], chosen: Mapping[int, Prior | None], changes: _Changes
+) -> None:
+    for index, prior in chosen.items():
+        if weights[index].penalty is None:
+            _put_constraint(weights[index], prior, changes)
+            changes.put(weights[index].variable, "regularizer", _copy(prior))
 
 
 def _put_constraint(weight: Weight, prior: Prior | None, changes: _Changes) -> None:

@@ -66,8 +66,8 @@ def rebuild(model: keras.Model, visit: Visit | None = None) -> Any:
             f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''} "
             "Mend its `get_config` and `from_config`; register custom classes and functions by "
             "`keras.saving.register_keras_serializable`, or call `set_priors` within "
-            "`keras.saving.custom_object_scope`. To train with a prior that is not saved, "
-            "write `variable.regularizer = prior` yourself."
+            "`keras.saving.custom_object_scope`. To train with priors that are not saved, and are "
+            "to be set again after each load: `set_priors(model, rules, saved=False)`."
         ) from error
     finally:
         # Layers without a seed draw one here: what the user makes next must not depend on it.

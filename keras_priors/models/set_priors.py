@@ -18,7 +18,7 @@ from keras_priors.utils.export import export
 
 @export("keras_priors")
 def set_priors(
-    model: keras.Model, rules: Prior | Mapping[Any, Prior | None]
+    model: keras.Model, rules: Prior | Mapping[Any, Prior | None], *, saved: bool = True
 ) -> dict[str, Prior | None]:
     """Put priors on the weights of a model that exists.
 
@@ -41,7 +41,9 @@ def set_priors(
     weights (memory: one more copy of the weights meanwhile). Where nothing keeps it, as for a
     weight that a custom layer makes without a regularizer of its own, or the layers that a
     subclassed model makes in its `__init__` without returning them from `get_config`, the call is
-    refused. It sets all or nothing.
+    refused. It sets all or nothing. With `saved=False` it sets the priors of the variables alone,
+    which train and infer as others do: for models that are made by code and not from their config,
+    where `set_priors` belongs into that code, after each load.
 
     A prior with bounded support (`HalfNormalPrior`) brings its constraint, as
     `kernel_constraint`. Values outside the support are moved inside, with a warning. With such a
@@ -63,6 +65,7 @@ def set_priors(
               within them;
             - a callable of (layer, variable) that returns a boolean, called with the layer that
               made the variable. Of a posterior it is called with its first variable.
+        saved: bool, whether each prior must be one that `model.save` keeps. Defaults to True.
 
     Returns:
         A dict: the path of each weight that a rule matched, and the prior that it has now, or None
@@ -98,7 +101,7 @@ def set_priors(
     weights = find_weights(model)
     chosen = match(weights, rules)
     owners = find_owners(model)
-    assign(model, weights, chosen)
+    assign(model, weights, chosen, saved)
     _carry_on(owners, find_owners(model))
     remake_functions(model)
     touched = [weights[index] for index in sorted(chosen)]
