@@ -251,7 +251,7 @@ class DeepEnsemble(Method):
             held, first = observations, count
         if first == held.count:
             return count, None
-        x, y = keras.tree.map_structure(lambda v: v[first:], (held.x, held.y))
+        x, y = keras.tree.map_structure(lambda v: _taken(v[first:]), (held.x, held.y))
         return count, (x, y, held.weight[first:])
 
     def _begin(self, weight: Any, words: Any) -> None:
@@ -310,6 +310,11 @@ def _initial_value(weight: Any, seed: int) -> Any:
     return value
 
 
+def _taken(rows: Any) -> Any:
+    """Rows as `fit` takes them: of strings Keras takes tensors alone."""
+    return ops.convert_to_tensor(rows) if rows.dtype.kind in "UT" else rows
+
+
 class _MemberBatches(keras.utils.PyDataset):
     """(x, y, weight) of the first rows of an `Observations`, shuffled anew each epoch."""
 
@@ -328,7 +333,7 @@ class _MemberBatches(keras.utils.PyDataset):
     def __getitem__(self, index: int) -> Any:
         rows = self._order[index * self._size : (index + 1) * self._size]
         o = self._observations
-        x, y = keras.tree.map_structure(lambda leaf: leaf[rows], (o.x, o.y))
+        x, y = keras.tree.map_structure(lambda leaf: _taken(leaf[rows]), (o.x, o.y))
         return x, y, o.weight[rows]
 
     def on_epoch_end(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -157,6 +158,15 @@ class Laplace(Method):
         likelihood = log_posterior.likelihoods.single
         structure = "full" if self.curvature == "hessian" else self.structure
         check_memory(model, structure, self.layers, self.rank, self.memory_limit)
+        if any(
+            leaf.dtype.kind in "UT" for leaf in keras.tree.flatten(log_posterior.observations.x)
+        ):
+            raise ValueError(
+                "Laplace takes derivatives row by row, for which inputs must be numbers. Received: "
+                f"strings, of which {model.name} makes numbers itself. Call the layer that does "
+                "first, and fit a model of the rest of the layers; or take SGLD, SGHMC, MeanField "
+                "or DeepEnsemble."
+            )
         moved = last_layer_weights(model, positions) if self.layers == "last" else None
         rows = LaplaceRows(model, positions, likelihood, self.curvature == "fisher", moved)
         rows.measure(log_posterior.observations.batch([0])[0])
