@@ -32,11 +32,22 @@ class Prior(SavedNumData, keras.regularizers.Regularizer):
     so that, beside a loss that is the mean over observations of -log p(y | x, w), plain `fit`
     finds the maximum a posteriori weights, whatever the batch size.
 
-    A subclass names its parameters in `_parameters` (one attribute per constructor argument) and
-    in `_library_name` the native distribution that takes them, or overrides `_distribution`. It
-    overrides `_log_density` only where the library's density is not accurate in float32 or costs
-    steps, `support` where the density is bounded, and `expected_log_prob` where the expectation
-    under independent normals is known.
+    **To write your own**, override
+
+    - `log_prob(w)`: the log density of the whole tensor in nats, a scalar, by `keras.ops`;
+    - `distribution(shape)`, which `sample` draws from, by `native`; or `sample` itself;
+    - `support`, where the density is bounded, and then -inf outside of it in `log_prob`;
+    - `expected_log_prob`, where the expectation under independent normals is known: KLs are then
+      exact, and by draws else; `factorized`, False where elements depend on each other;
+    - `get_config`, for arguments of its own, with `keras.saving.register_keras_serializable` on
+      the class, so that a model with it can be saved.
+
+    Then it is a regularizer, and every layer and method takes it.
+
+    A subclass within the package names its parameters in `_parameters` (one attribute per
+    constructor argument) and in `_library_name` the native distribution that takes them, or
+    overrides `_distribution`, and `_log_density` where the library's density is not accurate in
+    float32 or costs steps.
 
     Args:
         num_data: integer or None, the number of observations whose mean is the loss. None
@@ -123,6 +134,16 @@ class Prior(SavedNumData, keras.regularizers.Regularizer):
         shape = tuple(shape)
         self.check_shape(shape)
         return self._distribution(shape, "float32", broadcast=True)
+
+    @staticmethod
+    def native(name: str, **parameters: Any) -> Any:
+        """The native distribution of a name, for `distribution`: TFP's names, on every backend.
+
+        Args:
+            name: str, such as "Gumbel" or "Independent" (with `distribution` and `ndims`).
+            **parameters: its parameters by TFP's names.
+        """
+        return backend.distribution(name, **parameters)
 
     def sample(self, shape: Any, seed: Any = None) -> Any:
         """Draw one weight tensor of `shape`, in float32.
