@@ -105,6 +105,11 @@ class LogPosterior:
         return self.positions.paths
 
     @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of each weight, by path."""
+        return dict(zip(self.positions.paths, self.positions.shapes, strict=True))
+
+    @property
     def num_rows(self) -> int:
         """The number of rows of the data."""
         return self.observations.count

@@ -63,7 +63,7 @@ class MAP(Method):
         self.max_iterations = max_iterations
         self.tolerance = tolerance
 
-    def _fit(
+    def infer(
         self, log_posterior: LogPosterior, seed: Any, verbose: Any, resume: Any
     ) -> PointPosterior:
         start = log_posterior.positions.unconstrain(log_posterior.positions.current())

@@ -20,13 +20,19 @@ from keras_priors.utils.warn import warn
 class Method:
     """A way from a model, its priors and data to a posterior. Abstract.
 
-    The constructor takes what belongs to the method, `fit` the model and the data. A subclass
-    names its constructor arguments in `_parameters` and gives `_fit`; one that can go on from an
-    earlier posterior says so by `_resumes`. The model is left as it was.
+    The constructor takes what belongs to the method, `fit` the model and the data. The model is
+    left as it was.
+
+    **To write your own**, override `infer(log_posterior, seed, verbose, resume)`, which gives a
+    posterior: a `SamplePosterior` of draws, or a `PointPosterior`. The `LogPosterior` has the log
+    density, its gradient, and a flat vector of weights without bounds. `fit` has checked the
+    arguments and the data by then, and keeps the time. `resumes` is True where `resume` is taken.
+
+    A subclass within the package names its constructor arguments in `_parameters`.
     """
 
     _parameters: tuple[str, ...] = ()
-    _resumes = False
+    resumes = False
     _kept_on_resume: tuple[str, ...] = ()
     """Arguments that must be the same when it goes on: those that its draws depend on."""
 
@@ -72,7 +78,7 @@ class Method:
         Method._check_made(self)
         self._check_backend()
         check_verbose(verbose)
-        if resume is not None and not self._resumes:
+        if resume is not None and not self.resumes:
             raise ValueError(
                 f"{type(self).__name__} starts anew each time. Received: resume={resume!r}. "
                 "Leave it out."
@@ -85,7 +91,7 @@ class Method:
         mark = fingerprint(log_posterior, settings)
         if isinstance(resume, Posterior):
             _check_resumed(type(self).__name__, resume, mark)
-        posterior = self._fit(log_posterior, seed, verbose, resume)
+        posterior = self.infer(log_posterior, seed, verbose, resume)
         posterior.fingerprint = mark
         posterior.seconds = time.perf_counter() - begin
         return posterior
@@ -105,7 +111,7 @@ class Method:
         """Refuses a backend that cannot."""
 
     @abstractmethod
-    def _fit(self, log_posterior: LogPosterior, seed: Any, verbose: Any, resume: Any) -> Posterior:
+    def infer(self, log_posterior: LogPosterior, seed: Any, verbose: Any, resume: Any) -> Posterior:
         """The posterior; `seed` is a pair of words."""
 
     def __repr__(self) -> str:

@@ -26,6 +26,17 @@ class Posterior(ABC):
     layer takes a copy of it for each weight and calls `build`, which creates its trainable
     variables in the layer. From then on it is the posterior of that weight, and
     `layer.kernel_posterior.mean()` and its other methods give the current values.
+
+    **To write your own**, override
+
+    - `build`: call it of this class, which makes `loc`, and `add_weight` for the spread;
+    - `transform(noise)`, a draw from standard normals of `noise_shape`, differentiable;
+    - `mean`, `variance` and `entropy`; `distribution`, by `native`; KLs follow from these;
+    - `support`, "positive" where draws are;
+    - `get_config`, for arguments of its own, with `keras.saving.register_keras_serializable` on
+      the class, so that a model with it can be saved.
+
+    Then `VariationalDense(10, kernel_posterior=...)` and all other layers take it.
     """
 
     _parameters: tuple[str, ...] = ()
@@ -122,6 +133,16 @@ class Posterior(ABC):
     @abstractmethod
     def distribution(self) -> Any:
         """The native distribution (TFP, or `torch.distributions`) with the current values."""
+
+    @staticmethod
+    def native(name: str, **parameters: Any) -> Any:
+        """The native distribution of a name, for `distribution`: TFP's names, on every backend.
+
+        Args:
+            name: str, such as "Logistic" or "Independent" (with `distribution` and `ndims`).
+            **parameters: its parameters by TFP's names.
+        """
+        return backend.distribution(name, **parameters)
 
     def log_prob(self, w: Any) -> Any:
         """log q(w) in nats, summed over the tensor: a scalar."""

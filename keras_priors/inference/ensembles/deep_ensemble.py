@@ -167,7 +167,7 @@ class DeepEnsemble(Method):
         )
         return found
 
-    def _fit(
+    def infer(
         self, log_posterior: LogPosterior, seed: Any, verbose: Any, resume: Any
     ) -> SamplePosterior:
         model = log_posterior.model

@@ -58,7 +58,7 @@ class MCDropout(Method):
     def __init__(self, rate: float | None = None) -> None:
         self.rate = None if rate is None else number_between("MCDropout", "rate", rate, 0.0, 1.0)
 
-    def _fit(
+    def infer(
         self, log_posterior: LogPosterior, seed: Any, verbose: Any, resume: Any
     ) -> MCDropoutPosterior:
         model = log_posterior.model

@@ -91,7 +91,7 @@ class RandomizedMAP(Method):
         self.noise_targets = noise_targets
         self.tolerance = tolerance
 
-    def _fit(
+    def infer(
         self, log_posterior: LogPosterior, seed: Any, verbose: Any, resume: Any
     ) -> SamplePosterior:
         _check_normal(log_posterior)

@@ -151,7 +151,7 @@ class Laplace(Method):
         structure = "full" if self.curvature == "hessian" else self.structure
         return memory_of(model, structure, self.layers, self.rank)
 
-    def _fit(
+    def infer(
         self, log_posterior: LogPosterior, seed: Any, verbose: Any, resume: Any
     ) -> LaplacePosterior:
         model, positions = log_posterior.model, log_posterior.positions

@@ -42,7 +42,7 @@ class Hamiltonian(Method):
     A subclass gives the constructor arguments beside those of all, and `_steps`.
     """
 
-    _resumes = True
+    resumes = True
     _kept_on_resume = ("mass",)
     _nuts = True
 
@@ -87,7 +87,7 @@ class Hamiltonian(Method):
     def _check_backend(self) -> None:
         backend.check_mcmc(type(self).__name__)
 
-    def _fit(
+    def infer(
         self, log_posterior: LogPosterior, seed: Any, verbose: Any, resume: Any
     ) -> SamplePosterior:
         name = type(self).__name__

@@ -37,7 +37,7 @@ class StochasticGradientMethod(Method):
     after burn-in from the running second moment of g.
     """
 
-    _resumes = True
+    resumes = True
     _kept_on_resume = ("learning_rate", "batch_size", "preconditioner", "schedule", "momentum")
     _parameters: tuple[str, ...] = (
         "learning_rate",
@@ -97,7 +97,7 @@ class StochasticGradientMethod(Method):
                 "preconditioner=None."
             )
 
-    def _fit(
+    def infer(
         self, log_posterior: LogPosterior, seed: Any, verbose: Any, resume: Any
     ) -> SamplePosterior:
         words = [int(w) for w in ops.convert_to_numpy(seed)]

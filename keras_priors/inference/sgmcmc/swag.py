@@ -143,7 +143,7 @@ class SWAG(Method):
                 f"num_snapshots={num_snapshots}, rank={rank}."
             )
 
-    def _fit(
+    def infer(
         self, log_posterior: LogPosterior, seed: Any, verbose: Any, resume: Any
     ) -> SWAGPosterior:
         rows = log_posterior.num_rows

@@ -41,7 +41,7 @@ class VariationalInference(Method):
         "batch_size",
         "initial_scale",
     )
-    _resumes = True
+    resumes = True
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class VariationalInference(Method):
     def _family(self, size: int) -> Any:
         """The unbuilt member of `keras_priors.posteriors` for a vector of that size."""
 
-    def _fit(
+    def infer(
         self, log_posterior: LogPosterior, seed: Any, verbose: Any, resume: Any
     ) -> VariationalPosterior:
         positions = log_posterior.positions

@@ -96,7 +96,7 @@ class VariationalLayers(Method):
         posterior.seconds = 0.0
         return posterior
 
-    def _fit(
+    def infer(
         self, log_posterior: LogPosterior, seed: Any, verbose: Any, resume: Any
     ) -> LayersPosterior:
         raise NotImplementedError("`fit` does it: there is no log posterior of a plain model.")
