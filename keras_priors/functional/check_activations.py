@@ -54,6 +54,9 @@ def check_activations(model: Any, likelihoods: Any = None) -> None:
                 )
             return
         _check_metrics(model, likelihoods)
+        # A loss for one of several outputs is given alone.
+        if isinstance(model.loss, dict) and "class_name" not in model.loss and len(model.loss) == 1:
+            likelihoods = dict.fromkeys(model.loss, likelihoods)
     for likelihood, output in _pairs(model, likelihoods, list(graph.outputs)):
         activation = None if likelihood is None else _last(output)
         wrong = None if activation is None else advice(likelihood, activation)

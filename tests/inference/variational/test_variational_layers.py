@@ -85,13 +85,13 @@ def test_it_goes_to_arviz(model):
     expected = stats.norm(hidden @ d["plain/kernel"] + d["plain/bias"][:, None], 0.5).logpdf(y)
     found = opened.log_likelihood["y"].values[0]
     np.testing.assert_allclose(found, expected[..., 0], rtol=1e-3, atol=1e-4)
-    np.testing.assert_array_equal(opened.observed_data["y"].values, y)
+    np.testing.assert_array_equal(opened.observed_data["y"].values, y[:, 0])
     table = posterior.summary()
     assert len(table) == sum(value.size for value in posterior.mean().values())
-    row = table.loc["random.kernel[1, 0]"]
+    row = table.loc["random/kernel[1, 0]"]
     mean, sd = posterior.mean()["random/kernel"][1, 0], posterior.stddev()["random/kernel"][1, 0]
     assert abs(row["mean"] - mean) < 4 * sd / np.sqrt(1000)
-    assert table.loc["plain.kernel[0, 0]", "sd"] == 0
+    assert table.loc["plain/kernel[0, 0]", "sd"] == 0
 
 
 def test_a_model_without_posteriors_is_refused(posterior):
