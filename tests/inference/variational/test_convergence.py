@@ -54,12 +54,12 @@ def test_the_gain_of_a_line_in_noise_is_that_of_its_slope():
 def test_the_end_is_judged():
     steps = np.arange(600.0)
     with pytest.warns(UserWarning, match="would gain 6 nats .* in 600 steps more"):
-        check_convergence("MeanField", steps / 100, 5, 0.01, 1)
+        check_convergence("MeanField", steps / 100, 5, 0.01)
     with pytest.raises(ValueError, match="must not end far below its start"):
-        check_convergence("MeanField", -steps / 10, 5, 0.01, 1)
+        check_convergence("MeanField", -steps / 10, 5, 0.01)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        check_convergence("MeanField", -steps / 100, 5, 0.01, 1)
+        check_convergence("MeanField", -steps / 100, 5, 0.01)
 
 
 def test_the_rate_falls_again_from_the_first_one_while_the_elbo_rises():
