@@ -151,6 +151,8 @@ class _Conversion:
         self.seed = seed
         self.count = 0
         self._without: list[str] = []
+        # Weights that stay as they are within a layer that is wrapped.
+        self._points: set[int] = set()
         if isinstance(prior, Mapping):
             for pattern, one in prior.items():
                 if not isinstance(one, Prior):
@@ -183,7 +185,12 @@ class _Conversion:
         candidates = [x for x in _leaves(self.model) if x.trainable and x.trainable_variables]
         candidates = [x for x in candidates if not isinstance(x, VariationalLayer)]
         if layers is None:
-            found = [x for x in candidates if not self._stays_a_point(x)]
+            self._points = {id(v) for x in candidates for v in self._points_of(x)}
+            found = [
+                x
+                for x in candidates
+                if any(id(v) not in self._points for v in x.trainable_variables)
+            ]
         else:
             rules = layers if isinstance(layers, (list, tuple)) else [layers]
             found = []
@@ -209,7 +216,8 @@ class _Conversion:
         weights = layer.trainable_variables
         # Low-rank adaptation and quantization add weights that no twin has.
         if twin is None or any(v.name not in twin.weight_arguments for v in weights):
-            return self.wrap(layer)
+            kept = [v for v in weights if id(v) in self._points]
+            return self.wrap(layer, {id(v) for v in weights} - self._points if kept else None)
         config = layer.get_config()
         extra: dict[str, Any] = {"num_data": self.num_data, "seed": self._next_seed()}
         for v in weights:
@@ -235,7 +243,7 @@ class _Conversion:
             raise type(cause)(f"{layer.name} cannot be made variational. {cause}") from cause
 
     def wrap(self, layer: Any, only: set[int] | None = None) -> Variational:
-        """The wrapper around a copy of this layer; of a model the ids of the weights to choose."""
+        """The wrapper around a copy of this layer, with the ids of the weights to choose."""
         inner = copy_of("to_variational", layer)
         paths = inner_paths(inner)
         pairs = [
@@ -261,21 +269,25 @@ class _Conversion:
         """The wrapper around a copy of a model whose graph Keras does not know."""
         model = self.model
         weights = [v for x in _leaves(model) if id(x) in chosen for v in x.trainable_variables]
-        wrapped = self.wrap(model, {id(v) for v in weights})
+        wrapped = self.wrap(model, {id(v) for v in weights} - self._points)
         wrapped.build()
         new = VariationalModel(wrapped, name=model.name)
         if model.compiled:
             new.compile_from_config(model.get_compile_config())
         return new, [(model, wrapped)]
 
-    def _stays_a_point(self, layer: Any) -> bool:
-        if not isinstance(layer, _NORMALIZATION):
-            return False
+    def _points_of(self, layer: Any) -> list[Any]:
+        """The weights of normalization layers, this or within it, of which no rule speaks."""
         patterns = [*self.posteriors, *(self.prior if isinstance(self.prior, Mapping) else ())]
-        return not any(
-            isinstance(v.regularizer, Prior) or any(path_matches(v.path, p) for p in patterns)
-            for v in layer.trainable_variables
-        )
+        found: list[Any] = []
+        for inner in all_layers(layer):
+            weights = inner.trainable_variables if isinstance(inner, _NORMALIZATION) else []
+            if not any(
+                isinstance(v.regularizer, Prior) or any(path_matches(v.path, p) for p in patterns)
+                for v in weights
+            ):
+                found += weights
+        return found
 
     def _prior_for(self, variable: Any) -> Prior | None:
         if isinstance(self.prior, Mapping):

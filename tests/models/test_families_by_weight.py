@@ -89,6 +89,35 @@ def test_in_a_model_whose_graph_keras_does_not_know():
     assert len(new.trainable_variables) == 2 * 2 + 2
 
 
+def test_within_a_layer_that_is_wrapped():
+    @keras.saving.register_keras_serializable("test")
+    class Block(keras.layers.Layer):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.norm = keras.layers.LayerNormalization(name="norm")
+            self.line = keras.layers.Dense(3, name="line")
+
+        def build(self, shape):
+            self.norm.build(shape)
+            self.line.build(shape)
+
+        def call(self, x):
+            return self.line(self.norm(x))
+
+    model = keras.Sequential(
+        [
+            keras.Input((4, 3)),
+            Block(name="block"),
+            keras.layers.TimeDistributed(keras.layers.BatchNormalization(name="norm")),
+        ]
+    )
+    new = kp.to_variational(model)
+    assert set(families(new)) == {"line/kernel", "line/bias"}
+    assert type(new.layers[1]) is keras.layers.TimeDistributed
+    every = kp.to_variational(model, posterior={"norm/*": "mean_field"})
+    assert len(families(every)) == 4 and len(every.layers[1]._kl_penalties) == 2
+
+
 def test_noise_gets_a_log_normal_and_finds_its_posterior():
     rng = np.random.default_rng(0)
     n = 400
