@@ -1,10 +1,12 @@
 """A warning that points at the user's line."""
 
+import os
 import sys
 import warnings
 from pathlib import Path
 
-_PACKAGE = str(Path(__file__).parent.parent)
+# With the separator: `keras_priors_of_mine.py` beside it is the user's.
+_PACKAGE = str(Path(__file__).parent.parent) + os.sep
 
 
 def warn(message: str) -> None:
