@@ -56,6 +56,9 @@ class BayesianMonitor(keras.callbacks.Callback):
           evaluated at up to about 32 batches of an epoch and averaged in the same way, linearly
           interpolated in between: exact for epochs of 32 batches or fewer.
         - `kl` and `elbo` hold the whole KL, also while `KLAnnealing` gives it less weight.
+        - At a temperature T other than 1 (`keras_priors.set_num_data`) `kl` is what stands in the
+          loss in its place, -E[log p(w)] - T H(q), which may be negative, and `elbo` is no bound;
+          T is logged as `temperature`.
         - Other regularizers (`keras.regularizers.L2`) are part of `loss` and of none of these.
           What layers add by `add_loss` or `activity_regularizer` depends on the data and cannot
           be told from the likelihood: it stays in `nll`, with a warning.
@@ -219,6 +222,9 @@ class BayesianMonitor(keras.callbacks.Callback):
             if chosen.any():
                 terms[kind] = float(values[chosen].sum())
         terms["elbo"] = -sum(terms.values())
+        given = {item.temperature for item in self._penalties.items} - {1.0}
+        if given:
+            terms["temperature"] = max(given)
         return terms
 
     def _check_outputs(self) -> None:

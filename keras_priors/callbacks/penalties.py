@@ -34,14 +34,19 @@ class Penalty:
             self.kind = "neg_log_prior"
 
     @property
-    def key(self) -> tuple[int, int, int]:
+    def key(self) -> tuple[Any, ...]:
         """What a compiled evaluation depends on."""
-        return id(self.variable), id(self.regularizer), self._num_samples
+        return id(self.variable), id(self.regularizer), self._num_samples, self.temperature
 
     @property
     def num_data(self) -> int:
         """The divisor in the loss: 1 where it was never given."""
         return 1 if self.kind == "other" else self.regularizer.num_data or 1
+
+    @property
+    def temperature(self) -> float:
+        """The weight of the entropy: 1 but for a KL in a layer that was given another."""
+        return self.regularizer.layer.temperature if self.kind == "kl" else 1.0
 
     @property
     def kl_weight(self) -> Any:
@@ -55,10 +60,10 @@ class Penalty:
         return max(int(self.regularizer.layer.kl_samples), _MIN_KL_SAMPLES)
 
     def nats(self, seed: Any) -> Any:
-        """KL or -log p in nats, not divided by `num_data`; else the penalty itself."""
+        """KL, tempered, or -log p in nats, not divided by `num_data`; else the penalty itself."""
         if self.kind == "kl":
             # With a seed of our own: a draw from the layer's would change the fit.
-            return self.regularizer.kl(seed, self._num_samples)
+            return self.regularizer.tempered(seed, self._num_samples)
         value = ops.convert_to_tensor(self.variable)
         if self.kind == "neg_log_prior":
             return -self.regularizer.log_prob(value)

@@ -57,6 +57,7 @@ def _parameters(twin: Any) -> Iterator[inspect.Parameter]:
         yield inspect.Parameter(f"{name}_posterior", keyword, default="mean_field")
     yield inspect.Parameter("estimator", keyword, default="reparameterization", annotation=str)
     yield inspect.Parameter("num_data", keyword, default=None, annotation=int | None)
+    yield inspect.Parameter("temperature", keyword, default=1.0, annotation=float)
     yield inspect.Parameter("kl_samples", keyword, default=1, annotation=int)
     yield inspect.Parameter("seed", keyword, default=None, annotation=int | None)
     yield inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD)

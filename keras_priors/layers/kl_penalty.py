@@ -20,6 +20,7 @@ class PenalizedLayer(Protocol):
     seed_generator: Any
     kl_weight: Any
     kl_samples: int
+    temperature: float
     _num_data_check: Any
     _kl_penalties: list[KLPenalty]
 
@@ -31,7 +32,9 @@ class PenalizedLayer(Protocol):
 @share
 @register
 class KLPenalty(keras.regularizers.Regularizer):
-    """kl_weight * KL(q‖p) / num_data, in nats per observation.
+    """kl_weight * (KL(q‖p) + (1 - T) H(q)) / num_data, in nats per observation.
+
+    At a temperature T of 1 the KL; else -E[log p(w)] - T H(q).
 
     It hangs on a weight, not on `add_loss`: Keras calls the regularizer of each trained variable
     once for each loss, however often its layer was called, on every backend. For the same reason a
@@ -84,13 +87,18 @@ class KLPenalty(keras.regularizers.Regularizer):
             num_samples=num_samples or self.layer.kl_samples,
         )
 
+    def tempered(self, seed: Any = None, num_samples: int | None = None) -> Any:
+        """-E[log p(w)] - T H(q) in nats: what stands in the loss, the KL at a temperature of 1."""
+        kl, temperature = self.kl(seed, num_samples), self.layer.temperature
+        return kl if temperature == 1.0 else kl + (1.0 - temperature) * self.posterior.entropy()
+
     def __call__(self, w: Any) -> Any:
         if self.num_data is None:
             warn_unset("a variational layer")
         if self.layer._num_data_check is not None:
             check_in_loss(self.layer)
         weight = ops.convert_to_tensor(self.layer.kl_weight) / (self.num_data or 1)
-        kl = self.kl()
+        kl = self.tempered()
         return ops.cast(ops.cast(weight, kl.dtype) * kl, keras.config.floatx())
 
     def get_config(self) -> NoReturn:

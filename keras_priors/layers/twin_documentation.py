@@ -38,6 +38,8 @@ _OWN_ARGUMENTS = {
     'observation has several positions) or "flipout".',
     "num_data": "integer or None, number of observations whose mean is the loss; see "
     "`keras_priors.set_num_data`.",
+    "temperature": "float greater than 0, the weight of the entropy; see "
+    "`keras_priors.set_num_data`.",
     "kl_samples": "integer, draws for a KL without closed form.",
     "seed": "integer from 0 to 2^31 - 1, or None, seed of the draws.",
     "kwargs": "those of `keras.layers.Layer`.",

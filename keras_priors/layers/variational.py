@@ -50,6 +50,8 @@ class Variational(VariationalLayer):
             are not trainable are never chosen. Defaults to "*".
         num_data: integer or None, number of observations whose mean is the loss; see
             `keras_priors.set_num_data`. Defaults to None.
+        temperature: float greater than 0, the weight of the entropy; see
+            `keras_priors.set_num_data`. Defaults to 1.
         kl_samples: integer, draws for a KL that has no closed form. Defaults to 1.
         seed: integer from 0 to 2^31 - 1, or None, seed of the draws. Defaults to None.
         **kwargs: those of `keras.layers.Layer`. The dtype policy is that of the wrapped layer.
@@ -85,6 +87,7 @@ class Variational(VariationalLayer):
         weights: str | Sequence[str] = "*",
         *,
         num_data: int | None = None,
+        temperature: float = 1.0,
         kl_samples: int = 1,
         seed: int | None = None,
         **kwargs: Any,
@@ -110,7 +113,12 @@ class Variational(VariationalLayer):
         self.__dict__["call"] = with_signature_of(layer, self.call)
         # Inputs are cast by the wrapped layer, or not, as it would be done by itself.
         super().__init__(
-            num_data=num_data, kl_samples=kl_samples, seed=seed, autocast=False, **kwargs
+            num_data=num_data,
+            temperature=temperature,
+            kl_samples=kl_samples,
+            seed=seed,
+            autocast=False,
+            **kwargs,
         )
         self.layer = layer
         self.prior = _checked_prior(prior)

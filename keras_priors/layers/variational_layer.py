@@ -19,7 +19,7 @@ from keras_priors.priors.learnable import Learnable
 from keras_priors.priors.normal_prior import NormalPrior
 from keras_priors.priors.prior import Prior
 from keras_priors.utils.export import export
-from keras_priors.utils.parameters import seed_or_none, whole_number
+from keras_priors.utils.parameters import one_positive, seed_or_none, whole_number
 from keras_priors.utils.saved_num_data import load_num_data, save_num_data
 
 
@@ -34,6 +34,8 @@ class VariationalLayer(keras.layers.Layer):
     Args:
         num_data: integer or None, number of observations whose mean is the loss; see
             `keras_priors.set_num_data`. Defaults to None.
+        temperature: float greater than 0, the weight T of the entropy in KL(q‖p); see
+            `keras_priors.set_num_data`. Defaults to 1, which is Bayes.
         kl_samples: integer, draws for a KL that has no closed form. Defaults to 1.
         seed: integer from 0 to 2^31 - 1, or None, seed of the layer's draws. Defaults to None.
         **kwargs: those of `keras.layers.Layer` (`name`, `dtype`, `trainable`, ...).
@@ -43,12 +45,14 @@ class VariationalLayer(keras.layers.Layer):
         self,
         *,
         num_data: int | None = None,
+        temperature: float = 1.0,
         kl_samples: int = 1,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.num_data = num_data
+        self.temperature = temperature
         self.kl_samples = whole_number(type(self).__name__, "kl_samples", kl_samples)
         self.seed = seed_or_none(type(self).__name__, seed)
         self.seed_generator = keras.random.SeedGenerator(self.seed)
@@ -66,6 +70,15 @@ class VariationalLayer(keras.layers.Layer):
             None if value is None else whole_number(type(self).__name__, "num_data", value)
         )
         self._num_data_check: Any = None
+
+    @property
+    def temperature(self) -> float:
+        """The weight of the entropy of q in the loss: 1 is Bayes."""
+        return self._temperature
+
+    @temperature.setter
+    def temperature(self, value: float) -> None:
+        self._temperature = one_positive(type(self).__name__, "temperature", value)
 
     def add_posterior(
         self,
@@ -244,11 +257,11 @@ class VariationalLayer(keras.layers.Layer):
         return sum((part.kl() for part in parts), start=np.float32(0.0))
 
     def save_assets(self, dir_path: str) -> None:
-        """Keep `num_data` also where a subclassed model, and no config, makes this layer."""
-        save_num_data(self, dir_path)
+        """Keep `num_data` and `temperature` where a subclassed model, not a config, makes it."""
+        save_num_data(self, dir_path, temperature=self.temperature)
 
     def load_assets(self, dir_path: str | None) -> None:
-        """Read it back; `load_weights` does not."""
+        """Read them back; `load_weights` does not."""
         load_num_data(self, dir_path)
 
     def get_config(self) -> dict[str, Any]:
@@ -256,6 +269,7 @@ class VariationalLayer(keras.layers.Layer):
         return {
             **super().get_config(),
             "num_data": self.num_data,
+            "temperature": self.temperature,
             "kl_samples": self.kl_samples,
             "seed": self.seed,
         }

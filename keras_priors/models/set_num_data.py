@@ -7,19 +7,32 @@ import numpy as np
 
 from keras_priors.functional.count_observations import count_observations
 from keras_priors.functional.traversal import find_owners
+from keras_priors.layers.variational_layer import VariationalLayer
 from keras_priors.models.count_of_loss import check_given, count_of_loss
 from keras_priors.models.remake_functions import remake_functions
 from keras_priors.utils.export import export
+from keras_priors.utils.parameters import one_positive
 
 
 @export("keras_priors")
-def set_num_data(model: keras.Model, data: Any) -> int:
+def set_num_data(model: keras.Model, data: Any, temperature: float | None = None) -> int:
     """Set `num_data` of every prior and every variational layer of a model.
 
     The loss that `fit` then minimizes is, up to a constant, the negative log posterior (with
     variational layers the negative evidence lower bound) per observation:
 
         loss = mean_i -log p(y_i | x_i, w)  +  1 / num_data * (-log p(w) or kl_weight * KL(q‖p))
+
+    At a temperature T other than 1 variational layers minimize
+
+        loss = E_q[mean_i -log p(y_i | x_i, w)]  +  1 / num_data * (-E_q[log p(w)] - T H(q))
+
+    in place of it: the optimum is the q nearest to p(w | data)^(1/T). T = 1 is Bayes' rule. Below
+    1 the posterior is colder: nearer to the best point, narrower by about sqrt(T), as if each
+    observation and the prior had been seen 1/T times. What is then read from it is no belief that
+    follows from prior and likelihood, but one that was chosen because it predicts better, by
+    validation data. The loss is no bound on the evidence any more, so models are not compared by
+    it. Penalties of point estimates have no entropy, and T no part in them.
 
     Call it before `fit`, and again when the amount of data changes: functions that are traced
     already are made anew and take the new value, also in the midst of a `fit`. The value is
@@ -50,6 +63,8 @@ def set_num_data(model: keras.Model, data: Any) -> int:
               behind it is it read once.
 
             Not the validation data: of `fit(x, y, validation_split=0.2)` pass the 80 percent.
+        temperature: float T greater than 0, for all variational layers. Defaults to None: each
+            keeps its own, which is 1 where nothing else was said.
 
     Returns:
         The integer that was set.
@@ -72,7 +87,8 @@ def set_num_data(model: keras.Model, data: Any) -> int:
 
     Raises:
         TypeError: `model` is not a model, or `data` is none of the above.
-        ValueError: the model holds no prior and no variational layer, the number is below 1, the
+        ValueError: the model holds no prior and no variational layer, the number is below 1, a
+            temperature that is not above 0, or one for a model without variational layers; the
             arrays differ in length, or the data have no end; or a stock loss of Keras ("mse")
             stands behind `NoiseScale`, at once or in the first `fit`.
 
@@ -89,6 +105,10 @@ def set_num_data(model: keras.Model, data: Any) -> int:
         150
         >>> model.layers[0].kernel_regularizer.num_data, model.layers[1].num_data
         (150, 150)
+
+    References:
+        - Wenzel et al., 2020, How good is the Bayes posterior in deep neural networks really?,
+          arXiv:2002.02405, section 2 and equation 1 (temperature).
     """
     if not isinstance(model, keras.Model):
         raise TypeError(
@@ -100,6 +120,11 @@ def set_num_data(model: keras.Model, data: Any) -> int:
     owners = find_owners(model)
     if not owners:
         raise ValueError(_nothing_found(model))
+    if temperature is not None:
+        layers = [owner for owner in owners if isinstance(owner, VariationalLayer)]
+        _check_temperature(model, layers, temperature)
+        for layer in layers:
+            layer.temperature = temperature
     given, check = isinstance(data, (int, np.integer)), None
     if not given:
         num_data, check = count_of_loss(model, num_data, data)
@@ -110,6 +135,15 @@ def set_num_data(model: keras.Model, data: Any) -> int:
         check_given(model, num_data)
     remake_functions(model)
     return num_data
+
+
+def _check_temperature(model: keras.Model, layers: list[VariationalLayer], value: Any) -> None:
+    if one_positive("set_num_data", "temperature", value) != 1.0 and not layers:
+        raise ValueError(
+            "`temperature` weighs the entropy of posteriors, and a model of point estimates has "
+            f"none. Received: temperature={value!r} for {model.name}, which has no variational "
+            "layer. Leave it out, or turn the model by keras_priors.to_variational first."
+        )
 
 
 def _nothing_found(model: keras.Model) -> str:

@@ -33,6 +33,9 @@ def summary(
     density is the one that the KL holds, E[log p(w | scale)]; the KL of a posterior over the scale
     is part of that of its weight.
 
+    A temperature other than 1 (`keras_priors.set_num_data`) is told beside the name of the model;
+    the KL is that of q and p at any temperature.
+
     A KL without closed form is the average over 20 draws with a fixed seed, marked "~" in the
     table. Nothing is divided by `num_data`, and nothing in the model changes.
 
@@ -44,8 +47,9 @@ def summary(
     Returns:
         A list of dicts, one for each weight, with the keys "weight" (str), "shape" (tuple),
         "prior" and "posterior" (str or None), "kl", "snr" and "log_prior" (float or None) and
-        "kl_is_exact" (bool or None), "trainable" (bool). None stands where there is no prior or no
-        posterior; the signal-to-noise ratio of a point estimate is None too.
+        "kl_is_exact" (bool or None), "trainable" (bool), "temperature" (float or None). None stands
+        where there is no prior or no posterior; the signal-to-noise ratio of a point estimate is
+        None too.
 
     Raises:
         TypeError: `model` is not a model.
@@ -85,6 +89,7 @@ def _row(weight: Weight) -> dict[str, Any]:
         "snr": None,
         "log_prior": None,
         "trainable": bool(weight.variable.trainable),
+        "temperature": None if weight.penalty is None else weight.penalty.layer.temperature,
     }
     value, density = ops.convert_to_tensor(weight.variable), weight.prior
     if weight.penalty is not None:
@@ -145,7 +150,10 @@ def _table(name: str, rows: Sequence[dict[str, Any]]) -> list[str]:
     widths = [max(len(line[k]) for line in (_COLUMNS, *cells, total)) for k in range(7)]
     rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
     body = [_line(line, widths) for line in (_COLUMNS, *cells, total)]
-    return [f'Priors of "{name}"', rule, body[0], rule, *body[1:-1], rule, body[-1], rule]
+    temperatures = sorted({row["temperature"] or 1.0 for row in trained})
+    told = ", ".join(f"{value:g}" for value in temperatures if temperatures != [1.0])
+    title = f'Priors of "{name}"' + (f" at the temperature {told}" if told else "")
+    return [title, rule, body[0], rule, *body[1:-1], rule, body[-1], rule]
 
 
 def _sum(values: Any) -> float | None:

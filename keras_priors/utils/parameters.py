@@ -79,6 +79,14 @@ def positive(owner: str, name: str, value: Any) -> Number:
     return number
 
 
+def one_positive(owner: str, name: str, value: Any) -> float:
+    """`value` as one float greater than 0."""
+    number = positive(owner, name, value)
+    if not isinstance(number, float):
+        raise ValueError(f"`{name}` of {owner} must be one number. Received: {name}={value!r}.")
+    return number
+
+
 def number_between(
     owner: str, name: str, value: Any, low: float, high: float, include_high: bool = False
 ) -> float:

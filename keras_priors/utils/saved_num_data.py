@@ -8,6 +8,8 @@ from keras_priors.utils.keras_internals import Saveable
 from keras_priors.utils.parameters import whole_number
 
 _FILE = "num_data.json"
+# What a prior or a layer has where nothing was said.
+_FRESH = {"num_data": None, "temperature": 1.0}
 
 
 class SavedNumData(Saveable):
@@ -36,11 +38,12 @@ class SavedNumData(Saveable):
         return "Loss"
 
 
-def save_num_data(owner: Any, dir_path: str) -> None:
-    """Write the `num_data` of a prior or a layer, where it was given."""
-    if owner.num_data is not None:
-        text = json.dumps({"num_data": owner.num_data})
-        (Path(dir_path) / _FILE).write_text(text, encoding="utf-8")
+def save_num_data(owner: Any, dir_path: str, temperature: float = 1.0) -> None:
+    """Write the `num_data` of a prior or a layer, and the temperature of a layer, where given."""
+    saved = {"num_data": owner.num_data, "temperature": temperature}
+    saved = {name: value for name, value in saved.items() if value != _FRESH[name]}
+    if saved:
+        (Path(dir_path) / _FILE).write_text(json.dumps(saved), encoding="utf-8")
 
 
 def load_num_data(owner: Any, dir_path: str | None) -> None:
@@ -50,5 +53,8 @@ def load_num_data(owner: Any, dir_path: str | None) -> None:
     """
     path = None if dir_path is None else Path(dir_path) / _FILE
     if path is not None and path.exists():
-        saved = json.loads(path.read_text("utf-8"))["num_data"]
-        owner.num_data = whole_number(type(owner).__name__, "num_data", saved)
+        saved = json.loads(path.read_text("utf-8"))
+        if "num_data" in saved:
+            owner.num_data = whole_number(type(owner).__name__, "num_data", saved["num_data"])
+        if "temperature" in saved:
+            owner.temperature = saved["temperature"]

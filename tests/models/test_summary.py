@@ -10,6 +10,7 @@ from tests.models._models import MODELS, NAMES
 KEYS = {
     *("weight", "shape", "prior", "posterior", "kl", "kl_is_exact", "snr", "log_prior"),
     "trainable",
+    "temperature",
 }
 
 
