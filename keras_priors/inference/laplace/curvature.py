@@ -13,11 +13,11 @@ from keras_priors import backend
 from keras_priors.functional.positions import Positions
 from keras_priors.inference.laplace.laplace_rows import LaplaceRows
 from keras_priors.inference.laplace.layer_calls import captured
+from keras_priors.inference.laplace.low_rank_precision import LowRankPrecision
 from keras_priors.inference.laplace.precision import (
     DiagonalPrecision,
     FullPrecision,
     KroneckerPrecision,
-    LowRankPrecision,
     Precision,
     not_positive,
 )
@@ -35,7 +35,7 @@ def full(
         left = ops.reshape(jacobian, (-1, rows.size))
         return ops.transpose(left) @ ops.reshape(curvature @ jacobian, (-1, rows.size))
 
-    return FullPrecision(_summed(of_block, rows, log_posterior, z, verbose), prior)
+    return FullPrecision(_summed("full", of_block, rows, log_posterior, z, verbose), prior)
 
 
 def diagonal(
@@ -52,7 +52,7 @@ def diagonal_sum(rows: LaplaceRows, log_posterior: LogPosterior, z: Any, verbose
         jacobian, curvature = rows.of_block(part, z, fixed, block)
         return ops.sum(jacobian * (curvature @ jacobian), axis=(0, 1))
 
-    return _summed(of_block, rows, log_posterior, z, verbose)
+    return _summed("diagonal", of_block, rows, log_posterior, z, verbose)
 
 
 def hessian(rows: LaplaceRows, log_posterior: LogPosterior, z: Any, verbose: Any) -> Any:
@@ -61,15 +61,16 @@ def hessian(rows: LaplaceRows, log_posterior: LogPosterior, z: Any, verbose: Any
     def loss(part: Any, z: Any, fixed: Any, block: Any) -> Any:
         return -log_posterior.log_likelihood_of(rows.values_of(part, z), fixed, block)
 
-    return _summed(backend.hessian(loss), rows, log_posterior, z, verbose)
+    return _summed("hessian", backend.hessian(loss), rows, log_posterior, z, verbose)
 
 
 def _summed(
-    of_block: Any, rows: LaplaceRows, log_posterior: LogPosterior, z: Any, verbose: Any
+    name: str, of_block: Any, rows: LaplaceRows, log_posterior: LogPosterior, z: Any, verbose: Any
 ) -> Any:
     observations = log_posterior.observations
     size = rows.block_rows(observations.count)
-    return SumOverBlocks(of_block, observations, size, verbose)(rows.take(z), z, rows.fixed())
+    sums = rows.once(name, lambda: SumOverBlocks(of_block, observations, size, verbose))
+    return sums(rows.take(z), z, rows.fixed())
 
 
 # Patches, inputs and slopes of a block of rows stay within it.
@@ -132,7 +133,8 @@ def kronecker(
         )
         size = int(np.clip(_BYTES // per_row, 1, 4096))
         size = -(-observations.count // -(-observations.count // size))
-        sums = SumOverBlocks(_of_block(rows, entries), observations, size, verbose)
+        of_block = _of_block(rows, entries)
+        sums = rows.once("kronecker", lambda: SumOverBlocks(of_block, observations, size, verbose))
         left, right, total, least = sums(z, rows.fixed())
         if float(least) < -1e-3 * float(total):
             raise ValueError(not_positive("curvature in the outputs that is not", float(least)))
@@ -140,7 +142,12 @@ def kronecker(
             places = float(total) * int(np.prod(shape[:-1]))
             blocks.append((e.start, a, g / places))
     if others:
-        rest = LaplaceRows(rows.model, positions, rows.natural.likelihood, rows.fisher, others)
+        rest = rows.once(
+            "rest",
+            lambda: LaplaceRows(
+                rows.model, positions, rows.natural.likelihood, rows.fisher, others
+            ),
+        )
         rest.measure(x)
         values = diagonal_sum(rest, log_posterior, z, verbose)
         starts, low = np.cumsum([0, *positions.sizes]), 0
@@ -306,7 +313,9 @@ def _products(rows: LaplaceRows, log_posterior: LogPosterior, z: Any, verbose: A
 
     # Each product is over all rows: those of a part would not be of one matrix.
     observations, size = log_posterior.observations, log_posterior._block
-    total = SumOverBlocks(of_block, observations, size, verbose, partial=False)
+    total = rows.once(
+        "low_rank", lambda: SumOverBlocks(of_block, observations, size, verbose, partial=False)
+    )
 
     def product(basis: Any) -> Any:
         vectors = ops.convert_to_tensor(basis.T.astype("float32"))

@@ -2,37 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import keras
-import numpy as np
-from keras import ops
 
-from keras_priors import backend
-from keras_priors.inference.laplace.curvature import diagonal, full, hessian, kronecker, low_rank
+from keras_priors.inference.laplace.approximate import Settings, approximate, warn_of_no_mode
 from keras_priors.inference.laplace.laplace_posterior import LaplacePosterior
-from keras_priors.inference.laplace.laplace_rows import LaplaceRows
-from keras_priors.inference.laplace.last_layer import LastLayer, last_layer_weights
 from keras_priors.inference.laplace.memory import check_memory, memory_of
-from keras_priors.inference.laplace.precision import DiagonalPrecision, FullPrecision
-from keras_priors.inference.laplace.prior_curvature import NormalPriors, prior_precision
-from keras_priors.inference.laplace.sum_over_blocks import SumOverBlocks
 from keras_priors.inference.log_posterior import LogPosterior
-from keras_priors.inference.maximize import maximize, not_finite
 from keras_priors.inference.method import Method
 from keras_priors.utils.export import export
 from keras_priors.utils.parameters import whole_number
-from keras_priors.utils.warn import warn
 
 _CHOICES = {
     "structure": ("kronecker", "diagonal", "full", "low_rank"),
     "curvature": ("ggn", "fisher", "hessian"),
     "layers": ("all", "last"),
 }
-
-# Largest element of the gradient, nats per row, to which the mode is polished.
-_FLAT = 1e-5
 
 
 @export("keras_priors.inference")
@@ -55,7 +41,9 @@ class Laplace(Method):
     called once), kernel and bias together, and the diagonal for all other weights. A prior that
     differs within a layer counts there by its diagonal in the eigenvectors of A and G.
 
-    A weight with bounds, such as a noise scale, is approximated as the z without bounds of
+    An unknown scale of a prior (`NormalPrior(0, scale=HalfCauchyPrior(1.0))`) is approximated with
+    its weights, as log(s) and z = (w - loc) / s, by "full", "low_rank" and "diagonal" of all
+    layers. A weight with bounds, such as a noise scale, is approximated as the z without bounds of
     `LogPosterior`, at the mode of the density of z, Jacobian included: its draws stay inside.
 
     Args:
@@ -154,8 +142,7 @@ class Laplace(Method):
     def infer(
         self, log_posterior: LogPosterior, seed: Any, verbose: Any, resume: Any
     ) -> LaplacePosterior:
-        model, positions = log_posterior.model, log_posterior.positions
-        likelihood = log_posterior.likelihoods.single
+        model = log_posterior.model
         structure = "full" if self.curvature == "hessian" else self.structure
         check_memory(model, structure, self.layers, self.rank, self.memory_limit)
         if any(
@@ -167,123 +154,16 @@ class Laplace(Method):
                 "first, and fit a model of the rest of the layers; or take SGLD, SGHMC, MeanField "
                 "or DeepEnsemble."
             )
-        moved = last_layer_weights(model, positions) if self.layers == "last" else None
-        rows = LaplaceRows(model, positions, likelihood, self.curvature == "fisher", moved)
-        rows.measure(log_posterior.observations.batch([0])[0])
-        z = positions.unconstrain(positions.current())
-        if self.layers == "last":
-            LastLayer(rows)  # which refuses what it cannot take, before the mode is sought
-        direct = self.structure != "low_rank" and self.curvature != "hessian"
-        if self.layers == "last" and not self.max_iterations and direct:
-            return self._one_pass(rows, log_posterior, z, verbose)
-        z, log_likelihood, slope = self._mode(rows, log_posterior, z, verbose)
-        prior = prior_precision(rows, z, self.structure)
-        if self.curvature == "hessian":
-            matrix = hessian(rows, log_posterior, z, verbose)
-            if self.structure == "full":
-                precision: Any = FullPrecision(matrix, prior)
-            else:
-                precision = DiagonalPrecision(np.diagonal(matrix).copy(), prior)
-        elif self.structure == "low_rank":
-            precision = low_rank(rows, log_posterior, z, prior, self.rank, verbose)
-        elif self.layers == "last":
-            last = LastLayer(rows)
-            precision = last.precision(self.structure, log_posterior, z, prior, verbose)[0]
-        else:
-            make = {"full": full, "diagonal": diagonal, "kronecker": kronecker}[self.structure]
-            precision = make(rows, log_posterior, z, prior, verbose)
-        self._check_mode(slope, precision, log_posterior)
-        residuals = _residuals(rows, log_posterior, z)
-        return self._posterior(rows, log_posterior, z, precision, log_likelihood, residuals)
-
-    def _one_pass(
-        self, rows: LaplaceRows, log_posterior: LogPosterior, z: Any, verbose: Any
-    ) -> LaplacePosterior:
-        prior = prior_precision(rows, z, self.structure)
-        precision, value, slope, residuals = LastLayer(rows).precision(
-            self.structure, log_posterior, z, prior, verbose
-        )
-        if not (math.isfinite(value) and np.all(np.isfinite(slope))):
-            raise ValueError(not_finite(value, log_posterior))
-
-        def log_prior(z: Any) -> Any:
-            values, log_det = rows.positions.constrain(z)
-            return log_posterior.log_prior_of(values) + log_det
-
-        gradient = backend.compile_function(backend.value_and_gradient(log_prior))(z)[1]
-        slope = slope + ops.convert_to_numpy(rows.take(gradient))
-        self._check_mode(slope, precision, log_posterior)
-        return self._posterior(rows, log_posterior, z, precision, value, residuals)
-
-    def _mode(
-        self, rows: LaplaceRows, log_posterior: LogPosterior, z: Any, verbose: Any
-    ) -> tuple[Any, float, Any]:
-        """(z, log likelihood, slope (D,) of the log posterior in what moves)."""
         iterations = self.max_iterations
         if iterations is None:
             iterations = 1000 if self.layers == "all" else 0
-        z, total, _ = maximize(log_posterior, z, iterations, _FLAT, jacobian=True, verbose=verbose)
-        _, gradient = backend.compile_function(log_posterior.log_prob_and_gradient)(
-            z, log_posterior.data
-        )
-        values, log_det = log_posterior.positions.constrain(z)
-        prior = float(log_posterior.log_prior_of(values)) + float(log_det)
-        return z, total - prior, ops.convert_to_numpy(rows.take(gradient))
-
-    def _log_prior(self, rows: LaplaceRows, values: Any, log_det: float) -> float:
-        """log p of z in nats. Points are given, not drawn: their prior has no part in it."""
-        priors = [(rows.positions.priors[k], values[k]) for k in rows.moved]
-        return log_det + sum(float(p.log_prob(v)) for p, v in priors if p is not None)
-
-    def _check_mode(self, slope: Any, precision: Any, log_posterior: LogPosterior) -> None:
-        slope = np.asarray(slope, "float64")
-        squared = float(precision.covariance_of(slope[None, None]).reshape(()))
-        away = math.sqrt(max(squared, 0.0) / len(slope))
-        if not away <= self.tolerance:
-            warn(
-                "A Laplace approximation is one around a mode. Received: "
-                f"{log_posterior.model.name}, whose mode is about {away:.2g} posterior standard "
-                f"deviations away, more than the tolerance {self.tolerance:g}. Train it longer, "
-                "with these priors and `num_data` set, or give more `max_iterations`.",
-            )
-
-    def _posterior(
-        self,
-        rows: LaplaceRows,
-        log_posterior: LogPosterior,
-        z: Any,
-        precision: Any,
-        log_likelihood: float,
-        residuals: tuple[float, float] | None,
-    ) -> LaplacePosterior:
-        values, log_det = rows.positions.constrain(z)[0], rows.log_det(z)
-        values = [ops.convert_to_numpy(v) for v in values]
+        settings = Settings(self.structure, self.curvature, self.layers, self.tolerance, self.rank)
+        found = approximate(settings, log_posterior, iterations, verbose)
+        warn_of_no_mode(found, self.tolerance, model.name)
         return LaplacePosterior(
-            log_posterior.model,
-            rows.natural.likelihood,
-            ops.convert_to_numpy(z),
-            precision,
-            structure=self.structure,
-            layers=self.layers,
-            log_likelihood=log_likelihood,
-            log_prior=self._log_prior(rows, values, log_det),
-            residuals=residuals,
-            normal_priors=NormalPriors(rows, values).entries,
+            model,
+            log_posterior.likelihoods.single,
+            found,
+            settings,
             observations=log_posterior.observations,
         )
-
-
-def _residuals(
-    rows: LaplaceRows, log_posterior: LogPosterior, z: Any
-) -> tuple[float, float] | None:
-    """(how many, the sum of squares) of the residuals under a Normal likelihood of one scale."""
-    if not rows.has_residuals:
-        return None
-
-    def of_block(z: Any, fixed: Any, block: Any) -> Any:
-        x, y, weight = block
-        return rows.residuals_of(rows.outputs(rows.positions.constrain(z)[0], fixed, x), y, weight)
-
-    sums = SumOverBlocks(of_block, log_posterior.observations, log_posterior._block)
-    count, squares = sums(z, rows.fixed())
-    return float(count), float(squares)

@@ -10,33 +10,24 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from keras_priors import backend, likelihoods
+from keras_priors import backend
+from keras_priors.functional.moments import moments
 from keras_priors.functional.observations import Observations
-from keras_priors.functional.positions import Positions
+from keras_priors.inference.laplace.approximate import Approximation, Settings, is_whole
 from keras_priors.inference.laplace.draws_part import warn_where_draws_part
-from keras_priors.inference.laplace.evidence import Evidence
+from keras_priors.inference.laplace.evidence import current_scales, log_evidence, moved, scales_of
 from keras_priors.inference.laplace.laplace_rows import LaplaceRows
-from keras_priors.inference.laplace.last_layer import LastLayer, last_layer_weights
-from keras_priors.inference.laplace.precision import (
-    DiagonalPrecision,
-    FullPrecision,
-    KroneckerPrecision,
-    LowRankPrecision,
-    Precision,
-)
+from keras_priors.inference.laplace.last_layer import LastLayer, is_linear, last_layer_weights
+from keras_priors.inference.laplace.noise_layer import noise_layer
 from keras_priors.inference.laplace.predictions import forward_of, glm, probit
-from keras_priors.inference.laplace.saved import check_curvature, checked_config
+from keras_priors.inference.laplace.saved import from_state, state_of
+from keras_priors.inference.laplace.tuning import Tuning, tuned_here
 from keras_priors.inference.posterior import Posterior
 from keras_priors.inference.saved_arrays import SavedArrays
 from keras_priors.utils.export import export
 from keras_priors.utils.progress import check_verbose
+from keras_priors.utils.warn import warn
 
-_PRECISIONS: dict[str, type[Precision]] = {
-    "full": FullPrecision,
-    "diagonal": DiagonalPrecision,
-    "kronecker": KroneckerPrecision,
-    "low_rank": LowRankPrecision,
-}
 _METHODS = ("glm", "probit", "mc")
 
 
@@ -49,15 +40,9 @@ class LaplacePosterior(Posterior):
     Args:
         model: the model.
         likelihood: its likelihood.
-        mode: array, the vector z of all weights.
-        precision: the precision of those that move.
-        structure: string, that of the precision.
-        layers: "all" or "last".
-        log_likelihood: float, at the mode, in nats.
-        log_prior: float, density of z at the mode, in nats.
-        residuals: (count, sum of squares) under a Normal likelihood, or None.
-        normal_priors: mapping from path to what the evidence needs of a normal prior.
-        observations: the data, for ArviZ' log likelihood. Defaults to None.
+        found: the mode, and what is known of the log posterior around it.
+        settings: what was approximated.
+        observations: the data, for `tune` and for ArviZ' log likelihood. Defaults to None.
 
     Example:
         >>> import keras, numpy as np
@@ -75,34 +60,27 @@ class LaplacePosterior(Posterior):
     References:
         - Immer et al., 2021, Improving predictions of Bayesian neural nets via local
           linearization, arXiv:2008.08400 (the linearized predictive).
-        - Immer et al., 2021, Scalable marginal likelihood estimation, arXiv:2104.04975.
+        - MacKay, 1992, Bayesian interpolation, section 4; Immer et al., 2021, Scalable marginal
+          likelihood estimation, arXiv:2104.04975 (`tune`).
+        - Antoran et al., 2022, Adapting the linearised Laplace model evidence for modern deep
+          learning, arXiv:2206.08900 (the evidence at the quadratic's own mode).
     """
 
     def __init__(
         self,
         model: Any,
         likelihood: Any,
-        mode: Any,
-        precision: Precision,
-        *,
-        structure: str,
-        layers: str,
-        log_likelihood: float,
-        log_prior: float,
-        residuals: tuple[float, float] | None,
-        normal_priors: Mapping[str, Any],
+        found: Approximation,
+        settings: Settings,
         observations: Observations | None = None,
     ) -> None:
         super().__init__(model, likelihood, observations)
-        self.structure = structure
-        self.layers = layers
-        self._mode = mode
-        self._precision = precision
+        self.structure = settings.structure
+        self.layers = settings.layers
+        self._settings, self._found = settings, found
+        self._mode, self._precision = found.mode, found.precision
         self._compared = False
         self._programs: dict[tuple[bool, int], Any] = {}
-        self._evidence = Evidence(
-            precision, likelihood, log_likelihood, log_prior, residuals, normal_priors
-        )
 
     def mean(self) -> dict[str, Any]:
         """Mean of each weight, by path: the mode, and of a weight with bounds E[b(z)]."""
@@ -113,7 +91,11 @@ class LaplacePosterior(Posterior):
         return self.positions.named(self._moments[1])
 
     def draws(self, num_samples: int | None = None, seed: Any = None) -> dict[str, Any]:
-        """Draws of every weight: a mapping from path to array (S, ...)."""
+        """Draws of every weight: a mapping from path to array (S, ...), as in `to_arviz`.
+
+        They are weights of the network itself; `predict` is that of the linearized one, unless
+        method="mc".
+        """
         found = super().draws(num_samples, seed)
         self._warn_where_draws_part()
         return found
@@ -147,69 +129,125 @@ class LaplacePosterior(Posterior):
     def log_marginal_likelihood(self, prior_scale: Any = None, noise: float | None = None) -> float:
         """The evidence: log p(y | x) by Laplace's method, in nats, constants included.
 
-            log p(y | x, w*) + log p(w*) + D/2 log(2 pi) - 1/2 log det P
+            log p(y | x, w*) + log p(w*) + D/2 log(2 pi) - 1/2 log det P + 1/2 g^T P^-1 g
 
-        With layers="last" it is that given all other weights, whose prior has no part in it. With
-        weights of flat prior it is relative to their density, 1. Another scale or noise costs
-        algebra alone: mode and curvature stay those of `fit`, which is exact at the mode's own
-        prior and first-order beside it.
+        with the gradient g of the log posterior at w*, which is 0 where w* is the mode: the last
+        term is what the log density gains from there to the mode of the quadratic. With
+        layers="last" it is the evidence given all other weights, whose prior has no part in it.
+        With weights of flat prior it is relative to their density, 1. Another scale or noise costs
+        algebra alone: w* and the curvature of the likelihood stay those of `fit`. That is exact
+        for a linear model with normal noise, and of second order else.
 
         Args:
             prior_scale: float, the scale of every independent normal prior, or a mapping from
                 path to it. Defaults to None: the scales that the priors have.
-            noise: float, the scale of a `Normal` likelihood. Defaults to None: that it has.
+            noise: float, the scale of a `Normal` likelihood, or of a frozen `NoiseScale`. Defaults
+                to None: that it has.
 
         Raises:
-            ValueError: a scale for weights without an independent normal prior, or a noise for
-                another likelihood than `Normal` with one scale.
-        """
-        return self._evidence.at(self._evidence.scales(prior_scale), noise)[0]
+            ValueError: a scale for weights without an independent normal prior, or a noise where
+                it is no known number.
 
-    def tune(self, prior_scale: str | None = "one", noise: bool = False) -> LaplacePosterior:
+        Warns:
+            UserWarning: at these scales the mode is further from w* than `tolerance` posterior
+                standard deviations, and the model is not linear: then the number says little.
+        """
+        scales = scales_of(self._found, prior_scale)
+        there = moved(self._found, scales, noise)
+        exact = is_whole(self._settings, self._rows) and is_linear(self._rows)
+        away = math.nan if there.slopes is None else there.away
+        if (scales or noise is not None) and not exact and not away <= self._settings.tolerance:
+            warn(
+                "The evidence at other scales is that of a quadratic around the mode of `fit`. "
+                f"Received: prior_scale={prior_scale!r}, noise={noise!r}, where the mode of "
+                f"{self.model.name} is {away:.2g} posterior standard deviations away from it. "
+                "Do not trust this number; take `tune`, which lets the mode follow, or fit a "
+                "model with these scales.",
+            )
+        return log_evidence(there)
+
+    def tune(
+        self,
+        prior_scale: str | None = "one",
+        noise: bool = False,
+        *,
+        refit: bool = True,
+        x: Any = None,
+        y: Any = None,
+        sample_weight: Any = None,
+        verbose: Any = "auto",
+    ) -> LaplacePosterior:
         """The posterior whose prior scales, and noise, maximize the log marginal likelihood.
 
-        Mode and curvature stay; the priors of the model are not changed. To let the mode follow,
-        set the priors to `prior_scale` of the result, fit again, and repeat until both agree.
+        In rounds, as MacKay's: the scales of the highest evidence around the mode, then the mode
+        and the curvature at these scales, until the logarithms of the scales agree to 1e-3. The
+        model and its priors are not changed: `model` of the result is a copy with the new priors,
+        `NormalPrior(loc, scale)`, and the new mode. layers="last" seeks the mode of its part alone.
+
+        A noise that is a trained `NoiseScale` at the end of the model is taken by the evidence
+        too, weights integrated out: its unbounded z is the maximum of log p(y | z) + log p(z),
+        Jacobian included, and normal around it with the curvature of this marginal density,
+        independent of the weights. At a mode of weights and noise together the noise is that of
+        the residuals alone, which many weights make small.
 
         Args:
             prior_scale: "one" scale for all independent normal priors (the default), one for
                 "each" weight, or None to leave them.
-            noise: bool, whether to tune the scale of a `Normal` likelihood. Defaults to False.
+            noise: bool, whether to tune the scale of a `Normal` likelihood with one number, or of
+                a `NoiseScale` with one number and `HeteroscedasticNormal`. Defaults to False.
+            refit: bool. False keeps mode and curvature, and the model itself: algebra alone, for
+                scales near those of `fit`. Defaults to True.
+            x: rows, with y, or a data set of both; the data of `fit`, where they are no longer at
+                hand: a posterior that was loaded has none. Defaults to None.
+            y: their targets. Defaults to None.
+            sample_weight: array (N,), as in `fit`. Defaults to None: 1.
+            verbose: "auto", 1 or 0, for the progress bar.
 
         Raises:
-            ValueError: as `log_marginal_likelihood`.
+            ValueError: as `log_marginal_likelihood`; no data to seek the mode with; a noise that
+                is no number of the likelihood, with refit=False.
+
+        Warns:
+            UserWarning: after 40 rounds scales and mode do not agree; or the evidence fell by more
+                than 1 nat.
         """
-        scales, noise_scale = self._evidence.maximum(prior_scale, noise)
-        evidence = self._evidence
-        likelihood = self.likelihood
-        if noise:
-            likelihood = likelihoods.Normal(scale=noise_scale)
-        precision, log_likelihood, log_prior, entries = evidence.moved(scales, noise_scale)
-        return LaplacePosterior(
-            self.model,
-            likelihood,
-            self._mode,
-            precision,
-            structure=self.structure,
-            layers=self.layers,
-            log_likelihood=log_likelihood,
-            log_prior=log_prior,
-            residuals=evidence.residuals,
-            normal_priors=entries,
-            observations=self._observations,
-        )
+        check_verbose(verbose)
+        settings, observations = self._settings, self._observations
+        if not refit:
+            found, likelihood = tuned_here(
+                self._found,
+                self.likelihood,
+                prior_scale,
+                noise,
+                is_whole(settings, self._rows),
+            )
+            return LaplacePosterior(self.model, likelihood, found, settings, observations)
+        if x is not None or y is not None:
+            observations = Observations(x, y, sample_weight)
+        if observations is None:
+            raise ValueError(
+                "`tune` seeks the mode again, for which it needs the data of `fit`. Received: "
+                "a posterior without them, as one that was loaded. Give `x` and `y`; or "
+                "refit=False, which keeps the mode and is for scales near those of `fit`."
+            )
+        tuning = Tuning(self.model, self.likelihood, settings, self._found, observations)
+        found = tuning.run(prior_scale, noise, verbose)
+        return LaplacePosterior(tuning.model, tuning.likelihood, found, settings, observations)
 
     @property
     def prior_scale(self) -> dict[str, float]:
         """Scales of the independent normal priors, by path; of an array, its quadratic mean."""
-        return self._evidence.current_scales()
+        return current_scales(self._found)
 
     @property
     def noise(self) -> float | None:
-        """The scale of a `Normal` likelihood, or None."""
-        if isinstance(self.likelihood, likelihoods.Normal) and not np.ndim(self.likelihood.scale):
-            return float(self.likelihood.scale)
-        return None
+        """The scale of a `Normal` likelihood, or that of a `NoiseScale` at the mode; or None."""
+        layer = noise_layer(self.model, self.likelihood)
+        if layer is None or not layer.scale.trainable:
+            return self._found.noise
+        index = next(k for k, v in enumerate(self.positions.variables) if v is layer.scale)
+        values, _ = self.positions.constrain(ops.convert_to_tensor(self._mode))
+        return float(ops.convert_to_numpy(values[index])[0])
 
     def predict(
         self,
@@ -292,24 +330,18 @@ class LaplacePosterior(Posterior):
 
     @cached_property
     def _moments(self) -> tuple[Any, Any]:
-        variance = self._precision.variance().astype("float32")
-        zero = ops.zeros((self.positions.size,))
-        spread = ops.sqrt(self._rows.put(zero, ops.convert_to_tensor(variance)))
-        mode = ops.convert_to_tensor(self._mode)
-        if not self.positions.bounded:
-            return self.positions.split(mode), self.positions.split(spread)
-        nodes, weights = np.polynomial.hermite_e.hermegauss(32)
-        weights = (weights / weights.sum()).astype("float32")
-        values = [self.positions.constrain(mode + float(t) * spread)[0] for t in nodes]
-        mean = [
-            sum(w * v for w, v in zip(weights, each, strict=True))
-            for each in zip(*values, strict=True)
-        ]
-        square = [
-            sum(w * (v - m) ** 2 for w, v in zip(weights, each, strict=True))
-            for each, m in zip(zip(*values, strict=True), mean, strict=True)
-        ]
-        return mean, [ops.sqrt(v) for v in square]
+        moved = np.concatenate([np.arange(*place) for place in self._rows.places])
+        variance = np.zeros(self.positions.size)
+        variance[moved] = self._precision.variance()
+
+        def columns(indices: Any) -> Any:
+            found = np.zeros((self.positions.size, len(indices)))
+            here = np.isin(indices, moved)
+            wanted = np.searchsorted(moved, indices[here])
+            found[np.ix_(moved, np.flatnonzero(here))] = self._precision.columns(wanted)
+            return found
+
+        return moments(self.positions, self._mode, variance, columns)
 
     @cached_property
     def _constrain(self) -> Any:
@@ -359,39 +391,10 @@ class LaplacePosterior(Posterior):
         ]
 
     def _state(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        evidence = self._evidence
-        config = {
-            "structure": self.structure,
-            "layers": self.layers,
-            "factor": self._precision.factor,
-            "log_likelihood": evidence.log_likelihood,
-            "log_prior": evidence.log_prior,
-            "residuals": evidence.residuals,
-            "normal_priors": {
-                path: [where.start, where.stop, *rest]
-                for path, (where, *rest) in evidence.normal_priors.items()
-            },
-        }
-        arrays = {f"curvature_{name}": v for name, v in self._precision.arrays().items()}
-        return config, {**arrays, "mode": self._mode, "prior": self._precision.prior}
+        return state_of(self._found, self._settings)
 
     @classmethod
     def _from_state(
         cls, model: Any, likelihood: Any, config: dict[str, Any], arrays: SavedArrays
     ) -> LaplacePosterior:
-        positions = Positions(model)
-        checked = checked_config(config, positions, tuple(_PRECISIONS))
-        moved = list(range(len(positions.sizes)))
-        if checked["layers"] == "last":
-            moved = last_layer_weights(model, positions)
-        size = sum(positions.sizes[k] for k in moved)
-        make, factor = _PRECISIONS[checked["structure"]], checked.pop("factor")
-        prior = arrays["prior"]
-        arrays.of_shape(
-            "prior", (size, size) if make is FullPrecision and prior.ndim == 2 else (size,)
-        )
-        check_curvature(checked["structure"], arrays, size)
-        kept = {k[10:]: v for k, v in arrays.items() if k.startswith("curvature_")}
-        precision = make.from_arrays(kept, prior, factor)
-        mode = arrays.of_shape("mode", (positions.size,))
-        return cls(model, likelihood, mode, precision, **checked)
+        return cls(model, likelihood, *from_state(model, likelihood, config, arrays))

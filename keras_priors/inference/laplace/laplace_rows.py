@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -14,6 +14,7 @@ from keras_priors.functional.output_likelihoods import Likelihoods
 from keras_priors.functional.positions import Positions
 from keras_priors.functional.pure_outputs import PureOutputs
 from keras_priors.inference.laplace.natural_outputs import NaturalOutputs
+from keras_priors.inference.laplace.noise_layer import noise_layer
 
 # Jacobians of one block of rows stay within it.
 _BYTES = 128 * 2**20
@@ -54,6 +55,9 @@ class LaplaceRows:
         """Values of what is not in `positions`."""
         self.shape: tuple[int, ...] = ()
         """Shape of one row of outputs; known after `measure`."""
+        self._programs: dict[str, Any] = {}
+        self.noise = _known_noise(model, likelihood)
+        """The scale of normal noise, where it is one known number, or None."""
 
     @property
     def places(self) -> list[tuple[int, int]]:
@@ -65,6 +69,12 @@ class LaplaceRows:
         """K."""
         return 1 if self.fisher else int(np.prod(self.shape, dtype=int))
 
+    def once(self, name: str, make: Callable[[], Any]) -> Any:
+        """What `make` gives, made at the first call: programs that go over the same rows again."""
+        if name not in self._programs:
+            self._programs[name] = make()
+        return self._programs[name]
+
     def measure(self, x: Any) -> None:
         """Read the shape of the outputs from a row of inputs (1, ...)."""
         values = self.positions.current()
@@ -75,6 +85,10 @@ class LaplaceRows:
     def take(self, vector: Any) -> Any:
         """The part (D,) of a vector of all weights that moves."""
         return ops.concatenate([vector[slice(*self._parts[k])] for k in self.moved])
+
+    def take_array(self, vector: Any) -> Any:
+        """The same of a NumPy vector."""
+        return np.concatenate([vector[slice(*self._parts[k])] for k in self.moved])
 
     def put(self, vector: Any, part: Any) -> Any:
         """`vector` with `part` (D,) in the places that move."""
@@ -138,22 +152,18 @@ class LaplaceRows:
         terms = ops.where(counted == 0, ops.zeros_like(densities), densities * counted)
         return ops.sum(ops.reshape(terms, (terms.shape[0], -1)), axis=1)
 
-    @property
-    def has_residuals(self) -> bool:
-        """Whether the likelihood is a Normal of one scale."""
-        likelihood = self.natural.likelihood
-        return isinstance(likelihood, likelihoods.Normal) and not np.ndim(likelihood.scale)
-
     def residuals_of(self, outputs: Any, y: Any, weight: Any) -> list[Any]:
-        """[how many, the sum of squares] of y - f in a block, by their weights; [] of no Normal.
+        """[how many, the sum of squares] of y - f in a block, by their weights; [] of no `noise`.
 
         Of the differences themselves: the log likelihood has them beside constants, within which
         float32 loses what is small.
         """
-        if not self.has_residuals:
+        if self.noise is None:
             return []
         counted = ops.reshape(self.natural.counted(outputs, weight), (-1, 1))
-        apart = ops.reshape(ops.cast(y, outputs.dtype), outputs.shape) - outputs
+        # Behind the means of a `NoiseScale` stands rho.
+        mean = outputs[..., : outputs.shape[-1] // self.natural.likelihood._outputs_per_target]
+        apart = ops.reshape(ops.cast(y, outputs.dtype), mean.shape) - mean
         apart = ops.reshape(ops.cast(apart, "float32"), (counted.shape[0], -1))
         squares = ops.where(counted == 0, ops.zeros_like(apart), ops.square(apart) * counted)
         return [ops.sum(counted) * apart.shape[1], ops.sum(squares)]
@@ -165,3 +175,12 @@ class LaplaceRows:
     def _row_density(self, part: Any, z: Any, fixed: Any, row: Any) -> Any:
         x, y, _ = keras.tree.map_structure(lambda leaf: ops.expand_dims(leaf, 0), row)
         return self.row_densities(self.outputs(self.values_of(part, z), fixed, x), y)
+
+
+def _known_noise(model: Any, likelihood: Any) -> float | None:
+    if isinstance(likelihood, likelihoods.Normal):
+        return None if np.ndim(likelihood.scale) else float(likelihood.scale)
+    layer = noise_layer(model, likelihood)
+    if layer is None or layer.scale.trainable:
+        return None
+    return float(ops.convert_to_numpy(layer.scale)[0])

@@ -9,7 +9,9 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
+from keras_priors.functional.observations import Observations
 from keras_priors.functional.positions import Positions
+from keras_priors.functional.row_blocks import chunk_rows
 from keras_priors.inference.laplace.laplace_rows import LaplaceRows
 from keras_priors.inference.laplace.layer_calls import captured
 from keras_priors.inference.laplace.precision import (
@@ -42,7 +44,7 @@ class LastLayer:
 
     def __init__(self, rows: LaplaceRows) -> None:
         self.rows = rows
-        self.layer, self._tail = last_dense(rows.model)
+        self.layer, self.tail = last_dense(rows.model)
         positions = rows.positions
         own = [k for k in rows.moved if positions.weights[k].owner is self.layer]
         self._noise = rows.moved[len(own) :]
@@ -58,9 +60,25 @@ class LastLayer:
         places = {
             id(v): k for k, v in enumerate([*positions.variables, *rows.outputs.fixed_variables])
         }
-        scales = [layer.scale for layer in self._tail if isinstance(layer, NoiseScale)]
+        scales = [layer.scale for layer in self.tail if isinstance(layer, NoiseScale)]
         self._scales = sorted(((places[id(v)], v) for v in scales), key=lambda each: each[0])
         self._known = sum(positions.sizes[k] for k in own)
+
+    def features(self, observations: Observations) -> Any:
+        """What the layer is called on, of all rows: NumPy (N, F)."""
+
+        def of_block(z: Any, fixed: Any, x: Any) -> Any:
+            a = self._features(self.rows.positions.constrain(z)[0], fixed, x)[0]
+            return a[:, :-1] if self.layer.use_bias else a
+
+        compiled = backend.compile_function(of_block)
+        z = self.rows.positions.unconstrain(self.rows.positions.current())
+        x, found = observations.x, []
+        size = chunk_rows(self.rows.model, x, observations.count, None, bucketed=False)
+        for k in range(-(-observations.count // size)):
+            x = observations.block(k, size)[0]
+            found.append(ops.convert_to_numpy(compiled(z, self.rows.fixed(), x)))
+        return np.concatenate(found)[: observations.count]
 
     def _features(self, values: Any, fixed: Any, x: Any) -> tuple[Any, Any, Any]:
         """(a (R, F) with ones at its end, s (R, C), outputs)."""
@@ -89,13 +107,13 @@ class LastLayer:
         if self.layer.activation is not None:
             outputs = self.layer.activation(outputs)
         with keras.StatelessScope(state_mapping=mapping):
-            for layer in self._tail:
+            for layer in self.tail:
                 outputs = layer(outputs, training=False)
         return self.rows.natural.forward(outputs)[0]
 
     def _slopes(self, s: Any, z: Any, fixed: Any) -> Any:
         """df/ds (R, K, C), and behind it df/dz of the noise that moves."""
-        plain = self.layer.activation in (None, keras.activations.linear) and not self._tail
+        plain = self.layer.activation in (None, keras.activations.linear) and not self.tail
         if plain and not self.rows.natural.linked:
             return ops.broadcast_to(ops.eye(s.shape[1])[None], (s.shape[0], *2 * (s.shape[1],)))
         slopes = backend.vectorize(backend.jacobian(self._after))
@@ -173,10 +191,12 @@ class LastLayer:
         # Nothing goes back through the net: what Keras' own `predict` bears, memory does.
         observations = log_posterior.observations
         size = max(log_posterior._block, min(_ROWS, observations.count))
-        sums = SumOverBlocks(of_block, observations, size, verbose)
+        sums = self.rows.once(
+            f"last {structure}", lambda: SumOverBlocks(of_block, observations, size, verbose)
+        )
         value, slope, *found = sums(z, self.rows.fixed())
         residuals = None
-        if self.rows.has_residuals:
+        if self.rows.noise is not None:
             count, squares, *found = found
             residuals = float(count), float(squares)
         known = float(value), slope, residuals
@@ -267,3 +287,18 @@ def last_layer_weights(model: Any, positions: Positions) -> list[int]:
     # A layer stands behind those that it is called on: so do its weights.
     noise = [id(each.scale) for each in tail if isinstance(each, NoiseScale)]
     return found + [k for k, v in enumerate(positions.variables) if id(v) in noise]
+
+
+def is_linear(rows: LaplaceRows) -> bool:
+    """Whether all that moves is a last layer without an activation, under normal noise.
+
+    Then the log likelihood is a quadratic.
+    """
+    try:
+        layer, tail = last_dense(rows.model)
+    except ValueError:
+        return False
+    own = all(rows.positions.weights[k].owner is layer for k in rows.moved)
+    plain = layer.activation in (None, keras.activations.linear)
+    after = all(isinstance(each, NoiseScale) for each in tail)
+    return own and plain and after and rows.noise is not None

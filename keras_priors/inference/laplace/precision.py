@@ -1,10 +1,10 @@
-"""Normal distributions around zero by their precision: full, diagonal, Kronecker, low rank."""
+"""Normal distributions around zero by their precision: full, diagonal, Kronecker."""
 
 from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -40,12 +40,28 @@ class Precision:
         """diag P^-1, (D,)."""
 
     @abstractmethod
+    def columns(self, indices: Any) -> Any:
+        """Columns (D, m) of P^-1."""
+
+    @abstractmethod
     def covariance_of(self, jacobian: Any) -> Any:
         """J P^-1 J^T, (R, K, K), for J (R, K, D)."""
 
     @abstractmethod
+    def solve(self, vector: Any) -> Any:
+        """P^-1 v, (D,)."""
+
+    @abstractmethod
     def quadratic(self, deviation: Any) -> float:
         """d^T P d."""
+
+    def prior_squares(self, deviation: Any) -> Any:
+        """q (D,) by which another diagonal prior moves it: d^T (P' - P) d = q (prior' - prior)."""
+        return deviation**2
+
+    @abstractmethod
+    def with_coordinate(self, place: int, precision: float) -> Precision:
+        """P of one more coordinate, independent of these, which stands at `place` among them."""
 
     @abstractmethod
     def arrays(self) -> dict[str, Any]:
@@ -94,6 +110,11 @@ class FullPrecision(Precision):
     def variance(self) -> Any:
         return self._variance
 
+    def columns(self, indices: Any) -> Any:
+        units = np.zeros((len(self._factor), len(indices)))
+        units[indices, np.arange(len(indices))] = 1.0
+        return _linalg().cho_solve((self._factor, True), units)
+
     def covariance_of(self, jacobian: Any) -> Any:
         rows, outputs, size = jacobian.shape
         flat = jacobian.reshape(rows * outputs, size).T
@@ -101,8 +122,19 @@ class FullPrecision(Precision):
         half = half.T.reshape(rows, outputs, size)
         return half @ half.transpose(0, 2, 1)
 
+    def solve(self, vector: Any) -> Any:
+        return _linalg().cho_solve((self._factor, True), vector)
+
     def quadratic(self, deviation: Any) -> float:
         return float(np.sum((self._factor.T @ deviation) ** 2))
+
+    def with_coordinate(self, place: int, precision: float) -> FullPrecision:
+        matrix = np.insert(np.insert(self._matrix, place, 0.0, axis=0), place, 0.0, axis=1)
+        prior = np.insert(self.prior, place, precision if self.prior.ndim == 1 else 0.0, axis=0)
+        if prior.ndim == 2:
+            prior = np.insert(prior, place, 0.0, axis=1)
+            prior[place, place] = precision
+        return FullPrecision(matrix, prior, self.factor)
 
     def arrays(self) -> dict[str, Any]:
         return {"matrix": self._matrix}
@@ -155,11 +187,26 @@ class DiagonalPrecision(Precision):
     def variance(self) -> Any:
         return 1.0 / self._precision
 
+    def columns(self, indices: Any) -> Any:
+        found = np.zeros((len(self._precision), len(indices)))
+        found[indices, np.arange(len(indices))] = 1.0 / self._precision[indices]
+        return found
+
     def covariance_of(self, jacobian: Any) -> Any:
         return (jacobian / self._precision) @ jacobian.transpose(0, 2, 1)
 
+    def solve(self, vector: Any) -> Any:
+        return vector / self._precision
+
     def quadratic(self, deviation: Any) -> float:
         return float(np.sum(self._precision * deviation**2))
+
+    def with_coordinate(self, place: int, precision: float) -> DiagonalPrecision:
+        diagonal, prior = (
+            np.insert(self._diagonal, place, 0.0),
+            np.insert(self.prior, place, precision),
+        )
+        return DiagonalPrecision(diagonal, prior, self.factor)
 
     def arrays(self) -> dict[str, Any]:
         return {"diagonal": self._diagonal}
@@ -220,6 +267,9 @@ class KroneckerPrecision(Precision):
                 parts.append(((left**2) @ (1.0 / values) @ (right**2).T).reshape(-1))
         return np.concatenate(parts)
 
+    def columns(self, indices: Any) -> Any:
+        raise NotImplementedError("No weight with a Kronecker factor has an unknown scale.")
+
     def covariance_of(self, jacobian: Any) -> Any:
         rows, outputs, _ = jacobian.shape
         total = np.zeros((rows, outputs, outputs))
@@ -234,16 +284,28 @@ class KroneckerPrecision(Precision):
             total += half @ half.transpose(0, 2, 1)
         return total
 
+    def solve(self, vector: Any) -> Any:
+        parts = []
+        for part, values, (left, right, *_) in self._in_bases(vector):
+            part = part / values
+            parts.append((part if left is None else left @ part @ right.T).reshape(-1))
+        return np.concatenate(parts)
+
+    def prior_squares(self, deviation: Any) -> Any:
+        parts = []
+        for part, _, (left, right, *_) in self._in_bases(deviation):
+            square = part**2
+            parts.append((square if left is None else left**2 @ square @ right.T**2).reshape(-1))
+        return np.concatenate(parts)
+
+    def with_coordinate(self, place: int, precision: float) -> KroneckerPrecision:
+        blocks = [(start + (start >= place), *rest) for start, *rest in self._blocks]
+        blocks.append((place, np.zeros(1, "float32"), None))
+        blocks.sort(key=lambda block: block[0])
+        return KroneckerPrecision(blocks, np.insert(self.prior, place, precision), self.factor)
+
     def quadratic(self, deviation: Any) -> float:
-        total = 0.0
-        for (start, _, _), values, (left, right, *_) in zip(
-            self._blocks, self._values, self._bases, strict=True
-        ):
-            part = deviation[start : start + values.size].reshape(values.shape)
-            if left is not None:
-                part = left.T @ part @ right
-            total += float(np.sum(values * part**2))
-        return total
+        return float(sum(np.sum(v * part**2) for part, v, _ in self._in_bases(deviation)))
 
     def arrays(self) -> dict[str, Any]:
         found = {}
@@ -260,6 +322,14 @@ class KroneckerPrecision(Precision):
         starts = sorted(int(name[5:]) for name in arrays if name.startswith("left_"))
         blocks = [(s, arrays[f"left_{s}"], arrays.get(f"right_{s}")) for s in starts]
         return cls(blocks, prior, factor)
+
+    def _in_bases(self, vector: Any) -> Iterator[tuple[Any, Any, Any]]:
+        """(the part of a vector (D,) in the eigenvectors, eigenvalues, basis) of each block."""
+        for (start, _, _), values, basis in zip(
+            self._blocks, self._values, self._bases, strict=True
+        ):
+            part = vector[start : start + values.size].reshape(values.shape)
+            yield part if basis[0] is None else basis[0].T @ part @ basis[1], values, basis
 
     def _eigenvalues(self, start: int, basis: Any) -> Any:
         left, right, a, g = basis
@@ -278,53 +348,3 @@ def _basis(start: int, left: Any, right: Any) -> Any:
     g, right = np.linalg.eigh(right.astype("float64"))
     # Both are sums of squares: what is negative is rounding.
     return left, right, np.maximum(a, 0.0), np.maximum(g, 0.0)
-
-
-class LowRankPrecision(Precision):
-    """P = diag(prior) + factor * U diag(values) U^T with U (D, r), by Woodbury's identity.
-
-    P = S (I + V diag(mu) V^T) S,    S = diag(prior)^1/2,    V (D, r) orthonormal
-    """
-
-    def __init__(self, vectors: Any, values: Any, prior: Any, factor: float = 1.0) -> None:
-        super().__init__(prior, factor)
-        self._vectors, self._values = vectors, values
-        if not np.all(prior > 0):
-            raise ValueError(not_positive("a prior that leaves weights free", float(prior.min())))
-        self._root = np.sqrt(prior)
-        half = vectors.astype("float64") * np.sqrt(factor * np.maximum(values, 0.0))
-        half /= self._root[:, None]
-        mu, rotation = np.linalg.eigh(half.T @ half)
-        kept = mu > 1e-12 * max(float(mu.max(initial=0.0)), 1e-300)
-        self._mu = mu[kept]
-        self._basis = half @ (rotation[:, kept] / np.sqrt(self._mu))
-
-    def rescaled(self, prior: Any, factor: float) -> LowRankPrecision:
-        return LowRankPrecision(self._vectors, self._values, prior, factor)
-
-    def log_det(self) -> float:
-        return float(2.0 * np.sum(np.log(self._root)) + np.sum(np.log1p(self._mu)))
-
-    def color(self, noise: Any) -> Any:
-        shrink = 1.0 / np.sqrt(1.0 + self._mu) - 1.0
-        return (noise + self._basis @ (shrink * (self._basis.T @ noise))) / self._root
-
-    def variance(self) -> Any:
-        known = self._mu / (1.0 + self._mu)
-        return (1.0 - (self._basis**2) @ known) / self._root**2
-
-    def covariance_of(self, jacobian: Any) -> Any:
-        scaled = jacobian / self._root
-        inside = (scaled @ self._basis) * np.sqrt(self._mu / (1.0 + self._mu))
-        return scaled @ scaled.transpose(0, 2, 1) - inside @ inside.transpose(0, 2, 1)
-
-    def quadratic(self, deviation: Any) -> float:
-        scaled = self._root * deviation
-        return float(scaled @ scaled + np.sum(self._mu * (self._basis.T @ scaled) ** 2))
-
-    def arrays(self) -> dict[str, Any]:
-        return {"vectors": self._vectors, "values": self._values}
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, Any], prior: Any, factor: float) -> LowRankPrecision:
-        return cls(arrays["vectors"], arrays["values"], prior, factor)

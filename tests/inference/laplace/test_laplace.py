@@ -153,38 +153,6 @@ def test_monte_carlo_predictive_of_a_line(regression):
     assert np.all(np.abs(predictive.epistemic[:, 0] / variance - 1) < 4 * np.sqrt(2 / 2000))
 
 
-def test_evidence_at_another_scale_and_its_maximum(regression):
-    def evidence(scale, noise):
-        """At the mode that `fit` found, which another scale does not move."""
-        w, *_ = exact()
-        precision = AUGMENTED.T @ AUGMENTED / noise**2 + np.eye(4) / scale**2
-        joint = stats.norm(0, noise).logpdf(Y[:, 0] - AUGMENTED @ w).sum()
-        joint += stats.norm(0, scale).logpdf(w).sum()
-        return joint + 2 * np.log(2 * np.pi) - 0.5 * np.linalg.slogdet(precision)[1]
-
-    found = regression.log_marginal_likelihood(prior_scale=1.3, noise=0.4)
-    assert found == pytest.approx(evidence(1.3, 0.4), abs=1e-3)
-    tuned = regression.tune("one", noise=True)
-    best = evidence(tuned.prior_scale["line/kernel"], tuned.noise)
-    assert tuned.log_marginal_likelihood() == pytest.approx(best, abs=1e-3)
-    steps = [(0.98, 1.0), (1.02, 1.0), (1.0, 0.98), (1.0, 1.02)]
-    beside = [evidence(a * tuned.prior_scale["line/kernel"], b * tuned.noise) for a, b in steps]
-    assert max(beside) < best
-
-
-def test_tuning_and_refitting_finds_the_highest_evidence():
-    grid = np.exp(np.linspace(-1.5, 1.5, 601))
-    best = grid[np.argmax([exact(scale)[2] for scale in grid])]
-    scale = SCALE
-    for _ in range(6):
-        posterior = Laplace("full", max_iterations=0).fit(
-            line_at_mode(scale), X, Y, kp.likelihoods.Normal(NOISE)
-        )
-        scale = posterior.tune("one").prior_scale["line/kernel"]
-    assert scale == pytest.approx(best, rel=0.01)
-    assert posterior.log_marginal_likelihood() == pytest.approx(exact(best)[2], abs=2e-3)
-
-
 def test_kronecker_equals_full_for_one_linear_layer_and_squared_error(regression):
     posterior = Laplace("kronecker", max_iterations=0).fit(
         line_at_mode(), X, Y, kp.likelihoods.Normal(NOISE)
@@ -328,8 +296,8 @@ def test_save_and_load(net, structure, tmp_path):
     loaded = kp.inference.Posterior.load(tmp_path / "a.posterior")
     for path, value in posterior.draws(2, seed=1).items():
         np.testing.assert_array_equal(loaded.draws(2, seed=1)[path], value)
-    assert loaded.log_marginal_likelihood(prior_scale=2.0) == pytest.approx(
-        posterior.log_marginal_likelihood(prior_scale=2.0), abs=1e-6
+    assert loaded.log_marginal_likelihood(prior_scale=1.0) == pytest.approx(
+        posterior.log_marginal_likelihood(prior_scale=1.0), abs=1e-6
     )
 
 

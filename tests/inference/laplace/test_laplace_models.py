@@ -295,7 +295,7 @@ def test_residuals_of_many_rows_and_little_noise_are_not_rounded_away(layers):
         model, x, y[:, 0], kp.likelihoods.Normal(1.0), sample_weight=weight, verbose=0
     )
     squares = np.sum(weight[:, None] * (b - a @ mode) ** 2)
-    found = posterior._evidence.residuals
+    found = posterior._found.residuals
     assert found == pytest.approx((weight.sum(dtype="float64"), squares), rel=1e-5)
     # The maximum: squares / s^2 = count - (number of weights that the data know, both).
     scale = np.sqrt(squares / (weight.sum(dtype="float64") - 2))
