@@ -4,6 +4,7 @@
 
 from keras_priors.callbacks.bayesian_monitor import BayesianMonitor
 from keras_priors.callbacks.collect_draws import CollectDraws
+from keras_priors.callbacks.evaluate_at_mean import EvaluateAtMean
 from keras_priors.callbacks.kl_annealing import KLAnnealing
 from keras_priors.callbacks.swag import SWAG
 
@@ -11,5 +12,6 @@ __all__ = [
     "SWAG",
     "BayesianMonitor",
     "CollectDraws",
+    "EvaluateAtMean",
     "KLAnnealing",
 ]

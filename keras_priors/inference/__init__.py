@@ -14,6 +14,7 @@ from keras_priors.inference.map import MAP
 from keras_priors.inference.mcmc.hmc import HMC
 from keras_priors.inference.mcmc.nuts import NUTS
 from keras_priors.inference.method import Method
+from keras_priors.inference.optimizer_seed import optimizer_seed as optimizer_seed
 from keras_priors.inference.point_posterior import PointPosterior
 from keras_priors.inference.posterior import Posterior
 from keras_priors.inference.sample_posterior import SamplePosterior
@@ -27,6 +28,8 @@ from keras_priors.inference.sgmcmc.swag import SWAG
 from keras_priors.inference.sgmcmc.swag_posterior import SWAGPosterior
 from keras_priors.inference.table import Table
 from keras_priors.inference.variational.full_rank import FullRank
+from keras_priors.inference.variational.ivon import IVON
+from keras_priors.inference.variational.ivon_optimizer import IVONOptimizer
 from keras_priors.inference.variational.layers_posterior import LayersPosterior
 from keras_priors.inference.variational.low_rank import LowRank
 from keras_priors.inference.variational.mean_field import MeanField
@@ -35,6 +38,7 @@ from keras_priors.inference.variational.variational_posterior import Variational
 
 __all__ = [
     "HMC",
+    "IVON",
     "MAP",
     "NUTS",
     "SGHMC",
@@ -42,6 +46,7 @@ __all__ = [
     "SWAG",
     "DeepEnsemble",
     "FullRank",
+    "IVONOptimizer",
     "Laplace",
     "LaplacePosterior",
     "LayersPosterior",

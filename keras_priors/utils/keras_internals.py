@@ -3,6 +3,7 @@
 Each function says what is needed, and `tests/utils/test_keras_internals.py` what each gives.
 """
 
+import contextlib
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -112,6 +113,23 @@ def copy_called(source: Any, target: Any) -> None:
 def index_of(optimizer: Any, variable: Any) -> int:
     """The number of a variable among those of an optimizer."""
     return int(optimizer._get_variable_index(variable))
+
+
+def trained_by(optimizer: Any) -> Sequence[Any]:
+    """The variables that a built optimizer trains, in the order of their numbers."""
+    found: Sequence[Any] = optimizer._trainable_variables
+    return found
+
+
+def build_optimizer(model: Any) -> None:
+    """Build the optimizer of a built model, as `fit` has before its callbacks on JAX and PyTorch.
+
+    On TensorFlow it does so within the first step. Variables belong to the strategy that the model
+    was made under, which only TensorFlow's models have.
+    """
+    strategy = vars(model).get("_distribute_strategy")
+    with contextlib.nullcontext() if strategy is None else strategy.scope():
+        model.optimizer.build(model.trainable_variables)
 
 
 def is_keras_class(cls: type) -> bool:

@@ -118,6 +118,15 @@ def test_the_number_of_a_variable_in_an_optimizer():
     assert [internals.index_of(optimizer, v) for v in variables] == [0, 1, 2, 3]
 
 
+def test_an_optimizer_is_built_on_the_variables_of_its_model():
+    model = sequential()
+    model.compile(keras.optimizers.SGD())
+    internals.build_optimizer(model)
+    assert model.optimizer.built
+    trained = internals.trained_by(model.optimizer)
+    assert [id(v) for v in trained] == [id(v) for v in model.trainable_variables]
+
+
 def test_a_model_that_was_called():
     called, fresh = sequential(), sequential()
     called(np.ones((1, 3), "float32"))

@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
+from keras_priors.inference.optimizer_seed import optimizer_seed
 from keras_priors.inference.sgmcmc.noisy_step import DECAY, metric_of, moved_square, noisy_move
 from keras_priors.utils.export import share
 from keras_priors.utils.keras_internals import index_of
@@ -19,8 +20,7 @@ from keras_priors.utils.parameters import number_between, real, seed_or_none, wh
 class NoisyOptimizer(keras.optimizers.Optimizer):
     """SGD with momentum, which may be 0, and the noise that makes it a sampler. Abstract.
 
-    The noise of a step is a function of the seed, the number of the variable and `iterations`,
-    which every backend carries from step to step: no state of its own, and none that JAX repeats.
+    The noise of a step is a function of the seed, the number of the variable and `iterations`.
     """
 
     def __init__(
@@ -92,7 +92,8 @@ class NoisyOptimizer(keras.optimizers.Optimizer):
             moved = moved_square(ops.convert_to_tensor(square), gradient, weight)
             self.assign(square, moved)
             metric = metric_of(moved)
-        noise = backend.standard_normal(tuple(variable.shape), self._seed(index))
+        seed = optimizer_seed(self._words, index, self.iterations)
+        noise = backend.standard_normal(tuple(variable.shape), seed)
         velocity = None if self._velocities is None else self._velocities[index]
         move = noisy_move(
             gradient,
@@ -107,11 +108,6 @@ class NoisyOptimizer(keras.optimizers.Optimizer):
         if velocity is not None:
             self.assign(velocity, move)
         self.assign_add(variable, move)
-
-    def _seed(self, index: int) -> Any:
-        seed = backend.fold_in(ops.convert_to_tensor(self._words, dtype="uint32"), index)
-        count = ops.cast(self.iterations, "uint32")
-        return ops.add(seed, ops.stack([ops.zeros_like(count), count]))
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

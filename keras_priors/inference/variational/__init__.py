@@ -7,6 +7,8 @@ it (`normal_family` has it as pure functions); `variational_layers` reads what l
 # Written by tools/write_doors.py.
 
 from keras_priors.inference.variational.full_rank import FullRank
+from keras_priors.inference.variational.ivon import IVON
+from keras_priors.inference.variational.ivon_optimizer import IVONOptimizer
 from keras_priors.inference.variational.layers_posterior import LayersPosterior
 from keras_priors.inference.variational.low_rank import LowRank
 from keras_priors.inference.variational.mean_field import MeanField
@@ -14,7 +16,9 @@ from keras_priors.inference.variational.variational_layers import VariationalLay
 from keras_priors.inference.variational.variational_posterior import VariationalPosterior
 
 __all__ = [
+    "IVON",
     "FullRank",
+    "IVONOptimizer",
     "LayersPosterior",
     "LowRank",
     "MeanField",

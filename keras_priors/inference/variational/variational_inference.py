@@ -104,9 +104,7 @@ class VariationalInference(Method):
     ) -> list[Any]:
         """The values of the family's variables; the ELBOs of the steps are put into `trace`."""
         rows, batch = log_posterior.num_rows, trace.batch
-        # Rates are given step by step: one program serves any number of them.
-        optimizer = backend.stateless(keras.optimizers.Adam(1.0))
-        optimizer.build(family.variables)
+        optimizer = self._optimizer(family)
         units = family.units(family.stddev())
         step = self._step_of(log_posterior, family, optimizer, rows / batch)
         fixed = log_posterior.outputs.fixed()
@@ -156,6 +154,13 @@ class VariationalInference(Method):
             )
         progress.close()
         return list(state[0])
+
+    def _optimizer(self, family: NormalFamily) -> Any:
+        """What moves the family's variables; its own `variables` are carried along."""
+        # Rates are given step by step: one program serves any number of them.
+        optimizer = backend.stateless(keras.optimizers.Adam(1.0))
+        optimizer.build(family.variables)
+        return optimizer
 
     def _step_of(
         self, log_posterior: LogPosterior, family: NormalFamily, optimizer: Any, scale: float
