@@ -20,6 +20,7 @@ from keras_priors.functional.count_observations import is_a as is_a
 from keras_priors.functional.forward import forward_of as forward_of
 from keras_priors.functional.forward import random_posteriors as random_posteriors
 from keras_priors.functional.likelihood_of import likelihood_of as likelihood_of
+from keras_priors.functional.moments import moments as moments
 from keras_priors.functional.moving_statistics import statistics_of as statistics_of
 from keras_priors.functional.observations import Observations as Observations
 from keras_priors.functional.output_likelihoods import Likelihoods as Likelihoods
@@ -34,6 +35,8 @@ from keras_priors.functional.row_blocks import bucket as bucket
 from keras_priors.functional.row_blocks import chunk_rows as chunk_rows
 from keras_priors.functional.row_blocks import draws_per_call as draws_per_call
 from keras_priors.functional.rows import Rows as Rows
+from keras_priors.functional.scaled_weight import ScaledWeight as ScaledWeight
+from keras_priors.functional.scaled_weight import scale_of as scale_of
 from keras_priors.functional.steps_per_row import Steps as Steps
 from keras_priors.functional.steps_per_row import steps_per_row as steps_per_row
 from keras_priors.functional.traversal import all_models as all_models

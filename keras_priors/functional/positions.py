@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
+from keras_priors.functional.scaled_weight import ScaledWeight, scale_of
 from keras_priors.functional.weights import Weight, find_weights
 from keras_priors.utils.export import share
 
@@ -20,28 +21,43 @@ class Positions:
     """Trained weights of a model by path, and the way to a flat vector and back.
 
     A weight whose prior has a bounded support (low, high) is w = b(z) with a bijector b from the
-    real line; every other weight is z itself.
+    real line. A weight whose prior has an unknown scale s is w = loc + s z, and s, which has no
+    variable in the model, is one more entry after all weights. Every other weight is z itself.
     """
 
     def __init__(self, model: Any) -> None:
-        self.weights = _trained(model)
+        self.weights, self._scaled = _with_scales(_trained(model))
         self.paths = tuple(w.path for w in self.weights)
         self.shapes = tuple(w.shape for w in self.weights)
         self.sizes = tuple(math.prod(shape) for shape in self.shapes)
         self.size = sum(self.sizes)
         """The number of scalars."""
         self.variables = [w.variable for w in self.weights]
+        """Those of the model; for a scale, one of its own, whose value says nothing."""
         self.priors = [w.prior for w in self.weights]
         self._bijectors = [_bijector(w) for w in self.weights]
 
     @property
     def bounded(self) -> bool:
-        """Whether any weight has bounds."""
+        """Whether any weight has bounds or an unknown scale, and so is not z itself."""
         return any(b is not None for b in self._bijectors)
 
     def is_bounded(self, index: int) -> bool:
         """Whether the weight of this index has bounds."""
         return self._bijectors[index] is not None
+
+    @property
+    def scaled(self) -> tuple[ScaledWeight, ...]:
+        """The weights whose prior has an unknown scale."""
+        return tuple(self._scaled.values())
+
+    def is_scaled(self, index: int) -> bool:
+        """Whether the prior of the weight of this index has an unknown scale."""
+        return index in self._scaled
+
+    def scaled_of(self, index: int) -> ScaledWeight:
+        """That scale."""
+        return self._scaled[index]
 
     def split(self, vector: Any) -> list[Any]:
         """The parts of a vector (D,) in the shapes of the weights."""
@@ -53,21 +69,67 @@ class Positions:
 
     def constrain(self, vector: Any) -> tuple[list[Any], Any]:
         """Weights inside their supports, and log|dw/dz| in nats, from an unbounded vector (D,)."""
-        values, log_det = [], ops.zeros((), dtype="float32")
-        for part, bijector in zip(self.split(vector), self._bijectors, strict=True):
-            if bijector is None:
-                values.append(part)
-            else:
-                values.append(bijector[0](part))
-                log_det = log_det + ops.sum(bijector[2](part))
-        return values, log_det
+        parts = self.split(vector)
+        values = self._inside(parts)
+        return values, self._log_det(parts, values, range(len(parts)))
 
     def log_det(self, vector: Any, indices: Sequence[int]) -> Any:
         """log|dw/dz| in nats of the weights of these indices alone, at a vector (D,)."""
-        parts, total = self.split(vector), ops.zeros((), dtype="float32")
+        parts = self.split(vector)
+        return self._log_det(parts, self._inside(parts), indices)
+
+    def log_prior(
+        self, vector: Any, jacobian: bool = True, indices: Sequence[int] | None = None
+    ) -> Any:
+        """Log density in nats of the priors at a vector (D,), a scalar.
+
+        With `jacobian` it is that of z, and of a weight with an unknown scale that of N(0, 1): it
+        is not divided by a scale that it was multiplied by. Of the weights of `indices` alone, by
+        default of all.
+        """
+        parts = self.split(vector)
+        values = self._inside(parts)
+        total = ops.zeros((), dtype="float32")
+        for k in range(len(parts)) if indices is None else indices:
+            if k in self._scaled:
+                total = total + self._scaled[k].log_prob_of_z(parts[k])
+                if not jacobian:
+                    total = total - self._scaled[k].log_det(values[self._scaled[k].scale])
+                continue
+            prior, bijector = self.priors[k], self._bijectors[k]
+            if prior is not None:
+                total = total + prior.log_prob(values[k])
+            if bijector is not None and jacobian:
+                total = total + ops.sum(bijector[2](parts[k]))
+        return total
+
+    def log_prior_of(self, values: Sequence[Any]) -> Any:
+        """Log density in nats of the priors of weights and scales as they are, a scalar."""
+        total = ops.zeros((), dtype="float32")
+        for k, (prior, value) in enumerate(zip(self.priors, values, strict=True)):
+            if k in self._scaled:
+                scaled, s = self._scaled[k], values[self._scaled[k].scale]
+                total = total + scaled.log_prob_of_z(scaled.z_of(value, s)) - scaled.log_det(s)
+            elif prior is not None:
+                total = total + prior.log_prob(value)
+        return total
+
+    def _inside(self, parts: Sequence[Any]) -> list[Any]:
+        values = [
+            part if bijector is None else bijector[0](part)
+            for part, bijector in zip(parts, self._bijectors, strict=True)
+        ]
+        for k, scaled in self._scaled.items():
+            values[k] = scaled.weight_of(parts[k], values[scaled.scale])
+        return values
+
+    def _log_det(self, parts: Sequence[Any], values: Sequence[Any], indices: Sequence[int]) -> Any:
+        total = ops.zeros((), dtype="float32")
         for k in indices:
             bijector = self._bijectors[k]
-            if bijector is not None:
+            if k in self._scaled:
+                total = total + self._scaled[k].log_det(values[self._scaled[k].scale])
+            elif bijector is not None:
                 total = total + ops.sum(bijector[2](parts[k]))
         return total
 
@@ -87,7 +149,7 @@ class Positions:
         for weight, value, bijector in zip(self.weights, values, self._bijectors, strict=True):
             part = ops.convert_to_tensor(value, dtype="float32")
             if bijector is not None:
-                inside = _inside(weight.prior, part)
+                inside = _is_inside(weight.prior, part)
                 part = bijector[1](part)
                 if not (inside and bool(ops.all(ops.isfinite(part)))):
                     raise ValueError(
@@ -98,6 +160,9 @@ class Positions:
                         "`..._constraint=prior.constraint()`, or use keras_priors.set_priors."
                     )
             parts.append(part)
+        for k, scaled in self._scaled.items():
+            s = ops.convert_to_tensor(values[scaled.scale], dtype="float32")
+            parts[k] = scaled.z_of(parts[k], s)
         return self.join(parts)
 
     def check_finite(self, values: Sequence[Any]) -> None:
@@ -115,8 +180,15 @@ class Positions:
             )
 
     def current(self) -> list[Any]:
-        """The values that the model's weights have now, as tensors."""
-        return [ops.stop_gradient(ops.convert_to_tensor(v)) for v in self.variables]
+        """The values that the model's weights have now, as tensors; of a scale, what they suggest.
+
+        A scale is the root mean square of w - loc within its group, but no less than a thousandth
+        of the `initial` of its `Learnable`, and that where all weights are at loc.
+        """
+        values = [ops.stop_gradient(ops.convert_to_tensor(v)) for v in self.variables]
+        for k, scaled in self._scaled.items():
+            values[scaled.scale] = ops.convert_to_tensor(scaled.guess(values[k]))
+        return values
 
     def checked(self, position: Mapping[str, Any]) -> list[Any]:
         """The values of a mapping from path to array, in order."""
@@ -150,6 +222,33 @@ class Positions:
     def without_prior(self) -> list[str]:
         """Paths of the weights whose prior is flat because none was given."""
         return [w.path for w in self.weights if w.prior is None]
+
+
+def _with_scales(weights: list[Weight]) -> tuple[list[Weight], dict[int, ScaledWeight]]:
+    """All entries, and by the index of a weight what is known of its unknown scale."""
+    entries, scaled = list(weights), {}
+    for k, weight in enumerate(weights):
+        found = scale_of(weight)
+        if found is None:
+            continue
+        path, shape, latent = found
+        if latent.prior is None:
+            raise ValueError(
+                "An unknown scale needs a prior where it is inferred with the weights: a flat one "
+                "has no posterior, whose mass would lie at the scale 0. Received: "
+                f"{weight.prior!r} on {weight.path}. Write `Learnable(..., prior="
+                "keras_priors.HalfCauchyPrior(1.0))`. To maximize the evidence by the scale "
+                "(type II), give a number, and tune it by `Laplace().fit(...).tune()`; or take a "
+                "variational layer."
+            )
+        latent.prior.check_shape(shape)
+        variable = keras.Variable(
+            np.full(shape, latent.initial, "float32"), trainable=False, name=latent.name
+        )
+        variable.regularizer = latent.prior
+        scaled[k] = ScaledWeight(k, len(entries), latent, weight.shape, shape)
+        entries.append(Weight(path, (path,), None, (), variable, None))
+    return entries, scaled
 
 
 def _trained(model: Any) -> list[Weight]:
@@ -206,7 +305,7 @@ def _bijector(weight: Weight) -> Any:
     return backend.bijector(*bounds)
 
 
-def _inside(prior: Any, value: Any) -> bool:
+def _is_inside(prior: Any, value: Any) -> bool:
     # PyTorch's inverses take what is outside to the nearest point inside.
     low, high = (ops.convert_to_tensor(b, dtype=value.dtype) for b in prior.support)
     return bool(ops.all(ops.logical_and(value > low, value < high)))

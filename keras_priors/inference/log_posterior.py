@@ -39,6 +39,12 @@ class LogPosterior:
     (high - low) sigmoid(z). Densities of z contain the Jacobian log|dw/dz|; those of positions,
     and with them the MAP, do not.
 
+    Where the scale of a prior is unknown, as in `NormalPrior(0, scale=HalfCauchyPrior(1.0))`, a
+    position has the scales s too, after all weights and under the path "dense/kernel/prior_scale",
+    and the prior is log N(w; loc, s^2) + log p(s). In z such a weight is (w - loc) / s, which is
+    N(0, 1) whatever s is (non-centred), and the scale is log(s). The model holds no scale: where
+    the position is that of the model, s is the root mean square of w - loc of its weights.
+
     Rows are worked through in blocks within one compiled function, so that memory stays bounded.
 
     Args:
@@ -54,8 +60,8 @@ class LogPosterior:
     Raises:
         TypeError: `model` is not a model, or x is no data.
         ValueError: a model that is not built, has variational layers, a penalty that is no
-            prior, or losses from `add_loss`; no likelihood; data whose shapes do not fit, NaN
-            in them, or targets without a density.
+            prior, an unknown scale without a prior, or losses from `add_loss`; no likelihood;
+            data whose shapes do not fit, NaN in them, or targets without a density.
 
     Example:
         >>> import keras, numpy as np
@@ -71,6 +77,8 @@ class LogPosterior:
     References:
         - MacKay, 1992, A practical Bayesian framework for backpropagation networks, section 2.
         - Carpenter et al., 2017, Stan, section 2.7 (positions without bounds).
+        - Papaspiliopoulos, Roberts and Skold, 2007, A general framework for the parametrization of
+          hierarchical models (non-centred coordinates).
     """
 
     def __init__(
@@ -171,13 +179,12 @@ class LogPosterior:
 
     def log_prob(self, z: Any, data: Any, jacobian: bool = True) -> Any:
         """Log posterior density of a vector z (D,), in nats: a scalar, differentiable."""
-        values, log_det = self.positions.constrain(z)
+        values, _ = self.positions.constrain(z)
         fixed, blocks = data
         log_likelihood = backend.sum_over(
             lambda block: self.log_likelihood_of(values, fixed, block), blocks
         )
-        total = log_likelihood + self.log_prior_of(values)
-        return total + log_det if jacobian else total
+        return log_likelihood + self.log_prior_at(z, jacobian)
 
     def log_prob_and_gradient(self, z: Any, data: Any, jacobian: bool = True) -> tuple[Any, Any]:
         """`log_prob` and its gradient (D,), block by block: memory does not grow with the rows."""
@@ -187,9 +194,7 @@ class LogPosterior:
         )
 
         def of_prior(z: Any) -> Any:
-            values, log_det = self.positions.constrain(z)
-            log_prior = self.log_prior_of(values)
-            return log_prior + log_det if jacobian else log_prior
+            return self.log_prior_at(z, jacobian)
 
         likelihood, slope = backend.sum_over(lambda block: of_block(z, block), blocks)
         prior, prior_slope = backend.value_and_gradient(of_prior)(z)
@@ -199,9 +204,9 @@ class LogPosterior:
         self, z: Any, fixed: Any, batch: Any, scale: Any, jacobian: bool = True
     ) -> Any:
         """Estimate of `log_prob` from one batch (x, y, weight); `scale` is N / n."""
-        values, log_det = self.positions.constrain(z)
-        estimate = scale * self.log_likelihood_of(values, fixed, batch) + self.log_prior_of(values)
-        return estimate + log_det if jacobian else estimate
+        values, _ = self.positions.constrain(z)
+        log_likelihood = self.log_likelihood_of(values, fixed, batch)
+        return scale * log_likelihood + self.log_prior_at(z, jacobian)
 
     def log_likelihood_of(self, values: list[Any], fixed: list[Any], block: Any) -> Any:
         """Sum of the weighted log densities of a block of rows (x, y, weight), in nats."""
@@ -210,11 +215,11 @@ class LogPosterior:
 
     def log_prior_of(self, values: list[Any]) -> Any:
         """Sum of the log densities of the priors, in nats."""
-        total = ops.zeros((), dtype="float32")
-        for prior, value in zip(self.positions.priors, values, strict=True):
-            if prior is not None:
-                total = total + prior.log_prob(value)
-        return total
+        return self.positions.log_prior_of(values)
+
+    def log_prior_at(self, z: Any, jacobian: bool = True) -> Any:
+        """The same at a vector z (D,), by default the density of z. Differentiable in z."""
+        return self.positions.log_prior(z, jacobian)
 
     @cached_property
     def _compiled(self) -> dict[str, Any]:

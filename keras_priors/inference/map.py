@@ -2,12 +2,18 @@
 
 from typing import Any
 
+import numpy as np
+from keras import ops
+
 from keras_priors.inference.log_posterior import LogPosterior
 from keras_priors.inference.maximize import maximize
 from keras_priors.inference.method import Method
 from keras_priors.inference.point_posterior import PointPosterior
 from keras_priors.utils.export import export
 from keras_priors.utils.warn import warn
+
+# Two scales so small that a density which still rises from the first to the second has no end.
+_TINY = (1e-24, 1e-30)
 
 
 @export()
@@ -20,6 +26,10 @@ class MAP(Method):
     that of the weights as they are: no Jacobian of the map that keeps them inside bounded supports,
     so that the MAP is the one that `fit` with `constraint()` finds.
 
+    Where the scale of a prior is unknown, the density is that of weights and scale together, which
+    has a highest point only where the prior of the scale outweighs s^-n at s = 0, for its n
+    weights, as `InverseGammaPrior` and `LogNormalPrior` do; others are refused.
+
     Args:
         max_iterations: integer of at least 0; 0 takes the weights as they are, as the MAP that
             `fit` has found. Defaults to 1000.
@@ -31,7 +41,8 @@ class MAP(Method):
     Raises:
         TypeError: `max_iterations` is not an integer.
         ValueError: a negative `max_iterations`, a `tolerance` that is not positive; in `fit`, a
-            start where the log posterior is not finite.
+            start where the log posterior is not finite, or an unknown scale by which it is
+            unbounded.
 
     Example:
         >>> import keras, numpy as np
@@ -66,6 +77,7 @@ class MAP(Method):
     def infer(
         self, log_posterior: LogPosterior, seed: Any, verbose: Any, resume: Any
     ) -> PointPosterior:
+        _check_bounded(log_posterior)
         start = log_posterior.positions.unconstrain(log_posterior.positions.current())
         position, value, converged = maximize(
             log_posterior, start, self.max_iterations, self.tolerance, verbose=verbose
@@ -83,3 +95,24 @@ class MAP(Method):
             log_posterior=value,
             observations=log_posterior.observations,
         )
+
+
+def _check_bounded(log_posterior: LogPosterior) -> None:
+    """Refuses p(s) s^-n that grows without bound as s goes to 0: there is no highest point."""
+    positions = log_posterior.positions
+    for scaled in positions.scaled:
+        # s^-n is as steep at each s; what p(s) is like shows where s is small.
+        heights = []
+        for tiny in _TINY:
+            s = ops.convert_to_tensor(np.full(scaled.scale_shape, tiny, "float32"))
+            heights.append(float(scaled.latent.prior.log_prob(s)) - float(scaled.log_det(s)))
+        if heights[1] > heights[0]:
+            raise ValueError(
+                "MAP needs a log posterior with a highest point. Received: "
+                f"{positions.priors[scaled.weight]!r} on {positions.paths[scaled.weight]}, under "
+                "which p(scale) scale^-n, the density where the weights are at their mean, grows "
+                f"without bound as the scale of n = {scaled.repeats:.0f} weights goes to 0. Use "
+                'NUTS, HMC, SGLD, SGHMC, MeanField, LowRank, FullRank or Laplace("full"), which '
+                "are of the density of (w - loc) / scale; or InverseGammaPrior over the scale; or "
+                "a number, which `Laplace().fit(...).tune()` finds."
+            )

@@ -94,9 +94,7 @@ def _product_of(log_posterior: LogPosterior, jacobian: bool) -> Any:
             )
 
         def log_prior(z: Any) -> Any:
-            values, log_det = positions.constrain(z)
-            prior = log_posterior.log_prior_of(values) + 0.0 * ops.sum(z)
-            return prior + log_det if jacobian else prior
+            return log_posterior.log_prior_at(z, jacobian) + 0.0 * ops.sum(z)
 
         return -(backend.sum_over(of_block, blocks) + turned(log_prior, z, v))
 

@@ -262,7 +262,8 @@ class Posterior:
             id(old): new for old, new in zip(self.model.variables, plain.variables, strict=True)
         }
         for target, value in zip(targets, values, strict=True):
-            copies[id(target)].assign(value)
+            if id(target) in copies:  # the scale of a prior is none of the model
+                copies[id(target)].assign(value)
         return plain
 
     def save(self, path: Any) -> None:

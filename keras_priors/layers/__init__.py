@@ -22,6 +22,9 @@ from keras_priors.layers.variational_embedding import VariationalEmbedding
 from keras_priors.layers.variational_layer import VariationalLayer
 from keras_priors.layers.variational_separable_conv1d import VariationalSeparableConv1D
 from keras_priors.layers.variational_separable_conv2d import VariationalSeparableConv2D
+from keras_priors.layers.weight_axes import WeightAxes as WeightAxes
+from keras_priors.layers.weight_axes import bias_axes as bias_axes
+from keras_priors.layers.weight_axes import dense_axes as dense_axes
 from keras_priors.layers.weight_draws import WeightDraws as WeightDraws
 
 __all__ = [

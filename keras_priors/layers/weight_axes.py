@@ -3,7 +3,10 @@
 import math
 from dataclasses import dataclass
 
+from keras_priors.utils.export import share
 
+
+@share
 @dataclass(frozen=True)
 class WeightAxes:
     """The axes of a weight of `shape` that number the inputs, and those that number the units.
@@ -28,12 +31,14 @@ class WeightAxes:
         return tuple(size if k in kept else 1 for k, size in enumerate(self.shape))
 
 
+@share
 def dense_axes(shape: tuple[int, ...]) -> WeightAxes:
     """Inputs and units as the last two axes, as most layers of Keras have them; or units alone."""
     last = len(shape) - 1
     return WeightAxes(shape, (last - 1,), (last,)) if last > 0 else bias_axes(shape)
 
 
+@share
 def bias_axes(shape: tuple[int, ...]) -> WeightAxes:
     """Units alone: a bias is the weight of one more input."""
     return WeightAxes(shape, (), tuple(range(len(shape))))

@@ -7,8 +7,6 @@ from typing import Any
 import keras
 
 from keras_priors.functional.weights import Weight
-from keras_priors.priors.learnable import Learnable
-from keras_priors.priors.normal_prior import NormalPrior
 from keras_priors.priors.prior import Prior
 from keras_priors.utils.path_matches import path_matches, tails
 
@@ -38,6 +36,8 @@ def match(weights: Sequence[Weight], rules: Any) -> dict[int, Prior | None]:
         trained = [i for i in found if weights[i].variable.trainable]
         if not trained:
             raise ValueError(_nothing(pattern, [weights[i] for i in found], weights))
+        if prior is not None:
+            _check_scale(pattern, prior, [weights[i] for i in trained])
         matched.update(dict.fromkeys(trained, prior))
     return matched
 
@@ -49,10 +49,16 @@ def _check_prior(pattern: Any, prior: Any) -> None:
             f"Received: {prior!r} of type {type(prior).__name__}. "
             "In place of L2 write keras_priors.NormalPrior(0, scale), of L1 a LaplacePrior."
         )
-    if isinstance(prior, NormalPrior) and isinstance(prior.scale, Learnable):
+
+
+def _check_scale(pattern: Any, prior: Prior, weights: Sequence[Weight]) -> None:
+    """Refuses an unknown scale for the posterior of a layer that is built."""
+    variational = [w.path for w in weights if w.penalty is not None]
+    if prior.latent_scale is not None and variational:
         raise ValueError(
             "A scale that is learned needs a variable of a variational layer, which one that is "
-            f"built cannot gain. Received: {prior!r} for {_shown(pattern)}. Give it where such "
+            f"built cannot gain. Received: {prior!r} for {_shown(pattern)}, which matches "
+            f"{_listed(variational)}. Give it where such "
             "layers are made: VariationalDense(10, kernel_prior=...), or "
             "keras_priors.to_variational(model, prior=...); or give a number as scale."
         )

@@ -29,9 +29,10 @@ def summary(
     weight, or at the mean of its posterior. Below: the sums of KL and log prior. Frozen weights
     are marked "(frozen)"; they have no part in the loss that `fit` minimizes, nor in the sums.
 
-    Where the scale of a prior is learned, the prior is shown with the mean of that scale, and its
-    density is the one that the KL holds, E[log p(w | scale)]; the KL of a posterior over the scale
-    is part of that of its weight.
+    Where a variational layer learns the scale of a prior, the prior is shown with the mean of that
+    scale, and its density is the one that the KL holds, E[log p(w | scale)]; the KL of a posterior
+    over the scale is part of that of its weight. On a plain layer such a scale is unknown: the
+    prior is shown as it was given, without a density.
 
     A temperature other than 1 (`keras_priors.set_num_data`) is told beside the name of the model;
     the KL is that of q and p at any temperature.
@@ -103,7 +104,7 @@ def _row(weight: Weight) -> dict[str, Any]:
         if posterior.support != "point":
             mean, sd = (ops.convert_to_numpy(x) for x in (value, posterior.stddev()))
             row["snr"] = float(np.median(np.abs(mean) / sd))
-    if density is not None:
+    if density is not None and density.latent_scale is None:
         row["log_prior"] = _number(density.log_prob(value))
     return row
 

@@ -60,6 +60,7 @@ def prior_predictive(
     check_verbose(verbose)
     draws = sample_prior(model, num_samples, seed)
     by_path = {w.path: w for w in find_weights(model)}
+    draws = {path: value for path, value in draws.items() if path in by_path}  # no prior's scale
     weights = [by_path[path] for path in draws]
     targets = [w.variable if w.penalty is None else w.penalty.posterior for w in weights]
     outputs = outputs_at_draws(

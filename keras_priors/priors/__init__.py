@@ -14,6 +14,7 @@ from keras_priors.priors.half_student_t_prior import HalfStudentTPrior
 from keras_priors.priors.horseshoe_prior import HorseshoePrior
 from keras_priors.priors.inverse_gamma_prior import InverseGammaPrior
 from keras_priors.priors.laplace_prior import LaplacePrior
+from keras_priors.priors.latent_scale import LatentScale as LatentScale
 from keras_priors.priors.learnable import Learnable
 from keras_priors.priors.log_normal_prior import LogNormalPrior
 from keras_priors.priors.logistic_prior import LogisticPrior

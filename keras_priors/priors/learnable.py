@@ -14,7 +14,7 @@ PER = ("tensor", "input", "unit")
 
 @export("keras_priors")
 class Learnable:
-    """A scale of a prior that a variational layer learns with its weights.
+    """A scale of a prior that is learned with the weights.
 
     `NormalPrior(0, scale=Learnable(1.0))` is empirical Bayes: the layer has log(scale) as one more
     variable, and `fit` maximizes the evidence lower bound by it too (type-II maximum likelihood,
@@ -29,8 +29,14 @@ class Learnable:
     `NormalPrior(0, scale=HalfCauchyPrior(1.0))` is short for
     `NormalPrior(0, scale=Learnable(prior=HalfCauchyPrior(1.0)))`.
 
-    A description, like a posterior that is not built: each weight has a scale of its own,
-    `layer.prior_scales["kernel"]` with its `mean()` and `stddev()`.
+    In a variational layer it is a description, like a posterior that is not built: each weight has
+    a scale of its own, `layer.prior_scales["kernel"]` with its `mean()` and `stddev()`.
+
+    On a plain layer the scale needs a prior, and `fit` does not take it. `inference.LogPosterior`,
+    `NUTS`, `HMC`, `SGLD`, `SGHMC`, `MeanField`, `LowRank`, `FullRank` and `Laplace` do: the
+    posterior has the scales s beside the weights, as "dense/kernel/prior_scale", and moves in the
+    non-centred coordinates z = (w - loc) / s and log s, which have no funnel at small s. `MAP`
+    takes it where the joint density has a highest point, as with `InverseGammaPrior`.
 
     Args:
         initial: float greater than 0, the scale, or the median of its posterior, to start with.
@@ -57,6 +63,8 @@ class Learnable:
 
     References:
         - MacKay, 1992, Bayesian interpolation, Neural Computation 4 (the evidence for a scale).
+        - Papaspiliopoulos, Roberts and Skold, 2007, A general framework for the parametrization of
+          hierarchical models (non-centred coordinates).
         - Neal, 1996, Bayesian learning for neural networks, section 4.3 (automatic relevance
           determination).
         - Blundell et al., 2015, section 3.3, arXiv:1505.05424, where learning the scale by

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_priors.priors.latent_scale import LatentScale
 from keras_priors.priors.learnable import Learnable
 from keras_priors.priors.prior import Prior
 from keras_priors.utils.export import export
@@ -24,8 +25,10 @@ class NormalPrior(Prior):
 
     Args:
         loc: float or array that broadcasts against the weight, the mean. Defaults to 0.
-        scale: float or array, greater than 0, the standard deviation; or, in variational layers,
-            `keras_priors.Learnable` or a prior on w > 0: then it is learned. Defaults to 1.
+        scale: float or array, greater than 0, the standard deviation; or a prior on w > 0, such as
+            `HalfCauchyPrior(1.0)`, or `keras_priors.Learnable`: then it is unknown too, in
+            variational layers and in every inference over the weights that draws it with them.
+            Defaults to 1.
         num_data: integer or None, the number of observations whose mean is the loss.
             Defaults to None: see `keras_priors.set_num_data`.
 
@@ -86,9 +89,24 @@ class NormalPrior(Prior):
         self.check_shape(tuple(mean.shape))
         return self._quadratic(mean, variance)
 
-    def as_normal(self, shape: tuple[int, ...]) -> tuple[Any, Any]:
-        """(loc, scale)."""
-        return self.loc, self._known_scale()
+    def as_normal(self, shape: tuple[int, ...]) -> tuple[Any, Any] | None:
+        """(loc, scale), or None where the scale is unknown."""
+        return None if isinstance(self.scale, Learnable) else (self.loc, self.scale)
+
+    @property
+    def latent_scale(self) -> LatentScale | None:
+        """The scale, where it is unknown."""
+        if not isinstance(self.scale, Learnable):
+            return None
+        learned = self.scale
+        return LatentScale(
+            name="prior_scale",
+            prior=learned.prior,
+            per=learned.per,
+            loc=self.loc,
+            initial=learned.initial,
+            scale_of=lambda s: s,
+        )
 
     def get_config(self) -> dict[str, Any]:
         """Constructor arguments, JSON-serializable."""
@@ -107,10 +125,12 @@ class NormalPrior(Prior):
     def _known_scale(self) -> Number:
         if isinstance(self.scale, Learnable):
             raise ValueError(
-                "A prior whose scale is learned has no density by itself: the scale belongs to a "
-                f"variational layer, with a posterior that has a spread. Received: {self!r}. Give "
-                "it as the prior of such a layer (`VariationalDense(10, kernel_prior=...)`, or "
-                "`to_variational(model, prior=...)`), or a number as its scale."
+                "A prior whose scale is unknown has no density of the weight without it, and `fit` "
+                f"has no place for it. Received: {self!r} on a plain layer. Infer both by "
+                "keras_priors.inference: NUTS, HMC, SGLD, SGHMC, MeanField, LowRank, FullRank or "
+                "Laplace; give it as the prior of a variational layer "
+                "(`VariationalDense(10, kernel_prior=...)`, or `to_variational(model, prior=...)`);"
+                " or give a number as its scale, which `Laplace().fit(...).tune()` finds."
             )
         return self.scale
 

@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
+from keras_priors.priors.latent_scale import LatentScale
 from keras_priors.priors.support_constraint import SupportConstraint
 from keras_priors.utils.export import export, register
 from keras_priors.utils.parameters import (
@@ -191,6 +192,11 @@ class Prior(SavedNumData, keras.regularizers.Regularizer):
 
     def as_normal(self, shape: tuple[int, ...]) -> tuple[Any, Any] | None:
         """(loc, scale) where the prior is an independent normal for each element, else None."""
+        return None
+
+    @property
+    def latent_scale(self) -> LatentScale | None:
+        """The scale that is unknown, where there is no density of the weight without it."""
         return None
 
     def check_shape(self, shape: tuple[int, ...]) -> None:

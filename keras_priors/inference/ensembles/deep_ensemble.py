@@ -16,6 +16,7 @@ from keras_priors.functional.copy_of import copy_of
 from keras_priors.functional.moving_statistics import statistics_of
 from keras_priors.functional.observations import Observations
 from keras_priors.functional.positions import Positions
+from keras_priors.inference.check_known_scales import check_known_scales
 from keras_priors.inference.log_posterior import LogPosterior
 from keras_priors.inference.method import Method
 from keras_priors.inference.posterior import Posterior
@@ -171,6 +172,7 @@ class DeepEnsemble(Method):
         self, log_posterior: LogPosterior, seed: Any, verbose: Any, resume: Any
     ) -> SamplePosterior:
         model = log_posterior.model
+        check_known_scales("DeepEnsemble", log_posterior)
         statistics = statistics_of(model)
         seeds = backend.spawn_seeds(seed, self.num_members)
         members: list[tuple[list[Any], list[Any]]] = []

@@ -178,11 +178,13 @@ def _check_normal(log_posterior: LogPosterior) -> None:
     for weight in log_posterior.positions.weights:
         prior = weight.prior
         scaled = isinstance(prior, VarianceScalingPrior) and prior.family == "normal"
-        if not (isinstance(prior, NormalPrior) or scaled):
+        known = isinstance(prior, NormalPrior) and prior.latent_scale is None
+        if not (known or scaled):
             raise ValueError(
-                "RandomizedMAP moves the mean of normal priors, and other priors have none that "
-                f"can be moved in this way. Received: {prior!r} on {weight.path}. Give it a "
-                "NormalPrior, or use DeepEnsemble."
+                "RandomizedMAP moves the mean of normal priors of known scale, and other priors "
+                f"have none that can be moved in this way. Received: {prior!r} on {weight.path}. "
+                "Give it a NormalPrior with a number as scale, or use DeepEnsemble; where the "
+                "scale is unknown, NUTS, HMC, SGLD, SGHMC, MeanField, LowRank, FullRank or Laplace."
             )
 
 

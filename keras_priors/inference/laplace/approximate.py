@@ -14,6 +14,7 @@ from keras_priors import backend
 from keras_priors.inference.laplace.curvature import diagonal, full, hessian, kronecker, low_rank
 from keras_priors.inference.laplace.laplace_rows import LaplaceRows
 from keras_priors.inference.laplace.last_layer import LastLayer, is_linear, last_layer_weights
+from keras_priors.inference.laplace.latent_scales import check_structure
 from keras_priors.inference.laplace.precision import DiagonalPrecision, FullPrecision, Precision
 from keras_priors.inference.laplace.prior_curvature import NormalPriors, prior_precision
 from keras_priors.inference.log_posterior import LogPosterior
@@ -90,6 +91,7 @@ class Approximator:
         )
         rows.measure(log_posterior.observations.batch([0])[0])
         # What it cannot take it refuses before a mode is sought.
+        check_structure(rows, settings.structure, settings.layers)
         self._last = LastLayer(rows) if settings.layers == "last" else None
         self.one_pass = (
             self._last is not None
@@ -130,19 +132,16 @@ class Approximator:
             value, slope, residuals = self.likelihood(z)
             slope = rows.take_array(slope)
             precision = self._precision(z, prior)
-        positions = rows.positions
-        values = [ops.convert_to_numpy(v) for v in positions.constrain(z)[0]]
-        own = [(positions.priors[k], values[k]) for k in rows.moved]
         return Approximation(
             mode=ops.convert_to_numpy(z),
             precision=precision,
             log_likelihood=value,
             # Points are given, not drawn: their prior has no part in it.
-            log_prior=rows.log_det(z) + sum(float(p.log_prob(v)) for p, v in own if p is not None),
+            log_prior=float(rows.positions.log_prior(z, indices=rows.moved)),
             slopes=np.stack([slope, rows.take_array(self.prior(z)[1])]).astype("float64"),
             residuals=residuals,
             noise=rows.noise,
-            normal_priors=NormalPriors(rows, values).entries,
+            normal_priors=self.normal_priors(z),
         )
 
     def _precision(self, z: Any, prior: Any) -> Precision:
@@ -177,8 +176,7 @@ class Approximator:
         return backend.sum_over(of_block, blocks)
 
     def _prior_at(self, z: Any) -> Any:
-        values, log_det = self.rows.positions.constrain(z)
-        return self._log_posterior.log_prior_of(values) + log_det + 0.0 * ops.sum(z)
+        return self._log_posterior.log_prior_at(z) + 0.0 * ops.sum(z)
 
 
 def approximate(

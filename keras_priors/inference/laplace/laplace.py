@@ -8,6 +8,7 @@ import keras
 
 from keras_priors.inference.laplace.approximate import Settings, approximate, warn_of_no_mode
 from keras_priors.inference.laplace.laplace_posterior import LaplacePosterior
+from keras_priors.inference.laplace.latent_scales import warn_of_scales
 from keras_priors.inference.laplace.memory import check_memory, memory_of
 from keras_priors.inference.log_posterior import LogPosterior
 from keras_priors.inference.method import Method
@@ -41,10 +42,11 @@ class Laplace(Method):
     called once), kernel and bias together, and the diagonal for all other weights. A prior that
     differs within a layer counts there by its diagonal in the eigenvectors of A and G.
 
-    An unknown scale of a prior (`NormalPrior(0, scale=HalfCauchyPrior(1.0))`) is approximated with
-    its weights, as log(s) and z = (w - loc) / s, by "full", "low_rank" and "diagonal" of all
-    layers. A weight with bounds, such as a noise scale, is approximated as the z without bounds of
-    `LogPosterior`, at the mode of the density of z, Jacobian included: its draws stay inside.
+    A weight with bounds, such as a noise scale, is approximated as the z without bounds of
+    `LogPosterior`, at the mode of the density of z, Jacobian included: its draws stay inside. So is
+    an unknown scale of a prior (`NormalPrior(0, scale=HalfCauchyPrior(1.0))`), as log(s), with its
+    weights, as (w - loc) / s, by "full", "low_rank" and "diagonal" of all layers. Of many weights
+    of one scale that is a rough answer, and a warning says so.
 
     Args:
         structure: "kronecker" (the default), "diagonal", "full" or "low_rank": what is kept of
@@ -160,6 +162,8 @@ class Laplace(Method):
         settings = Settings(self.structure, self.curvature, self.layers, self.tolerance, self.rank)
         found = approximate(settings, log_posterior, iterations, verbose)
         warn_of_no_mode(found, self.tolerance, model.name)
+        if self.layers == "all":
+            warn_of_scales(log_posterior.positions, found.mode, found.precision.variance())
         return LaplacePosterior(
             model,
             log_posterior.likelihoods.single,

@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
+from keras_priors.inference.check_known_scales import check_known_scales
 from keras_priors.inference.log_posterior import LogPosterior
 from keras_priors.inference.maximize import not_finite
 from keras_priors.inference.method import Method
@@ -146,6 +147,7 @@ class SWAG(Method):
     def infer(
         self, log_posterior: LogPosterior, seed: Any, verbose: Any, resume: Any
     ) -> SWAGPosterior:
+        check_known_scales("SWAG", log_posterior)
         rows = log_posterior.num_rows
         size = min(self.batch_size, rows)
         words = [int(w) for w in ops.convert_to_numpy(seed)]

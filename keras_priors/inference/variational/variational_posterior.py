@@ -11,15 +11,15 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
+from keras_priors.functional.moments import moments
 from keras_priors.functional.observations import Observations
 from keras_priors.functional.positions import Positions
 from keras_priors.inference.posterior import Posterior
 from keras_priors.inference.saved_arrays import SavedArrays
 from keras_priors.inference.variational.normal_family import NormalFamily
+from keras_priors.posteriors.mean_field_normal import MeanFieldNormal
 from keras_priors.posteriors.posterior import Posterior as Family
 from keras_priors.utils.export import export
-
-_NODES = 64
 
 
 @export("keras_priors.inference")
@@ -81,25 +81,23 @@ class VariationalPosterior(Posterior):
 
     @cached_property
     def _moments(self) -> tuple[list[Any], list[Any]]:
-        loc, scale = self.family.mean(), self.family.stddev()
-        if not self.positions.bounded:
-            return self.positions.split(loc), self.positions.split(scale)
-        # Each scalar of z is normal by itself, and a bounded weight is a function of one.
-        nodes, weights = np.polynomial.hermite_e.hermegauss(_NODES)
-        weights = weights / weights.sum()
-        values = [
-            self.positions.named(self.positions.constrain(loc + float(node) * scale)[0])
-            for node in nodes
-        ]
-        means, scales = [], []
-        for path in self.paths:
-            at = np.stack([value[path] for value in values]).astype("float64")
-            mean = np.tensordot(weights, at, axes=1)
-            means.append(mean.astype("float32"))
-            scales.append(
-                np.sqrt(np.tensordot(weights, (at - mean) ** 2, axes=1)).astype("float32")
-            )
-        return means, scales
+        family = self.family
+        loc, variance = (ops.convert_to_numpy(v) for v in (family.mean(), family.variance()))
+        independent = isinstance(family, MeanFieldNormal)
+        return moments(self.positions, loc, variance, None if independent else self._columns)
+
+    def _columns(self, indices: Any) -> Any:
+        """Columns (D, m) of the covariance of z."""
+        family = self.family
+        zero = ops.zeros(family.noise_shape)
+
+        # z is linear in its noise: a row of that map backward, and then forward.
+        def column(index: Any) -> Any:
+            row = backend.value_and_gradient(lambda e: ops.take(family.transform(e), index))(zero)
+            return family.transform(row[1]) - family.mean()
+
+        found = backend.map_draws(column, ops.convert_to_tensor(indices, dtype="int32"))
+        return ops.convert_to_numpy(found).astype("float64").T
 
     def _handles(self, num_samples: int, seed: Any) -> Any:
         return backend.spawn_seeds(seed, num_samples)
