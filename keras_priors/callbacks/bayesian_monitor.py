@@ -16,6 +16,7 @@ from keras_priors.callbacks.penalties import Penalties, Penalty, to_numpy
 from keras_priors.functional.check_activations import check_activations
 from keras_priors.functional.output_shapes import running_fit
 from keras_priors.functional.steps_per_row import Steps, steps_per_row
+from keras_priors.inference.variational.convergence import gain_of_epochs, is_gain
 from keras_priors.utils.export import export
 from keras_priors.utils.keras_internals import adds_losses, all_layers
 from keras_priors.utils.unset_num_data import unset_names, warn_unset
@@ -78,9 +79,15 @@ class BayesianMonitor(keras.callbacks.Callback):
           support of its prior, the constraint. (NaN in x may leave the loss finite: under
           TensorFlow `relu` makes 0 of it, and NaN of the gradient.)
 
+        - At the end of a `fit` of at least 12 epochs of a model with variational layers it warns
+          where the ELBO was still rising: by a straight line through the last third of the epochs,
+          which in as many epochs again would gain more than 1 nat, 0.01 nats a weight, and twice
+          its standard error.
+
     Args:
         check_num_data: boolean, whether to compare `num_data` with the samples of the first
             epoch. Defaults to True.
+        check_convergence: boolean, whether to warn of an ELBO that still rises. Defaults to True.
 
     Raises:
         ValueError: at `fit` and `evaluate`, where the model is not compiled with a likelihood, or
@@ -106,9 +113,10 @@ class BayesianMonitor(keras.callbacks.Callback):
         - Blundell et al., 2015, Weight uncertainty in neural networks, arXiv:1505.05424, eq. 1-2.
     """
 
-    def __init__(self, *, check_num_data: bool = True) -> None:
+    def __init__(self, *, check_num_data: bool = True, check_convergence: bool = True) -> None:
         super().__init__()
         self.check_num_data = check_num_data
+        self.check_convergence = check_convergence
         self.evaluation: dict[str, float] = {}
         """The values of the last evaluation, without prefix."""
 
@@ -120,6 +128,7 @@ class BayesianMonitor(keras.callbacks.Callback):
         self._begin = 0
         self._first_epoch = True
         self._outputs_checked = False
+        self._elbos: list[float] = []
         self._owner: Any = None
 
     def on_train_begin(self, logs: Any = None) -> None:
@@ -132,6 +141,7 @@ class BayesianMonitor(keras.callbacks.Callback):
         self._outputs_checked = False
         self._steps = (self.params or {}).get("steps")
         self._first_epoch = True
+        self._elbos = []
         set_annealed_weight(self._owner, None)
         unset = unset_names(self._owner)
         if unset:
@@ -183,7 +193,9 @@ class BayesianMonitor(keras.callbacks.Callback):
         self._end_epoch()
         check_trained_weights(self.model)
         if logs is not None and self._means is not None and "loss" in logs:
-            logs.update(self._terms(logs["loss"], *self._means))
+            terms = self._terms(logs["loss"], *self._means)
+            logs.update(terms)
+            self._elbos.append(terms["elbo"])
         if logs is not None and "val_loss" in logs:
             logs.update({f"val_{name}": value for name, value in self.evaluation.items()})
         if self._first_epoch:
@@ -191,6 +203,11 @@ class BayesianMonitor(keras.callbacks.Callback):
             self._check_first_epoch()
         if self._steps is None:
             self._steps = self._record.batches
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Say where the ELBO has not come to its end."""
+        if self.check_convergence:
+            _check_convergence(self._owner, self._penalties.items, self._elbos)
 
     def _note_penalties(self, batch: int) -> None:
         model = self.model
@@ -272,6 +289,28 @@ def _check_num_data(model: Any, items: list[Penalty], samples: int) -> None:
         UserWarning,
         stacklevel=2,
     )
+
+
+def _check_convergence(model: Any, items: list[Penalty], elbos: list[float]) -> None:
+    """Warn where the ELBO of the whole data was still rising when `fit` ended."""
+    posteriors = [item.regularizer.posterior for item in items if item.kind == "kl"]
+    spread = [q for q in posteriors if q.support != "point"]
+    if not spread:
+        return
+    num_data = max(item.num_data for item in items if item.kind == "kl")
+    gain, error = gain_of_epochs([num_data * elbo for elbo in elbos])
+    if is_gain(gain, error, sum(q.size for q in spread)):
+        warnings.warn(
+            "The posterior that prior and data have is where the ELBO no longer rises. Received: "
+            f"{model.name}, whose ELBO would gain {gain:.3g} nats (standard error {error:.2g}), or "
+            f"{gain / num_data:.2g} an observation, in {len(elbos)} epochs more if it rose as over "
+            "the last third of them: its standard deviations are on their way. Train longer, with "
+            "a rate that does not fall, for the optimum; or take the posterior as one of a fit "
+            "that was stopped, by how it predicts, and say so by "
+            "BayesianMonitor(check_convergence=False).",
+            UserWarning,
+            stacklevel=2,
+        )
 
 
 def _may_be(value: int, samples: int, steps: Steps) -> bool:
