@@ -125,8 +125,8 @@ class NormalPrior(Prior):
     def _known_scale(self) -> Number:
         if isinstance(self.scale, Learnable):
             raise ValueError(
-                "A prior whose scale is unknown has no density by itself, and `fit` has no place for "
-                f"the scale. Received: {self!r} on a plain layer. Infer both by "
+                "A prior whose scale is unknown has no density by itself, and `fit` has no place "
+                f"for the scale. Received: {self!r} on a plain layer. Infer both by "
                 "keras_priors.inference: NUTS, HMC, SGLD, SGHMC, MeanField, LowRank, FullRank or "
                 "Laplace; give it as the prior of a variational layer "
                 "(`VariationalDense(10, kernel_prior=...)`, or `to_variational(model, prior=...)`);"
