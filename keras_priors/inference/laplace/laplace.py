@@ -35,8 +35,8 @@ class Laplace(Method):
     The outputs f are the natural ones of the likelihood: where the model gives probabilities,
     their logits, so that "ggn" is the Fisher information; for `HeteroscedasticNormal`, `StudentT`
     and `Laplace` H is its mean over y for the same reason. "fisher" is the empirical one. Only
-    "hessian", and "ggn" with `Beta`, can fail to be positive definite by the likelihood; "hessian"
-    has the structures "full" and "diagonal".
+    "hessian", and "ggn" with `Beta` and `NegativeBinomial(None)`, can fail to be positive definite
+    by the likelihood; "hessian" has the structures "full" and "diagonal".
 
     "kronecker" holds A (x) G for each Dense, Conv1D and Conv2D layer (channels last, no groups,
     called once), kernel and bias together, and the diagonal for all other weights. A prior that

@@ -66,6 +66,20 @@ def test_a_precision_that_is_not_positive_is_refused():
             Laplace(structure, max_iterations=0, tolerance=10.0).fit(model, x, Y, NORMAL)
 
 
+def test_a_likelihood_whose_curvature_can_be_negative_takes_what_never_is():
+    """NegativeBinomial(None): for y far below the mean, log p is convex in the dispersion."""
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, name="line")])
+    model.layers[-1].set_weights([np.zeros((2, 2)), np.array([3.0, 2.0])])
+    kp.set_priors(model, kp.NormalPrior(0.0, 1.0))
+    likelihood, y = kp.likelihoods.NegativeBinomial(None), np.zeros((8, 1), "float32")
+    here = {"max_iterations": 0, "tolerance": 1e6}
+    with pytest.raises(ValueError, match=r'NegativeBinomial\(None\) alone, or "fisher"'):
+        Laplace(**here).fit(model, X, y, likelihood)
+    for layers in ("all", "last"):
+        posterior = Laplace(curvature="fisher", layers=layers, **here).fit(model, X, y, likelihood)
+        assert np.all(posterior.stddev()["line/kernel"] > 0)
+
+
 def test_a_start_that_is_not_finite_is_refused():
     model = line()
     model.layers[-1].set_weights([np.full((2, 1), np.nan)])
