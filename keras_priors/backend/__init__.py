@@ -241,6 +241,32 @@ def add_noise(y: Any, variance: Any, noise: Any) -> Any:
     """y + sqrt(variance) * noise, in the dtype of y."""
 
 
+@_provided("elementwise")
+def ivon_step(
+    state: tuple[Any, Any, Any, Any],
+    gradient: Any,
+    noise: Any,
+    noisy: Any,
+    rate: Any,
+    debiased: Any,
+    settings: tuple[float, ...],
+) -> tuple[Any, Any, Any, Any]:
+    """One step of IVON of one weight, as `keras_priors.inference.IVONOptimizer` has it.
+
+    Args:
+        state: (w, m, H, v), tensors of one shape and dtype, as is all else.
+        gradient: g.
+        noise: standard normals, for the next w.
+        noisy: boolean scalar; where it is False, w is taken for m, and H stays.
+        rate: scalar, the learning rate times H_0.
+        debiased: scalar, 1 - beta_1^t.
+        settings: (beta_1, beta_2, N / T, weight decay, the least H by which m is moved).
+
+    Returns:
+        The state after the step.
+    """
+
+
 # --- loops: one element at a time, compiled where the backend compiles
 
 

@@ -25,6 +25,33 @@ def add_noise(y: torch.Tensor, variance: torch.Tensor, noise: torch.Tensor) -> t
     return y + (torch.sqrt(variance.clamp_min(TINY)) * noise).to(y.dtype)
 
 
+def ivon_step(
+    state: Any,
+    gradient: torch.Tensor,
+    noise: torch.Tensor,
+    noisy: Any,
+    rate: Any,
+    debiased: Any,
+    settings: tuple[float, ...],
+) -> Any:
+    # Each line is a pass or two over memory; a dozen operations of Keras cost as much again.
+    value, mean, total, momentum = state
+    beta_1, beta_2, size, decay, floor = settings
+    momentum = torch.lerp(momentum, gradient, 1.0 - beta_1)
+    if bool(noisy):
+        learned = 1.0 - beta_2
+        turned = (value - mean).mul_(gradient).mul_(learned * size).add_(1.0 - learned)
+        if decay:
+            turned.add_(torch.reciprocal(total), alpha=learned * decay)
+        total = turned.square_().add_(1.0).mul_(total).mul_(0.5)
+    else:
+        mean = value
+    slope = torch.add(momentum, mean, alpha=float(debiased) * decay) if decay else momentum
+    bounded = total.clamp_min(floor) if floor else total
+    mean = torch.addcdiv(mean, slope, bounded, value=-float(rate) / float(debiased))
+    return torch.addcdiv(mean, noise, total.sqrt(), value=size**-0.5), mean, total, momentum
+
+
 def is_plain() -> bool:
     """Whether this runs at once: not while PyTorch compiles or transforms (`torch.func`)."""
     return not torch.compiler.is_compiling() and not torch._C._are_functorch_transforms_active()

@@ -10,7 +10,6 @@ from keras import ops
 
 from keras_priors import backend
 from keras_priors.inference.log_posterior import LogPosterior
-from keras_priors.inference.variational.ivon_step import moved_curvature
 from keras_priors.inference.variational.normal_family import NormalFamily
 from keras_priors.inference.variational.variational_inference import VariationalInference
 from keras_priors.posteriors.mean_field_normal import MeanFieldNormal
@@ -125,7 +124,8 @@ class IVON(VariationalInference):
             ratio = -ops.mean(slopes * noise, axis=0) * scale
             learned = ops.maximum(1.0 - self.beta_2, 1.0 / (_EARLY + count))
             learned = learned * (rate / self.learning_rate)
-            precision = moved_curvature(precision, ratio, learned)
+            # P + r (Phat - P) + r^2 (Phat - P)^2 / (2 P), without cancellation.
+            precision = precision * (0.5 + 0.5 * ops.square(1.0 - learned + learned * ratio))
             momentum = self.beta_1 * momentum - (1.0 - self.beta_1) * ops.mean(slopes, axis=0)
             count = count + 1.0
             debiased = 1.0 - ops.power(ops.cast(self.beta_1, "float32"), count)

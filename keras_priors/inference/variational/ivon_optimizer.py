@@ -15,7 +15,6 @@ from keras_priors.functional.output_likelihoods import Likelihoods
 from keras_priors.functional.positions import Positions
 from keras_priors.functional.warn_flat import warn_flat
 from keras_priors.inference.optimizer_seed import optimizer_seed
-from keras_priors.inference.variational.ivon_step import moved_curvature
 from keras_priors.inference.variational.ivon_weights import check_weight, is_point
 from keras_priors.inference.variational.variational_posterior import VariationalPosterior
 from keras_priors.posteriors.mean_field_normal import MeanFieldNormal
@@ -205,37 +204,33 @@ class IVONOptimizer(keras.optimizers.Optimizer):
         """One step of one variable, which then has new noise."""
         dtype, index = variable.dtype, index_of(self, variable)
         value, gradient = ops.convert_to_tensor(variable), ops.cast(gradient, dtype)
-        step = ops.cast(self.iterations, dtype) + 1.0
-        debiased = 1.0 - ops.power(ops.cast(self.beta_1, dtype), step)
-        rate = ops.cast(learning_rate, dtype) / debiased
         momentum = ops.convert_to_tensor(self._momenta[index])
-        momentum = self.beta_1 * momentum + (1.0 - self.beta_1) * gradient
-        self.assign(self._momenta[index], momentum)
+        rate, step = ops.cast(learning_rate, dtype), ops.cast(self.iterations, dtype)
+        debiased = 1.0 - ops.power(ops.cast(self.beta_1, dtype), step + 1.0)
         if self._means[index] is None:
-            self.assign(variable, value - rate * momentum)
+            momentum = self.beta_1 * momentum + (1.0 - self.beta_1) * gradient
+            self.assign(self._momenta[index], momentum)
+            self.assign(variable, value - rate / debiased * momentum)
             return
-        noisy = ops.not_equal(self.iterations, self._still)
-        mean = ops.where(noisy, ops.convert_to_tensor(self._means[index]), value)
-        # hhat / H = g (w - m) / (H sigma^2), and no estimate without noise. The difference is that
-        # of the weights that the model had, rounded as they were.
-        ratio = self._size * (gradient * (value - mean))
-        learned = (1.0 - self.beta_2) * ops.cast(noisy, dtype)
-        total = ops.convert_to_tensor(self._curvatures[index])
-        total = moved_curvature(total, ratio, learned, self.decay)
-        if self.decay:
-            momentum = momentum + debiased * self.decay * mean
-        floor = self.damping * self._first_curvature
-        bounded = ops.maximum(total, floor) if floor else total
-        mean = mean - (self._first_curvature * rate) * (momentum / bounded)
-        self.assign(self._curvatures[index], total)
-        self.assign(self._means[index], mean)
-        self.assign(variable, mean + self._noise(index, total, ops.add(self.iterations, 1)))
+        slots = variable, self._means[index], self._curvatures[index], self._momenta[index]
+        first = self._first_curvature
+        moved = backend.ivon_step(
+            tuple(ops.convert_to_tensor(v) for v in slots),
+            gradient,
+            self._normals(index, variable, ops.add(self.iterations, 1)),
+            ops.not_equal(self.iterations, self._still),
+            rate * first,
+            debiased,
+            (self.beta_1, self.beta_2, self._size, self.decay, self.damping * first),
+        )
+        for slot, value in zip(slots, moved, strict=True):
+            self.assign(slot, value)
 
-    def _noise(self, index: int, total: Any, step: Any) -> Any:
-        """sigma * N(0, 1), of the draw that the model has after as many steps."""
+    def _normals(self, index: int, variable: Any, step: Any) -> Any:
+        """N(0, 1) of the draw that the model has after as many steps."""
         seed = optimizer_seed(self._words, index, step)
-        normals = backend.standard_normal(tuple(total.shape), seed)
-        return ops.cast(normals, total.dtype) * ops.rsqrt(self._size * total)
+        normals = backend.standard_normal(tuple(variable.shape), seed)
+        return ops.cast(normals, variable.dtype)
 
     def to_mean(self) -> None:
         """Put the weights to their means, to evaluate, predict or save in a loop of one's own.
@@ -260,8 +255,8 @@ class IVONOptimizer(keras.optimizers.Optimizer):
             index = index_of(self, variable)
             mean.assign(ops.copy(ops.convert_to_tensor(variable)))
             total = ops.convert_to_tensor(self._curvatures[index])
-            noise = self._noise(index, total, self.iterations)
-            variable.assign(ops.add(variable, ops.cast(noise, variable.dtype)))
+            noise = self._normals(index, variable, self.iterations) * ops.rsqrt(self._size * total)
+            variable.assign(ops.add(variable, noise))
         self._still.assign(-1)
 
     def finalize_variable_values(self, var_list: Any) -> None:
@@ -335,7 +330,8 @@ class IVONOptimizer(keras.optimizers.Optimizer):
         self._check_forgotten(total)
         observations = None if x is None else Observations(x, y, sample_weight)
         structure = Likelihoods(model, likelihood).structure
-        warn_flat(model, positions)
+        if not self.decay:
+            warn_flat(model, positions)
         return VariationalPosterior(
             model,
             structure,

@@ -94,6 +94,9 @@ def test_steps_are_those_of_the_algorithm(data, prior, decay, temperature):
         model.train_on_batch(x, y)
         np.testing.assert_allclose(flat(made._means), oracle.m, atol=2e-5)
         np.testing.assert_allclose(flat(made._curvatures), oracle.h + decay, rtol=2e-4)
+    spread = early_posterior(made, model).stddev()
+    expected = (oracle.ess * (oracle.h + decay)) ** -0.5
+    np.testing.assert_allclose(flat(spread.values()), expected, rtol=1e-4)
     noise = (weights(model) - oracle.m) * np.sqrt(oracle.ess * (oracle.h + decay))
     assert abs(noise.mean()) < 4 / len(noise) ** 0.5
     assert abs(noise.std() - 1) < 4 / (2 * len(noise)) ** 0.5
@@ -210,6 +213,20 @@ def test_other_weights_and_more_training(data):
     np.testing.assert_allclose(
         flat(made._means), 0.25 - RATE * FIRST * momentum / before, atol=2e-5
     )
+
+
+@pytest.mark.parametrize("damping", [0.1, 0.0])
+def test_a_step_is_bounded_by_that_of_sgd(data, damping):
+    """rate H_0 / max(H, damping H_0), where the curvature has all but gone."""
+    model = net(made := optimizer(damping=damping))
+    made.build(model.trainable_variables)
+    for slot in made._curvatures:
+        slot.assign(ops.full(slot.shape, 1e-3))
+    start = weights(model)
+    model.train_on_batch(*data)
+    made.to_mean()
+    move = -RATE * FIRST * slope_of(*data, start, 1) / max(1e-3, damping * FIRST)
+    np.testing.assert_allclose(weights(model) - start, move, rtol=1e-3, atol=1e-5)
 
 
 def test_a_file_from_between_batches_goes_on(data, tmp_path):
