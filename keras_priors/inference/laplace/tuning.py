@@ -99,6 +99,10 @@ class Tuning:
         if settings.layers == "last":
             moved = last_layer_weights(self.model, positions)
             self._work, self._observations = _head(self.model, likelihood, observations)
+        ends = np.cumsum(positions.sizes)
+        places = [np.arange(ends[k] - positions.sizes[k], ends[k]) for k in moved]
+        self._places = np.concatenate(places)
+        """Where in the vector of all weights those of the working model stand."""
         own_paths = Positions(self._work).paths
         # A head is another model, whose weights have other paths.
         self._paths = dict(zip(own_paths, (positions.paths[k] for k in moved), strict=True))
@@ -110,9 +114,11 @@ class Tuning:
         start = _logs(self._found, groups)
         layer = self._layer if noise and self._layer and self._layer.scale.trainable else None
         noise_of: Noise | None = None
+        mode = np.asarray(self._found.mode, "float64")[self._places]
         if layer is not None:
-            noise_of, place, z = self._as_coordinate(layer)
-            start.append(z)
+            noise_of, place = self._as_coordinate(layer)
+            start.append(float(mode[place]))
+            mode = np.delete(mode, place)
             layer.scale.trainable = False
         elif noise:
             noise_of = log_noise
@@ -124,7 +130,7 @@ class Tuning:
         )
         self._approximator = Approximator(self._settings, log_posterior, 0)
         self._whole = is_whole(self._settings, self._approximator.rows)
-        found, at = self._rounds(groups, noise_of, np.array(start), verbose)
+        found, at = self._rounds(groups, noise_of, mode, np.array(start), verbose)
         warn_of_no_mode(found, self._settings.tolerance, self.model.name)
         if found.noise is not None and noise:
             self._set_noise(found.noise)
@@ -135,13 +141,11 @@ class Tuning:
         return self._of_all(found)
 
     def _rounds(
-        self, groups: Any, noise: Noise | None, at: Any, verbose: Any
+        self, groups: Any, noise: Noise | None, z: Any, at: Any, verbose: Any
     ) -> tuple[Approximation, Any]:
         """(the last approximation, the logarithms of its scales)."""
-        positions, rows = self._approximator.rows.positions, self._approximator.rows
-        z = ops.convert_to_numpy(positions.unconstrain(positions.current())).astype("float64")
         whole = self._whole
-        reach = _REACH if whole and is_linear(rows) else _STRIDE
+        reach = _REACH if whole and is_linear(self._approximator.rows) else _STRIDE
         best, damping, before = (-math.inf, at), 1.0, np.zeros_like(at)
         progress = Progress(None, verbose, unit="round")
         for k in range(_ROUNDS + 1):
@@ -221,8 +225,8 @@ class Tuning:
             config = {**self.likelihood.get_config(), "scale": sigma}
             self.likelihood = likelihoods.Normal.from_config(config)
 
-    def _as_coordinate(self, layer: Any) -> tuple[Noise, int, float]:
-        """(sigma as a function of its z, the place of z among the weights, z now)."""
+    def _as_coordinate(self, layer: Any) -> tuple[Noise, int]:
+        """(sigma as a function of its z, the place of z among the weights)."""
         positions = Positions(self._work)
         k = next(i for i, v in enumerate(positions.variables) if v is layer.scale)
         prior = positions.priors[k]
@@ -251,7 +255,7 @@ class Tuning:
             (log, rate), (density, slope) = both(ops.convert_to_tensor(t, dtype="float32"))
             return math.exp(float(log)), float(density), float(rate), float(slope)
 
-        return noise_of, place, float(ops.convert_to_numpy(z)[place])
+        return noise_of, place
 
     def _set_scales(self, model: Any, scales: dict[str, float], saved: bool = False) -> None:
         """Normal priors of these scales around the means that the priors have."""
@@ -283,8 +287,8 @@ class Tuning:
                     weight.variable.assign(own(of_work[weight.path]))
         self._paths = {path: path for path in Positions(self.model).paths}
         self._set_scales(self.model, current_scales(found), saved=True)
-        positions = Positions(self.model)
-        mode = ops.convert_to_numpy(positions.unconstrain(positions.current()))
+        mode = np.array(self._found.mode, "float32")
+        mode[self._places] = found.mode
         return dataclasses.replace(found, mode=mode)
 
 
@@ -330,6 +334,7 @@ def _with_noise(
 
     return dataclasses.replace(
         found,
+        mode=np.insert(found.mode, place, t),
         precision=found.precision.with_coordinate(place, curvature),
         log_prior=found.log_prior + log_prior,
         # At the maximum of its own density.

@@ -113,6 +113,8 @@ def test_the_noise_of_a_noise_scale_is_that_of_its_marginal_posterior(structure,
         / 1e-4
     )
     covariance = covariance_of(tuned)
+    mean = moments([scale, scale], noise)[0]
+    np.testing.assert_allclose(flat(tuned.mean())[:4], mean, rtol=5e-3, atol=1e-3)
     assert 1 / covariance[3 + 1, 3 + 1] == pytest.approx(curvature, rel=5e-3)
     np.testing.assert_allclose(covariance[:4, :4], moments([scale, scale], noise)[1], rtol=5e-3)
     expected = objective(best) + 0.5 * np.log(2 * np.pi / curvature)
