@@ -11,7 +11,11 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
-from keras_priors.functional.scaled_weight import ScaledWeight, scale_of
+from keras_priors.functional.scaled_weight import (
+    ScaledWeight,
+    local_scale_of,
+    scale_of,
+)
 from keras_priors.functional.weights import Weight, find_weights
 from keras_priors.utils.export import share
 
@@ -23,10 +27,17 @@ class Positions:
     A weight whose prior has a bounded support (low, high) is w = b(z) with a bijector b from the
     real line. A weight whose prior has an unknown scale s is w = loc + s z, and s, which has no
     variable in the model, is one more entry after all weights. Every other weight is z itself.
+
+    Args:
+        model: the model.
+        expanded: bool. Whether priors that are mixtures of normals over a scale of each element
+            (`Prior.local_scale`) are that: then these scales are the last entries, and the weight
+            is one with an unknown scale. Its prior is the same. Defaults to False.
     """
 
-    def __init__(self, model: Any) -> None:
-        self.weights, self._scaled = _with_scales(_trained(model))
+    def __init__(self, model: Any, expanded: bool = False) -> None:
+        self.weights, self._scaled, self.shown = _with_scales(_trained(model), expanded)
+        """How many entries there are without the scales of single elements."""
         self.paths = tuple(w.path for w in self.weights)
         self.shapes = tuple(w.shape for w in self.weights)
         self.sizes = tuple(math.prod(shape) for shape in self.shapes)
@@ -186,9 +197,19 @@ class Positions:
         of the `initial` of its `Learnable`, and that where all weights are at loc.
         """
         values = [ops.stop_gradient(ops.convert_to_tensor(v)) for v in self.variables]
+        return self.with_scales(values, 0)
+
+    def with_scales(self, values: Sequence[Any], first: int | None = None) -> list[Any]:
+        """The values with all scales from the entry `first` on as the weights suggest them.
+
+        By default those of single elements, which may be left out of `values`.
+        """
+        first = self.shown if first is None else first
+        found = [*values[: self.shown], *self.variables[self.shown :]]
         for k, scaled in self._scaled.items():
-            values[scaled.scale] = ops.convert_to_tensor(scaled.guess(values[k]))
-        return values
+            if scaled.scale >= first:
+                found[scaled.scale] = ops.convert_to_tensor(scaled.guess(found[k]))
+        return found
 
     def checked(self, position: Mapping[str, Any]) -> list[Any]:
         """The values of a mapping from path to array, in order."""
@@ -224,14 +245,19 @@ class Positions:
         return [w.path for w in self.weights if w.prior is None]
 
 
-def _with_scales(weights: list[Weight]) -> tuple[list[Weight], dict[int, ScaledWeight]]:
-    """All entries, and by the index of a weight what is known of its unknown scale."""
+def _with_scales(
+    weights: list[Weight], expanded: bool
+) -> tuple[list[Weight], dict[int, ScaledWeight], int]:
+    """(all entries, by the index of a weight its unknown scale, entries without local ones)."""
     entries, scaled = list(weights), {}
-    for k, weight in enumerate(weights):
-        found = scale_of(weight)
-        if found is None:
+    found = [(k, weight, scale_of(weight)) for k, weight in enumerate(weights)]
+    shown = len(weights) + sum(scale is not None for _, _, scale in found)
+    if expanded:
+        found += [(k, weight, local_scale_of(weight)) for k, weight in enumerate(weights)]
+    for k, weight, scale in found:
+        if scale is None:
             continue
-        path, shape, latent = found
+        path, shape, latent = scale
         if latent.prior is None:
             raise ValueError(
                 "An unknown scale needs a prior where it is inferred with the weights: a flat one "
@@ -248,7 +274,7 @@ def _with_scales(weights: list[Weight]) -> tuple[list[Weight], dict[int, ScaledW
         variable.regularizer = latent.prior
         scaled[k] = ScaledWeight(k, len(entries), latent, weight.shape, shape)
         entries.append(Weight(path, (path,), None, (), variable, None))
-    return entries, scaled
+    return entries, scaled, shown
 
 
 def _trained(model: Any) -> list[Weight]:

@@ -67,8 +67,11 @@ class ScaledWeight:
         )
         mean = np.mean(apart**2, axis=shared, keepdims=bool(self.scale_shape))
         rms = np.sqrt(np.broadcast_to(mean, self.scale_shape))
-        rms = np.where(np.isfinite(rms) & (rms > 0), rms, self.latent.initial)
-        return np.maximum(rms, _FLOOR * self.latent.initial).astype("float32")
+        initial = self.latent.initial
+        unit = self.latent.scale_of(ops.full(self.scale_shape, initial, dtype="float32"))
+        scale = rms * (initial / ops.convert_to_numpy(unit).astype("float64"))
+        scale = np.where(np.isfinite(scale) & (scale > 0), scale, initial)
+        return np.maximum(scale, _FLOOR * initial).astype("float32")
 
     def _loc(self) -> Any:
         return ops.convert_to_tensor(np.asarray(self.latent.loc, "float32"))
@@ -82,6 +85,12 @@ def scale_of(weight: Weight) -> tuple[str, tuple[int, ...], LatentScale] | None:
         return None
     axes = _axes_of(weight.owner, weight.variable.name, weight.shape)
     return f"{weight.path}/{latent.name}", axes.broadcasting(latent.per), latent
+
+
+def local_scale_of(weight: Weight) -> tuple[str, tuple[int, ...], LatentScale] | None:
+    """The same of a prior that is a mixture of normals over a scale of each element."""
+    latent = None if weight.prior is None else weight.prior.local_scale
+    return None if latent is None else (f"{weight.path}/{latent.name}", weight.shape, latent)
 
 
 def _axes_of(layer: Any, weight: str, shape: tuple[int, ...]) -> WeightAxes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -106,6 +107,21 @@ class LogPosterior:
         """Outputs of the model from (values of its weights, values of what is fixed, x)."""
         check_inputs(model, self.observations.x)
         self._check_outputs()
+
+    def expanded(self) -> LogPosterior:
+        """The same, where mixtures of normals are over their local scales too, as entries of z.
+
+        The marginal posterior of the weights is this one's; without such priors it is this one.
+        """
+        positions = Positions(self.model, expanded=True)
+        if positions.shown == len(positions.paths):
+            return self
+        other = copy.copy(self)
+        other.positions = positions
+        other.outputs = PureOutputs(self.model, positions.variables)
+        for name in ("data", "_compiled"):
+            vars(other).pop(name, None)
+        return other
 
     @property
     def paths(self) -> tuple[str, ...]:

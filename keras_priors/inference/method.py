@@ -33,6 +33,8 @@ class Method:
 
     _parameters: tuple[str, ...] = ()
     resumes = False
+    _expands = False
+    """Whether it moves in the local scales of priors that are mixtures of normals."""
     _kept_on_resume: tuple[str, ...] = ()
     """Arguments that must be the same when it goes on: those that its draws depend on."""
 
@@ -85,6 +87,8 @@ class Method:
             )
         begin = time.perf_counter()
         log_posterior = LogPosterior(model, x, y, likelihood, sample_weight=sample_weight)
+        if self._expands:
+            log_posterior = log_posterior.expanded()
         warn_flat(model, log_posterior.positions)
         seed = backend.as_seed(seed)
         settings = {name: getattr(self, name) for name in self._kept_on_resume}

@@ -10,6 +10,8 @@ from keras_priors.priors.exponential_integral import (
     log_of_squared_ratio,
     log_scaled_exponential_integral,
 )
+from keras_priors.priors.half_cauchy_prior import HalfCauchyPrior
+from keras_priors.priors.latent_scale import LatentScale
 from keras_priors.priors.prior import Prior
 from keras_priors.priors.special import mean_over
 from keras_priors.utils.export import export
@@ -26,7 +28,8 @@ class HorseshoePrior(Prior):
     in nats, E1 the exponential integral (accurate to 1e-6, from Abramowitz and Stegun, 5.1.53 and
     5.1.56). The density is infinite at zero, like log(1 / |w|): there |w| is taken as the smallest
     normal float32, 1.2e-38, and the gradient as 0, so that a weight that starts at exactly zero
-    stays there under the prior alone.
+    stays there under the prior alone. `NUTS`, `HMC`, `SGLD` and `SGHMC` draw the lambda_i too, in
+    w_i = scale lambda_i z_i with z_i ~ N(0, 1), whose density has no pole, and give the weights.
 
     Args:
         scale: float or array that broadcasts against the weight, greater than 0: the global
@@ -58,6 +61,18 @@ class HorseshoePrior(Prior):
         super().__init__(num_data=num_data)
         self.scale = positive("HorseshoePrior", "scale", scale)
         self._log_constant = -mean_over(np.log(self.scale)) - 0.5 * float(np.log(2.0 * np.pi**3))
+
+    @property
+    def local_scale(self) -> LatentScale:
+        """lambda."""
+        return LatentScale(
+            name="local_scale",
+            prior=HalfCauchyPrior(1.0),
+            per="element",
+            loc=0.0,
+            initial=1.0,
+            scale_of=lambda s: self._like(self.scale, s) * s,
+        )
 
     def sample(self, shape: Any, seed: Any = None) -> Any:
         """Draw one weight tensor of `shape`, in float32: its local scales, then the weight."""

@@ -20,7 +20,7 @@ class LatentScale:
     prior: Any
     """p(s) on s > 0, elements independent; None where it has none."""
     per: str
-    """How many there are: see `Learnable`."""
+    """How many there are: see `Learnable`; or "element"."""
     loc: Any
     """Float or array that broadcasts against the weight."""
     initial: float

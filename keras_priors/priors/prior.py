@@ -199,6 +199,14 @@ class Prior(SavedNumData, keras.regularizers.Regularizer):
         """The scale that is unknown, where there is no density of the weight without it."""
         return None
 
+    @property
+    def local_scale(self) -> LatentScale | None:
+        """What this prior is the marginal of: a normal whose scale is drawn for each element.
+
+        Samplers move in both, where the density of the weight alone is one that they cannot follow.
+        """
+        return None
+
     def check_shape(self, shape: tuple[int, ...]) -> None:
         """Raise ValueError where the parameters do not fit a weight of `shape`."""
         for name in self._parameters:

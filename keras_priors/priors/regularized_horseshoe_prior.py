@@ -11,6 +11,8 @@ from keras_priors.priors.exponential_integral import (
     log_of_squared_ratio,
     log_scaled_exponential_integral,
 )
+from keras_priors.priors.half_cauchy_prior import HalfCauchyPrior
+from keras_priors.priors.latent_scale import LatentScale
 from keras_priors.priors.prior import Prior
 from keras_priors.priors.slab_integral import SlabIntegral
 from keras_priors.priors.special import mean_over
@@ -41,7 +43,7 @@ class RegularizedHorseshoePrior(Prior):
     base class, made of this density and this sampler.
 
     The density is infinite at zero: there |w| is taken as the smallest normal float32, 1.2e-38,
-    and the gradient as 0.
+    and the gradient as 0. Samplers draw the lambda_i too: see `HorseshoePrior`.
 
     Args:
         scale: float or array that broadcasts against the weight, greater than 0: the global
@@ -82,6 +84,24 @@ class RegularizedHorseshoePrior(Prior):
     @functools.cached_property
     def _slab_integral(self) -> SlabIntegral:
         return SlabIntegral(np.asarray(self.scale) / self.slab_scale)
+
+    @property
+    def local_scale(self) -> LatentScale:
+        """lambda."""
+
+        def scale_of(s: Any) -> Any:
+            # 1 / l^2 = 1 / (scale lambda)^2 + 1 / slab^2, without the square of a large lambda.
+            wide = self._like(self.scale, s) * s
+            return wide / ops.sqrt(1.0 + ops.square(wide / self._like(self.slab_scale, s)))
+
+        return LatentScale(
+            name="local_scale",
+            prior=HalfCauchyPrior(1.0),
+            per="element",
+            loc=0.0,
+            initial=1.0,
+            scale_of=scale_of,
+        )
 
     def sample(self, shape: Any, seed: Any = None) -> Any:
         """Draw one weight tensor of `shape`, in float32: its local scales, then the weight."""

@@ -43,6 +43,7 @@ class Hamiltonian(Method):
     """
 
     resumes = True
+    _expands = True
     _kept_on_resume = ("mass",)
     _nuts = True
 
@@ -253,7 +254,7 @@ def _values(log_posterior: LogPosterior, z: Any) -> list[Any]:
     flat = z.reshape(-1, z.shape[-1])
     if positions.bounded:
         constrain = backend.compile_function(
-            backend.vectorize(lambda each: positions.constrain(each)[0])
+            backend.vectorize(lambda each: positions.constrain(each)[0][: positions.shown])
         )
         parts = [ops.convert_to_numpy(v) for v in constrain(ops.convert_to_tensor(flat))]
     else:
@@ -261,5 +262,5 @@ def _values(log_posterior: LogPosterior, z: Any) -> list[Any]:
         parts = [flat[:, end - size : end] for end, size in zip(ends, positions.sizes, strict=True)]
     return [
         part.reshape(*z.shape[:2], *shape)
-        for part, shape in zip(parts, positions.shapes, strict=True)
+        for part, shape in zip(parts, positions.shapes[: positions.shown], strict=True)
     ]

@@ -52,7 +52,11 @@ def _from_prior(log_posterior: LogPosterior, num_chains: int, seed: Any) -> Any:
     positions = log_posterior.positions
     drawn = sample_prior(log_posterior.model, num_chains, ops.convert_to_tensor(seed, "uint32"))
     rows = [
-        positions.unconstrain([drawn[path][chain] for path in positions.paths])
+        positions.unconstrain(
+            positions.with_scales(
+                [drawn[path][chain] for path in positions.paths[: positions.shown]]
+            )
+        )
         for chain in range(num_chains)
     ]
     return np.stack([ops.convert_to_numpy(row) for row in rows])

@@ -38,6 +38,7 @@ class StochasticGradientMethod(Method):
     """
 
     resumes = True
+    _expands = True
     _kept_on_resume = ("learning_rate", "batch_size", "preconditioner", "schedule", "momentum")
     _parameters: tuple[str, ...] = (
         "learning_rate",
@@ -129,7 +130,11 @@ class StochasticGradientMethod(Method):
         if self.start == "prior":
             drawn = sample_prior(log_posterior.model, self.num_chains, _integer(words))
             starts = [
-                positions.unconstrain([drawn[path][c] for path in positions.paths])
+                positions.unconstrain(
+                    positions.with_scales(
+                        [drawn[path][c] for path in positions.paths[: positions.shown]]
+                    )
+                )
                 for c in range(self.num_chains)
             ]
         else:
@@ -236,9 +241,10 @@ class StochasticGradientMethod(Method):
 
     def _values(self, log_posterior: LogPosterior, draws: Any) -> list[Any]:
         """Weights (chains, draws, ...) from vectors (chains, draws, D)."""
+        positions, shown = log_posterior.positions, log_posterior.positions.shown
         flat = ops.convert_to_tensor(draws.reshape(-1, draws.shape[-1]))
         inside = backend.compile_function(
-            lambda z: backend.map_draws(lambda one: log_posterior.positions.constrain(one)[0], z)
+            lambda z: backend.map_draws(lambda one: positions.constrain(one)[0][:shown], z)
         )(flat)
         return [ops.convert_to_numpy(v).reshape(*draws.shape[:2], *v.shape[1:]) for v in inside]
 
