@@ -20,7 +20,7 @@ from keras_priors.functional.positions import Positions
 from keras_priors.functional.pure_outputs import PureOutputs
 from keras_priors.functional.row_blocks import chunk_rows
 from keras_priors.utils.export import export
-from keras_priors.utils.parameters import whole_number
+from keras_priors.utils.parameters import one_positive, whole_number
 
 
 @export()
@@ -46,6 +46,13 @@ class LogPosterior:
     N(0, 1) whatever s is (non-centred), and the scale is log(s). The model holds no scale: where
     the position is that of the model, s is the root mean square of w - loc of its weights.
 
+    At a temperature T other than 1 the log posterior is
+
+        (sum_i log p(y_i | f(x_i; w)) + log p(w)) / T
+
+    that of p(w | data)^(1/T), colder below 1; the Jacobian is not divided. `log_likelihood` and
+    `log_prior` are the terms of the posterior as it is.
+
     Rows are worked through in blocks within one compiled function, so that memory stays bounded.
 
     Args:
@@ -57,12 +64,14 @@ class LogPosterior:
             them. Defaults to None: the loss that the model was compiled with.
         sample_weight: array (N,), factors of the log densities of the rows. Defaults to None: 1.
         batch_size: integer, most rows of a block. Defaults to None: as memory bears.
+        temperature: float T greater than 0. Defaults to 1, which is Bayes.
 
     Raises:
         TypeError: `model` is not a model, or x is no data.
-        ValueError: a model that is not built, has variational layers, a penalty that is no
-            prior, an unknown scale without a prior, or losses from `add_loss`; no likelihood;
-            data whose shapes do not fit, NaN in them, or targets without a density.
+        ValueError: a temperature that is not above 0; a model that is not built, has variational
+            layers, a penalty that is no prior, an unknown scale without a prior, or losses from
+            `add_loss`; no likelihood; data whose shapes do not fit, NaN in them, or targets
+            without a density.
 
     Example:
         >>> import keras, numpy as np
@@ -78,6 +87,8 @@ class LogPosterior:
     References:
         - MacKay, 1992, A practical Bayesian framework for backpropagation networks, section 2.
         - Carpenter et al., 2017, Stan, section 2.7 (positions without bounds).
+        - Wenzel et al., 2020, How good is the Bayes posterior in deep neural networks really?,
+          arXiv:2002.02405, equation 1 (temperature).
         - Papaspiliopoulos, Roberts and Skold, 2007, A general framework for the parametrization of
           hierarchical models (non-centred coordinates).
     """
@@ -91,7 +102,9 @@ class LogPosterior:
         *,
         sample_weight: Any = None,
         batch_size: int | None = None,
+        temperature: float = 1.0,
     ) -> None:
+        self.temperature = one_positive("LogPosterior", "temperature", temperature)
         check_built("LogPosterior", model)
         backend.sync_variables(model)
         self.model = model
@@ -111,10 +124,12 @@ class LogPosterior:
     def expanded(self) -> LogPosterior:
         """The same, where mixtures of normals are over their local scales too, as entries of z.
 
-        The marginal posterior of the weights is this one's; without such priors it is this one.
+        The marginal posterior of the weights is this one's; without such priors it is this one,
+        and at a temperature other than 1, where the power of a marginal density is not the
+        marginal of a power.
         """
         positions = Positions(self.model, expanded=True)
-        if positions.shown == len(positions.paths):
+        if positions.shown == len(positions.paths) or self.temperature != 1.0:
             return self
         other = copy.copy(self)
         other.positions = positions
@@ -145,7 +160,7 @@ class LogPosterior:
 
     def __call__(self, position: Mapping[str, Any] | None = None) -> float:
         """Log likelihood + log prior in nats; by default at the weights that the model has."""
-        return self.log_likelihood(position) + self.log_prior(position)
+        return float(self._tempered(self.log_likelihood(position) + self.log_prior(position)))
 
     def log_likelihood(self, position: Mapping[str, Any] | None = None) -> float:
         """Sum over rows of log p(y_i | f(x_i; w)), in nats."""
@@ -165,7 +180,7 @@ class LogPosterior:
     def estimate(self, indices: Any, position: Mapping[str, Any] | None = None) -> float:
         """Unbiased estimate of the log posterior, in nats, from some rows.
 
-            N / n * sum_{i in indices} log p(y_i | f(x_i; w)) + log p(w)
+            (N / n * sum_{i in indices} log p(y_i | f(x_i; w)) + log p(w)) / T
 
         Args:
             indices: integer array (n,), the rows.
@@ -200,7 +215,7 @@ class LogPosterior:
         log_likelihood = backend.sum_over(
             lambda block: self.log_likelihood_of(values, fixed, block), blocks
         )
-        return log_likelihood + self.log_prior_at(z, jacobian)
+        return self._tempered(log_likelihood) + self.log_prior_at(z, jacobian)
 
     def log_prob_and_gradient(self, z: Any, data: Any, jacobian: bool = True) -> tuple[Any, Any]:
         """`log_prob` and its gradient (D,), block by block: memory does not grow with the rows."""
@@ -214,7 +229,7 @@ class LogPosterior:
 
         likelihood, slope = backend.sum_over(lambda block: of_block(z, block), blocks)
         prior, prior_slope = backend.value_and_gradient(of_prior)(z)
-        return likelihood + prior, slope + prior_slope
+        return self._tempered(likelihood) + prior, self._tempered(slope) + prior_slope
 
     def batch_log_prob(
         self, z: Any, fixed: Any, batch: Any, scale: Any, jacobian: bool = True
@@ -222,20 +237,27 @@ class LogPosterior:
         """Estimate of `log_prob` from one batch (x, y, weight); `scale` is N / n."""
         values, _ = self.positions.constrain(z)
         log_likelihood = self.log_likelihood_of(values, fixed, batch)
-        return scale * log_likelihood + self.log_prior_at(z, jacobian)
+        return self._tempered(scale * log_likelihood) + self.log_prior_at(z, jacobian)
 
     def log_likelihood_of(self, values: list[Any], fixed: list[Any], block: Any) -> Any:
-        """Sum of the weighted log densities of a block of rows (x, y, weight), in nats."""
+        """Sum of the weighted log densities of a block (x, y, weight), in nats, at T = 1."""
         x, y, weight = block
         return self.likelihoods.log_likelihood(y, self.outputs(values, fixed, x), weight)
 
     def log_prior_of(self, values: list[Any]) -> Any:
-        """Sum of the log densities of the priors, in nats."""
+        """Sum of the log densities of the priors, in nats, at T = 1."""
         return self.positions.log_prior_of(values)
 
     def log_prior_at(self, z: Any, jacobian: bool = True) -> Any:
-        """The same at a vector z (D,), by default the density of z. Differentiable in z."""
-        return self.positions.log_prior(z, jacobian)
+        """The same at T and a vector z (D,), by default the density of z. Differentiable in z."""
+        density = self.positions.log_prior(z, jacobian)
+        if self.temperature == 1.0:
+            return density
+        bare = self.positions.log_prior(z, jacobian=False)
+        return density - bare + self._tempered(bare)
+
+    def _tempered(self, density: Any) -> Any:
+        return density if self.temperature == 1.0 else density * (1.0 / self.temperature)
 
     @cached_property
     def _compiled(self) -> dict[str, Any]:
@@ -252,10 +274,12 @@ class LogPosterior:
             )
             first = backend.sum_over(lambda block: of_block(values, block), blocks)
             second = backend.value_and_gradient(self.log_prior_of)(values)
-            return keras.tree.map_structure(ops.add, first, second)
+            both = keras.tree.map_structure(ops.add, first, second)
+            return keras.tree.map_structure(self._tempered, both)
 
         def batch(values: Any, fixed: Any, rows: Any, scale: Any) -> Any:
-            return scale * self.log_likelihood_of(values, fixed, rows) + self.log_prior_of(values)
+            log_likelihood = scale * self.log_likelihood_of(values, fixed, rows)
+            return self._tempered(log_likelihood + self.log_prior_of(values))
 
         pure: dict[str, Any] = {"likelihood": likelihood, "gradient": gradient, "batch": batch}
         return {name: backend.compile_function(function) for name, function in pure.items()}

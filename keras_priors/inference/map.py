@@ -58,6 +58,8 @@ class MAP(Method):
         - Liu and Nocedal, 1989, On the limited memory BFGS method for large scale optimization.
     """
 
+    tempers = False
+
     _parameters = ("max_iterations", "tolerance")
 
     def __init__(self, max_iterations: int = 1000, tolerance: float = 1e-5) -> None:

@@ -12,6 +12,7 @@ from keras_priors.inference.fingerprint import check_same, fingerprint
 from keras_priors.inference.log_posterior import LogPosterior
 from keras_priors.inference.posterior import Posterior
 from keras_priors.utils.export import export
+from keras_priors.utils.parameters import one_positive
 from keras_priors.utils.progress import check_verbose
 from keras_priors.utils.warn import warn
 
@@ -35,6 +36,8 @@ class Method:
     resumes = False
     _expands = False
     """Whether it moves in the local scales of priors that are mixtures of normals."""
+    tempers = True
+    """Whether it draws from p(w | data)^(1/T); False where it has no entropy that T could weigh."""
     _kept_on_resume: tuple[str, ...] = ()
     """Arguments that must be the same when it goes on: those that its draws depend on."""
 
@@ -49,6 +52,7 @@ class Method:
         seed: Any = None,
         verbose: Any = "auto",
         resume: Posterior | None = None,
+        temperature: float = 1.0,
     ) -> Any:
         """The posterior of the weights of `model`, given x and y.
 
@@ -69,13 +73,17 @@ class Method:
             resume: a posterior that this method gave for the same model, data, likelihood, priors
                 and settings, to go on from; another is refused, naming what differs. Defaults to
                 None.
+            temperature: float T greater than 0: the posterior is p(w | data)^(1/T), colder below 1,
+                as in `keras_priors.set_num_data`. Defaults to 1, which is Bayes. Methods of points
+                (MAP, SWAG, ensembles) refuse another: it would move none.
 
         Returns:
             A `keras_priors.inference.Posterior`.
 
         Raises:
             TypeError: `model` is not a model, or x is no data.
-            ValueError: as `LogPosterior`; `resume` where the method cannot go on.
+            ValueError: as `LogPosterior`; `resume` where the method cannot go on, `temperature`
+                where it has no part.
         """
         Method._check_made(self)
         self._check_backend()
@@ -85,18 +93,23 @@ class Method:
                 f"{type(self).__name__} starts anew each time. Received: resume={resume!r}. "
                 "Leave it out."
             )
+        self._check_temperature(temperature)
         begin = time.perf_counter()
-        log_posterior = LogPosterior(model, x, y, likelihood, sample_weight=sample_weight)
+        log_posterior = LogPosterior(
+            model, x, y, likelihood, sample_weight=sample_weight, temperature=temperature
+        )
         if self._expands:
             log_posterior = log_posterior.expanded()
         warn_flat(model, log_posterior.positions)
         seed = backend.as_seed(seed)
         settings = {name: getattr(self, name) for name in self._kept_on_resume}
+        settings["temperature"] = log_posterior.temperature
         mark = fingerprint(log_posterior, settings)
         if isinstance(resume, Posterior):
             _check_resumed(type(self).__name__, resume, mark)
         posterior = self.infer(log_posterior, seed, verbose, resume)
         posterior.fingerprint = mark
+        posterior.temperature = log_posterior.temperature
         posterior.seconds = time.perf_counter() - begin
         return posterior
 
@@ -109,6 +122,16 @@ class Method:
                 "keras_priors.inference.Laplace().fit(model, x, y), or the same of another "
                 f"method. Received: `fit` of a class, and a {type(method).__name__} in the place "
                 "of the method. Put () behind the name of the class."
+            )
+
+    def _check_temperature(self, temperature: Any) -> None:
+        owner = type(self).__name__
+        if one_positive(owner, "temperature", temperature) != 1.0 and not self.tempers:
+            raise ValueError(
+                f"{owner} has no entropy or noise of its own that a temperature could weigh: it "
+                f"trains points, or reads what is trained. Received: temperature={temperature!r}. "
+                "Leave it out; take Laplace, MeanField, FullRank, LowRank, IVON, SGLD, SGHMC, NUTS "
+                "or HMC; or give it to variational layers by keras_priors.set_num_data."
             )
 
     def _check_backend(self) -> None:

@@ -96,7 +96,8 @@ def _product_of(log_posterior: LogPosterior, jacobian: bool) -> Any:
         def log_prior(z: Any) -> Any:
             return log_posterior.log_prior_at(z, jacobian) + 0.0 * ops.sum(z)
 
-        return -(backend.sum_over(of_block, blocks) + turned(log_prior, z, v))
+        likelihood = backend.sum_over(of_block, blocks) / log_posterior.temperature
+        return -(likelihood + turned(log_prior, z, v))
 
     return product
 

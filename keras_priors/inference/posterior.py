@@ -51,6 +51,8 @@ class Posterior:
         """p(y | outputs), or a structure of them for several outputs."""
         self.seconds: float | None = None
         """Wall time of the `fit` that gave it."""
+        self.temperature: float | None = 1.0
+        """T of p(w | data)^(1/T); None where variational layers have several."""
         self.fingerprint: dict[str, Any] | None = None
         """Hashes of what it is the posterior of: data, likelihood, priors; settings; or None."""
         self._observations = observations

@@ -60,6 +60,7 @@ def _write(posterior: Any, model: pathlib.Path, target: Any) -> None:
         "likelihood": keras.saving.serialize_keras_object(posterior.likelihood),
         "seconds": posterior.seconds,
         "fingerprint": posterior.fingerprint,
+        "temperature": posterior.temperature,
     }
     packed = io.BytesIO()
     np.savez(packed, allow_pickle=False, **arrays)
@@ -110,6 +111,9 @@ def _read(source: Any, path: pathlib.Path, known: Mapping[str, Any]) -> Any:
         if missing:
             raise ValueError(f"There must be entries {_DESCRIBED}. Received: none of {missing}.")
         seconds = saved_number(description, "seconds", optional=True)
+        temperature = 1.0  # of the files of 0.1, which have none
+        if "temperature" in description:
+            temperature = saved_number(description, "temperature", optional=True)
         later = saved_number(description, "format") > _FORMAT
     if later:
         raise ValueError(
@@ -131,7 +135,7 @@ def _read(source: Any, path: pathlib.Path, known: Mapping[str, Any]) -> Any:
         arrays = SavedArrays(read_arrays(packed["arrays.npz"]), cls._may_be_infinite)
     with _reading(path, "arrays.npz or posterior.json"):
         posterior = cls._from_state(model, likelihood, description["config"], arrays)
-    posterior.seconds = seconds
+    posterior.seconds, posterior.temperature = seconds, temperature
     posterior.fingerprint = description.get("fingerprint")  # not in the files of 0.1
     return posterior
 

@@ -83,6 +83,8 @@ class DeepEnsemble(Method):
           generalization, arXiv:2002.08791.
     """
 
+    tempers = False
+
     _parameters = ("num_members", "epochs", "batch_size", "optimizer", "start")
 
     def __init__(
@@ -119,6 +121,7 @@ class DeepEnsemble(Method):
         seed: Any = None,
         verbose: Any = "auto",
         resume: Posterior | None = None,
+        temperature: float = 1.0,
         callbacks: Any = None,
         validation_data: Any = None,
         validation_split: float = 0.0,
@@ -134,6 +137,7 @@ class DeepEnsemble(Method):
             seed: likewise.
             verbose: likewise.
             resume: must be None.
+            temperature: must be 1.
             callbacks: list of Keras callbacks, the same for each member in turn; or a function
                 from the number of a member to such a list, for those that are to be new each time
                 (`ModelCheckpoint`). Defaults to None.
@@ -165,6 +169,7 @@ class DeepEnsemble(Method):
             seed=seed,
             verbose=verbose,
             resume=resume,
+            temperature=temperature,
         )
         return found
 

@@ -53,6 +53,8 @@ class MCDropout(Method):
           equation 6.
     """
 
+    tempers = False
+
     _parameters = ("rate",)
 
     def __init__(self, rate: float | None = None) -> None:

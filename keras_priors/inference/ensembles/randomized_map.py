@@ -67,6 +67,8 @@ class RandomizedMAP(Method):
           arXiv:1810.05546, equation 9.
     """
 
+    tempers = False
+
     _parameters = ("num_members", "noise_targets", "max_iterations", "tolerance")
 
     def __init__(

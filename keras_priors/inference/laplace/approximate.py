@@ -121,7 +121,8 @@ class Approximator:
     def at(self, z: Any) -> Approximation:
         """What is known around a vector z (D,) of all weights."""
         settings, log_posterior, rows = self._settings, self._log_posterior, self.rows
-        prior = prior_precision(rows, z, settings.structure)
+        temperature = log_posterior.temperature
+        prior = prior_precision(rows, z, settings.structure, temperature)
         if self._last is not None and self.one_pass:
             precision, value, slope, residuals = self._last.precision(
                 settings.structure, log_posterior, z, prior, self._verbose
@@ -132,13 +133,17 @@ class Approximator:
             value, slope, residuals = self.likelihood(z)
             slope = rows.take_array(slope)
             precision = self._precision(z, prior)
+        if temperature != 1.0:
+            precision = precision.rescaled(prior, precision.factor / temperature)
         return Approximation(
             mode=ops.convert_to_numpy(z),
             precision=precision,
             log_likelihood=value,
             # Points are given, not drawn: their prior has no part in it.
             log_prior=float(rows.positions.log_prior(z, indices=rows.moved)),
-            slopes=np.stack([slope, rows.take_array(self.prior(z)[1])]).astype("float64"),
+            slopes=np.stack([slope / temperature, rows.take_array(self.prior(z)[1])]).astype(
+                "float64"
+            ),
             residuals=residuals,
             noise=rows.noise,
             normal_priors=self.normal_priors(z),

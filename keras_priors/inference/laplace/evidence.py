@@ -17,6 +17,15 @@ from keras_priors.inference.laplace.prior_curvature import log_normal
 Noise = Callable[[float], tuple[float, float, float, float]]
 
 
+def check_bayes(name: str, temperature: Any) -> None:
+    """Refuses what is about the evidence where a temperature is not that of Bayes' rule."""
+    if temperature != 1.0:
+        raise ValueError(
+            f"`{name}` is about the evidence, log p(y | x), which is that of Bayes' rule. "
+            f"Received: a posterior at the temperature {temperature:g}. Fit with temperature=1."
+        )
+
+
 def log_noise(t: float) -> tuple[float, float, float, float]:
     """`Noise` by its logarithm, without a prior."""
     return math.exp(t), 0.0, 1.0, 0.0

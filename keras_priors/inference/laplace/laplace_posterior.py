@@ -15,7 +15,13 @@ from keras_priors.functional.moments import moments
 from keras_priors.functional.observations import Observations
 from keras_priors.inference.laplace.approximate import Approximation, Settings, is_whole
 from keras_priors.inference.laplace.draws_part import warn_where_draws_part
-from keras_priors.inference.laplace.evidence import current_scales, log_evidence, moved, scales_of
+from keras_priors.inference.laplace.evidence import (
+    check_bayes,
+    current_scales,
+    log_evidence,
+    moved,
+    scales_of,
+)
 from keras_priors.inference.laplace.laplace_rows import LaplaceRows
 from keras_priors.inference.laplace.last_layer import LastLayer, is_linear, last_layer_weights
 from keras_priors.inference.laplace.noise_layer import noise_layer
@@ -152,6 +158,7 @@ class LaplacePosterior(Posterior):
             UserWarning: at these scales the mode is further from w* than `tolerance` posterior
                 standard deviations, and the model is not linear: then the number says little.
         """
+        check_bayes("log_marginal_likelihood", self.temperature)
         scales = scales_of(self._found, prior_scale)
         there = moved(self._found, scales, noise)
         exact = is_whole(self._settings, self._rows) and is_linear(self._rows)
@@ -204,23 +211,18 @@ class LaplacePosterior(Posterior):
             verbose: "auto", 1 or 0, for the progress bar.
 
         Raises:
-            ValueError: as `log_marginal_likelihood`; no data to seek the mode with; a noise that
-                is no number of the likelihood, with refit=False.
+            ValueError: as `log_marginal_likelihood`; no data to seek the mode with; refit=False and
+                a noise that is no number.
 
         Warns:
-            UserWarning: after 40 rounds scales and mode do not agree; or the evidence fell by more
-                than 1 nat.
+            UserWarning: scales and mode disagree after 40 rounds; the evidence fell by over 1 nat.
         """
+        check_bayes("tune", self.temperature)
         check_verbose(verbose)
         settings, observations = self._settings, self._observations
         if not refit:
-            found, likelihood = tuned_here(
-                self._found,
-                self.likelihood,
-                prior_scale,
-                noise,
-                is_whole(settings, self._rows),
-            )
+            whole = is_whole(settings, self._rows)
+            found, likelihood = tuned_here(self._found, self.likelihood, prior_scale, noise, whole)
             return LaplacePosterior(self.model, likelihood, found, settings, observations)
         if x is not None or y is not None:
             observations = Observations(x, y, sample_weight)
@@ -267,13 +269,12 @@ class LaplacePosterior(Posterior):
             num_samples: integer, number of draws. Defaults to None: 100.
             batch_size: integer, most rows in a chunk. Defaults to None: as memory bears.
             seed: integer, `keras.random.SeedGenerator` or None for a fresh one.
-            verbose: "auto", 1 or 0, for the progress bar.
+            verbose: "auto", 1 or 0, for the bar.
             method: "glm" (the default): draws of the natural outputs f of the linearized network,
                 of which mean and covariance are exact in each row for more draws than outputs;
                 "probit": for classes, probabilities in closed form, sigmoid or softmax of
-                f / sqrt(1 + pi var / 8), as one draw, so that nothing splits the entropy;
-                "mc": the network itself at draws of the weights, which is far from the
-                linearized one where the posterior is wide.
+                f / sqrt(1 + pi var / 8), as one draw, so that nothing splits the entropy; "mc":
+                the network itself at draws, far from the linearized one where they are wide.
 
         Returns:
             A `keras_priors.Predictive`.
@@ -304,9 +305,8 @@ class LaplacePosterior(Posterior):
 
     @cached_property
     def _rows(self) -> LaplaceRows:
-        moved = None
-        if self.layers == "last":
-            moved = last_layer_weights(self.model, self.positions)
+        last = self.layers == "last"
+        moved = last_layer_weights(self.model, self.positions) if last else None
         return LaplaceRows(self.model, self.positions, self.likelihood, moved=moved)
 
     @cached_property

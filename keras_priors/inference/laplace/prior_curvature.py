@@ -11,8 +11,8 @@ from keras_priors import backend
 from keras_priors.inference.laplace.laplace_rows import LaplaceRows
 
 
-def prior_precision(rows: LaplaceRows, z: Any, structure: str) -> Any:
-    """-d2 (log p(w) + log|dw/dz|) / dz2 of the weights that move: NumPy (D,), or (D, D).
+def prior_precision(rows: LaplaceRows, z: Any, structure: str, temperature: float = 1.0) -> Any:
+    """-d2 (log p(w) / T + log|dw/dz|) / dz2 of the weights that move: NumPy (D,), or (D, D).
 
     A matrix only where a prior is no product over elements, which takes the full structure.
     """
@@ -28,7 +28,12 @@ def prior_precision(rows: LaplaceRows, z: Any, structure: str) -> Any:
 
     def log_prior(part: Any, z: Any) -> Any:
         # Points have a prior that is a constant here.
-        return positions.log_prior(rows.put(z, part), indices=rows.moved) + 0.0 * ops.sum(part)
+        whole = rows.put(z, part)
+        density = positions.log_prior(whole, indices=rows.moved) + 0.0 * ops.sum(part)
+        if temperature == 1.0:
+            return density
+        bare = positions.log_prior(whole, jacobian=False, indices=rows.moved)
+        return density + (1.0 / temperature - 1.0) * bare
 
     gradient = backend.value_and_gradient(log_prior)
 

@@ -202,6 +202,8 @@ class StochasticGradientMethod(Method):
         count = log_posterior.num_rows
         scale = ops.convert_to_tensor(count / size, dtype="float32")
         whitened = self.preconditioner is not None
+        # A learning rate is that of SGD on the loss at any T: T is in the noise, not the gradient.
+        warmth = log_posterior.temperature
 
         def run(state: Any, elements: Any, fixed: Any, data: Any) -> Any:
             slope = backend.value_and_gradient(
@@ -214,7 +216,7 @@ class StochasticGradientMethod(Method):
                 batch = keras.tree.map_structure(
                     lambda leaf: ops.take(leaf, element["rows"], axis=0), data
                 )
-                g = -slopes((z, batch)) / count
+                g = -warmth * slopes((z, batch)) / count
                 rate, active = element["rate"], element["active"]
                 s = moved_square(s, g, element["adapt"])
                 move = noisy_move(
@@ -225,7 +227,7 @@ class StochasticGradientMethod(Method):
                     num_data=count,
                     momentum=self.momentum,
                     velocity=v,
-                    temperature=element["noise"],
+                    temperature=warmth * element["noise"],
                 )
                 v = (1.0 - active) * v + active * move
                 return z + active * v, v, s

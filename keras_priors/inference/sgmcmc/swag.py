@@ -101,6 +101,8 @@ class SWAG(Method):
           inference, arXiv:1704.04289, sections 3 and 4.
     """
 
+    tempers = False
+
     _parameters = (
         "learning_rate",
         "momentum",

@@ -75,6 +75,7 @@ def start_scales(log_posterior: LogPosterior, z: Any, seed: Any) -> Any:
 
     fisher, prior = backend.compile_function(curvature)(z, fixed, batch, drawn, signs)
     fisher, prior = (ops.convert_to_numpy(v).astype("float64") for v in (fisher, prior))
+    fisher = fisher / log_posterior.temperature  # the prior has it
     total = np.nan_to_num(fisher, posinf=0.0) * rows / most + np.nan_to_num(prior, posinf=0.0)
     scales = 1.0 / np.sqrt(np.maximum(total, _WIDEST**-2))
 

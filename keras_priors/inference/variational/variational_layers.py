@@ -14,7 +14,9 @@ from keras_priors.inference.log_posterior import LogPosterior
 from keras_priors.inference.method import Method
 from keras_priors.inference.posterior import Posterior
 from keras_priors.inference.variational.layers_posterior import LayersPosterior
+from keras_priors.layers.variational_layer import VariationalLayer
 from keras_priors.utils.export import export
+from keras_priors.utils.keras_internals import all_layers
 from keras_priors.utils.progress import check_verbose
 
 
@@ -36,6 +38,8 @@ class VariationalLayers(Method):
         (5, 4, 3)
     """
 
+    tempers = False
+
     def fit(
         self,
         model: Any,
@@ -47,6 +51,7 @@ class VariationalLayers(Method):
         seed: Any = None,
         verbose: Any = "auto",
         resume: Posterior | None = None,
+        temperature: float = 1.0,
     ) -> LayersPosterior:
         """The posterior that the layers of `model` hold.
 
@@ -60,6 +65,8 @@ class VariationalLayers(Method):
             seed: without effect: nothing is drawn.
             verbose: "auto", 0 or 1; nothing takes long.
             resume: must be None.
+            temperature: must be 1: that of the layers is known
+                (`keras_priors.set_num_data(model, data, temperature=T)`, before `model.fit`).
 
         Raises:
             TypeError: `model` is not a model.
@@ -68,6 +75,7 @@ class VariationalLayers(Method):
                 density.
         """
         Method._check_made(self)
+        self._check_temperature(temperature)
         check_verbose(verbose)
         check_built("VariationalLayers", model)
         if resume is not None:
@@ -94,6 +102,10 @@ class VariationalLayers(Method):
             likelihoods.log_likelihood(y, outputs, weight)
             check_rows(model, observations, likelihoods, outputs, log_likelihood)
         posterior.seconds = 0.0
+        found = {
+            layer.temperature for layer in all_layers(model) if isinstance(layer, VariationalLayer)
+        }
+        posterior.temperature = found.pop() if len(found) == 1 else None
         return posterior
 
     def infer(
