@@ -27,6 +27,8 @@ from keras_priors.inference.sgmcmc.sgld_optimizer import SGLDOptimizer
 from keras_priors.inference.sgmcmc.swag import SWAG
 from keras_priors.inference.sgmcmc.swag_posterior import SWAGPosterior
 from keras_priors.inference.table import Table
+from keras_priors.inference.tune_temperature import tune_temperature
+from keras_priors.inference.tuned_temperature import TunedTemperature
 from keras_priors.inference.variational.full_rank import FullRank
 from keras_priors.inference.variational.ivon import IVON
 from keras_priors.inference.variational.ivon_optimizer import IVONOptimizer
@@ -64,7 +66,9 @@ __all__ = [
     "SWAGPosterior",
     "SamplePosterior",
     "Table",
+    "TunedTemperature",
     "VariationalLayers",
     "VariationalPosterior",
     "compare",
+    "tune_temperature",
 ]
