@@ -32,19 +32,6 @@ class Likelihoods:
         # A likelihood that is given is meant as it is.
         self._loss_weights = None if given else loss_weights(model)
 
-    @property
-    def single(self) -> Any:
-        """The likelihood of a model with one output; refused for several."""
-        if keras.tree.is_nested(self.structure):
-            raise ValueError(
-                "The curvature of a Laplace approximation is that of one output. Received: "
-                f"{self._model.name!r} with the likelihoods {self.structure!r}. Take a method "
-                "that adds up those of all outputs: MAP, RandomizedMAP, DeepEnsemble, MeanField, "
-                "FullRank, SWAG, SGLD or SGHMC of keras_priors.inference, or NUTS and HMC, which "
-                "need TensorFlow or JAX."
-            )
-        return self.structure
-
     def log_likelihood(self, y: Any, outputs: Any, weight: Any) -> Any:
         """Sum over outputs and rows of weight * log p(y | outputs), in nats: a scalar."""
         total = ops.zeros((), dtype="float32")
@@ -77,7 +64,7 @@ class Likelihoods:
                 "`loss_weights` out of `compile`; or give `likelihood=` here, which is then taken "
                 "without them, with `sample_weight=` for the weight of a single output."
             )
-        for likelihood, target, output in self._each(y, outputs):
+        for likelihood, target, output in self.each(y, outputs):
             densities = -likelihood.call(target, output)
             # With what Keras knows of masks; of weight 0, a row counts nothing, also at -inf.
             counted = likelihood._weights(output, output, likelihood._spread(weight, output))
@@ -87,7 +74,7 @@ class Likelihoods:
     def finite(self, y: Any, outputs: Any, count: int) -> Any:
         """Which of so many targets have a finite log density at the outputs of one row: (n,)."""
         found = np.ones(count, bool)
-        for likelihood, target, output in self._each(y, outputs):
+        for likelihood, target, output in self.each(y, outputs):
             output = ops.repeat(ops.stop_gradient(output), count, axis=0)
             finite = ops.convert_to_numpy(ops.isfinite(likelihood.call(target, output)))
             found &= finite.reshape(count, -1).all(axis=1)
@@ -95,10 +82,11 @@ class Likelihoods:
 
     def check_scale(self, outputs: Any) -> None:
         """Refuses outputs that are no probabilities or rates where a likelihood takes those."""
-        for likelihood, _, output in self._each(outputs, outputs):
+        for likelihood, _, output in self.each(outputs, outputs):
             check_outputs_scale(likelihood, ops.convert_to_numpy(ops.stop_gradient(output)))
 
-    def _each(self, y: Any, outputs: Any) -> list[tuple[Any, Any, Any]]:
+    def each(self, y: Any, outputs: Any) -> list[tuple[Any, Any, Any]]:
+        """(likelihood, target, output) of each output that has a likelihood."""
         if not keras.tree.is_nested(outputs):
             if keras.tree.is_nested(self.structure):
                 raise ValueError(

@@ -85,7 +85,7 @@ class Approximator:
         self.rows = rows = LaplaceRows(
             model,
             positions,
-            log_posterior.likelihoods.single,
+            log_posterior.likelihoods.structure,
             settings.curvature == "fisher",
             moved,
         )

@@ -216,7 +216,7 @@ def _of_block(rows: LaplaceRows, entries: list[Entry]) -> Any:
         def projected(perturbations: Any, column: Any) -> Any:
             outputs, _ = outputs_of(x, values, fixed, perturbations)
             if rows.fisher:
-                return ops.sum(column[:, 0] * rows.row_densities(outputs, y))
+                return ops.sum(column[:, 0] * rows.natural.row_densities(outputs, y))
             return ops.sum(column * natural.forward(outputs))
 
         slopes = backend.value_and_gradient(projected)
@@ -289,7 +289,7 @@ def _products(rows: LaplaceRows, log_posterior: LogPosterior, z: Any, verbose: A
         x, y, _ = block
         outputs = rows.outputs(rows.values_of(part, z), fixed, x)
         if rows.fisher:
-            return rows.row_densities(outputs, y)[:, None]
+            return rows.natural.row_densities(outputs, y)[:, None]
         return rows.natural.forward(outputs)
 
     forward = backend.jacobian_vector_product(f_of)

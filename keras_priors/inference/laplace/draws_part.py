@@ -36,26 +36,23 @@ def warn_where_draws_part(posterior: Any, x: Any) -> None:
     outputs = outputs_at_draws(
         posterior.model, posterior._targets, lambda a, b: [v[a:b] for v in values], 9, some
     )
-    natural, likelihood = posterior._rows.natural, posterior.likelihood
-    shape = outputs.shape[1:]
-    f = [
-        np.reshape(ops.convert_to_numpy(natural.forward(ops.convert_to_tensor(y))), shape)
-        for y in outputs.astype("float32")
-    ]
+    natural = posterior._rows.natural
+
+    def of_draw(k: int) -> Any:
+        return keras.tree.map_structure(
+            lambda y: ops.convert_to_tensor(y[k].astype("float32")), outputs
+        )
+
+    shape = natural.measure(of_draw(0))
+    f = [ops.convert_to_numpy(natural.forward(of_draw(k))) for k in range(1 + 2 * _PAIRS)]
     middles = 0.5 * (np.stack(f[1 : 1 + _PAIRS]) + np.stack(f[1 + _PAIRS :]))
-
-    def numpy(value: Any) -> Any:
-        return ops.convert_to_numpy(ops.stop_gradient(value)).astype("float64")
-
-    mode = ops.convert_to_tensor(natural.backward(f[0]).astype("float32"))
-    expected, variance = numpy(likelihood.mean(mode)), numpy(likelihood.variance(mode))
-    means = [
-        numpy(likelihood.mean(ops.convert_to_tensor(natural.backward(g).astype("float32"))))
-        for g in middles
-    ]
-    apart = float(np.sqrt(np.mean((np.stack(means) - expected) ** 2)))
-    noise = float(np.sqrt(np.mean(variance)))
-    if not apart <= noise:
+    at_mode, at_middles = natural.moments(f[0], shape), [natural.moments(g, shape) for g in middles]
+    for k, (expected, variance) in enumerate(at_mode):
+        means = np.stack([found[k][0] for found in at_middles])
+        apart = float(np.sqrt(np.mean((means - expected) ** 2)))
+        noise = float(np.sqrt(np.mean(variance)))
+        if apart <= noise:
+            continue
         warn(
             "Draws of the weights of a Laplace approximation predict as their model does where it "
             "is about linear in them. Received: draws whose predictions part from the linearized "
@@ -63,3 +60,4 @@ def warn_where_draws_part(posterior: Any, x: Any) -> None:
             "the default; for draws that are functions of the network itself use layers='last' or "
             "another method, such as keras_priors.inference.SGHMC.",
         )
+        return

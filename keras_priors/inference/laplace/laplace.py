@@ -67,7 +67,8 @@ class Laplace(Method):
     Raises:
         TypeError: a number that is no integer.
         ValueError: an unknown choice; in `fit`, too much memory, a precision that is not positive
-            definite, a start where the log posterior is not finite, several outputs.
+            definite, a start where the log posterior is not finite, an output without a
+            likelihood.
 
     Example:
         >>> import keras, numpy as np
@@ -166,7 +167,7 @@ class Laplace(Method):
             warn_of_scales(log_posterior.positions, found.mode, found.precision.variance())
         return LaplacePosterior(
             model,
-            log_posterior.likelihoods.single,
+            log_posterior.likelihoods.structure,
             found,
             settings,
             observations=log_posterior.observations,

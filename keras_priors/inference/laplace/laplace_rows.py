@@ -13,6 +13,7 @@ from keras_priors import backend, likelihoods
 from keras_priors.functional.output_likelihoods import Likelihoods
 from keras_priors.functional.positions import Positions
 from keras_priors.functional.pure_outputs import PureOutputs
+from keras_priors.inference.laplace.joint_outputs import JointOutputs
 from keras_priors.inference.laplace.natural_outputs import NaturalOutputs
 from keras_priors.inference.laplace.noise_layer import noise_layer
 
@@ -42,8 +43,12 @@ class LaplaceRows:
         moved: Sequence[int] | None = None,
     ) -> None:
         self.model, self.positions, self.fisher = model, positions, fisher
-        self.natural = NaturalOutputs(likelihood)
-        self.likelihoods = Likelihoods(model, likelihood)
+        self.natural: Any
+        """`NaturalOutputs`, or `JointOutputs` of a model with several."""
+        if keras.tree.is_nested(likelihood):
+            self.natural = JointOutputs(Likelihoods(model, likelihood), model.name)
+        else:
+            self.natural = NaturalOutputs(likelihood)
         self.moved = list(range(len(positions.paths))) if moved is None else list(moved)
         ends = np.cumsum(positions.sizes)
         self._parts = [(int(e - s), int(e)) for s, e in zip(positions.sizes, ends, strict=True)]
@@ -80,7 +85,7 @@ class LaplaceRows:
         values = self.positions.current()
         x = keras.tree.map_structure(ops.convert_to_tensor, x)
         outputs = self.outputs(values, self.fixed(), x)
-        self.shape = tuple(outputs.shape[1:])
+        self.shape = self.natural.measure(outputs)
 
     def take(self, vector: Any) -> Any:
         """The part (D,) of a vector of all weights that moves."""
@@ -145,13 +150,6 @@ class LaplaceRows:
         counted = self.natural.counted(outputs, weight)
         return self.natural.curvature(self.natural.forward(outputs), y, counted, self.shape)
 
-    def row_densities(self, outputs: Any, y: Any) -> Any:
-        """log p(y | f) of each row (R,), with masks and without sample weights."""
-        counted = self.natural.counted(outputs, ops.ones((outputs.shape[0],)))
-        densities = -self.natural.likelihood.call(y, outputs)
-        terms = ops.where(counted == 0, ops.zeros_like(densities), densities * counted)
-        return ops.sum(ops.reshape(terms, (terms.shape[0], -1)), axis=1)
-
     def residuals_of(self, outputs: Any, y: Any, weight: Any) -> list[Any]:
         """[how many, the sum of squares] of y - f in a block, by their weights; [] of no `noise`.
 
@@ -174,7 +172,7 @@ class LaplaceRows:
 
     def _row_density(self, part: Any, z: Any, fixed: Any, row: Any) -> Any:
         x, y, _ = keras.tree.map_structure(lambda leaf: ops.expand_dims(leaf, 0), row)
-        return self.row_densities(self.outputs(self.values_of(part, z), fixed, x), y)
+        return self.natural.row_densities(self.outputs(self.values_of(part, z), fixed, x), y)
 
 
 def _known_noise(model: Any, likelihood: Any) -> float | None:

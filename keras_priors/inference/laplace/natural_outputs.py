@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend, likelihoods
+from keras_priors.predictive.predictive import Predictive
 
 
 class NaturalOutputs:
@@ -29,6 +30,10 @@ class NaturalOutputs:
         self.linked = self.is_classes and not likelihood.from_logits
         """Whether f is another thing than the outputs."""
 
+    def measure(self, outputs: Any) -> tuple[int, ...]:
+        """Shape of one row of f, before it is flat, from outputs (R, ...)."""
+        return tuple(outputs.shape[1:])
+
     def forward(self, outputs: Any) -> Any:
         """f (R, K) of outputs (R, ...), one row flat."""
         if self.linked:
@@ -47,6 +52,28 @@ class NaturalOutputs:
         from scipy import special  # Not at `import keras_priors`: it takes long.
 
         return special.softmax(natural, axis=-1) if self._classes else special.expit(natural)
+
+    def predictive(self, draws: Any, shape: tuple[int, ...]) -> Any:
+        """The `Predictive` of draws of f (S, N, K), NumPy."""
+        outputs = self.backward(draws.reshape(*draws.shape[:2], *shape)).astype("float32")
+        return Predictive(outputs, self.likelihood)
+
+    def moments(self, f: Any, shape: tuple[int, ...]) -> list[tuple[Any, Any]]:
+        """(mean, variance) of y, NumPy, flat, at f (R, K), NumPy, for each output."""
+        outputs = self.backward(f.reshape(len(f), *shape)).astype("float32")
+        outputs = ops.convert_to_tensor(outputs)
+        mean, variance = (
+            ops.convert_to_numpy(ops.stop_gradient(v)).astype("float64").ravel()
+            for v in (self.likelihood.mean(outputs), self.likelihood.variance(outputs))
+        )
+        return [(mean, variance)]
+
+    def row_densities(self, outputs: Any, y: Any) -> Any:
+        """log p(y | f) of each row (R,), with masks and without sample weights."""
+        counted = self.counted(outputs, ops.ones((outputs.shape[0],)))
+        densities = -self.likelihood.call(y, outputs)
+        terms = ops.where(counted == 0, ops.zeros_like(densities), densities * counted)
+        return ops.sum(ops.reshape(terms, (terms.shape[0], -1)), axis=1)
 
     def counted(self, outputs: Any, weight: Any) -> Any:
         """The weight of each observation (R, ...), masks included, as the likelihood counts it."""

@@ -13,7 +13,6 @@ from keras_priors import backend
 from keras_priors.functional.row_blocks import bucket
 from keras_priors.functional.rows import Rows
 from keras_priors.inference.laplace.laplace_rows import LaplaceRows
-from keras_priors.predictive.predictive import Predictive
 from keras_priors.utils.progress import Progress
 
 # A Jacobian of one row that is larger is never made: draws of weights go forward through it.
@@ -22,7 +21,7 @@ _BYTES = 64 * 2**20
 
 def glm(
     posterior: Any, x: Any, num_samples: int, batch_size: int | None, seed: Any, verbose: Any
-) -> Predictive:
+) -> Any:
     """Draws of f ~ Normal(f*, J P^-1 J^T) in each row."""
     rows, f, covariance, draws = _linearized(posterior, x, num_samples, batch_size, seed, verbose)
     if draws is None:
@@ -30,12 +29,10 @@ def glm(
         root = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
         noise = _noise(num_samples, f.shape[1], backend.spawn_seeds(seed, 1)[0])
         draws = f + np.einsum("nkj,sj->snk", root, noise)
-    draws = draws.reshape(len(draws), len(f), *rows.shape)
-    outputs = rows.natural.backward(draws).astype("float32")
-    return Predictive(outputs, posterior.likelihood)
+    return rows.natural.predictive(draws, rows.shape)
 
 
-def probit(posterior: Any, x: Any, batch_size: int | None, verbose: Any) -> Predictive:
+def probit(posterior: Any, x: Any, batch_size: int | None, verbose: Any) -> Any:
     """One draw: f / sqrt(1 + pi var / 8), whose probabilities are those of the extended probit."""
     if not posterior._rows.natural.is_classes:
         raise ValueError(
@@ -45,8 +42,7 @@ def probit(posterior: Any, x: Any, batch_size: int | None, verbose: Any) -> Pred
     rows, f, covariance, draws = _linearized(posterior, x, 100, batch_size, 0, verbose)
     variance = np.diagonal(covariance, axis1=1, axis2=2) if draws is None else draws.var(axis=0)
     f = f / np.sqrt(1.0 + math.pi / 8.0 * variance)
-    outputs = rows.natural.backward(f.reshape(1, len(f), *rows.shape)).astype("float32")
-    return Predictive(outputs, posterior.likelihood)
+    return rows.natural.predictive(f[None], rows.shape)
 
 
 def _linearized(

@@ -332,13 +332,12 @@ class IVONOptimizer(keras.optimizers.Optimizer):
         structure = Likelihoods(model, likelihood).structure
         if not self.decay:
             warn_flat(model, positions)
-        return VariationalPosterior(
-            model,
-            structure,
-            MeanFieldNormal(),
-            {"loc": loc, "rho": softplus_inverse(scale)},
-            observations=observations,
+        parameters = {"loc": loc, "rho": softplus_inverse(scale)}
+        found = VariationalPosterior(
+            model, structure, MeanFieldNormal(), parameters, observations=observations
         )
+        found.temperature = self.temperature
+        return found
 
     def _pairs(self) -> list[tuple[Any, Any]]:
         """Each variable that has noise, with the slot of its mean."""

@@ -174,7 +174,8 @@ def test_the_gap_is_that_of_a_product_of_two_weights():
     moves = np.array([posterior._deviation(h) for h in posterior._handles(4, 0)])
     gap = np.sqrt(np.mean(np.prod(moves, axis=1) ** 2))
     for noise, far in ((1.1 * gap, False), (0.9 * gap, True)):
-        posterior.likelihood, posterior._compared = kp.likelihoods.Normal(float(noise)), False
+        posterior._rows.natural.likelihood = kp.likelihoods.Normal(float(noise))
+        posterior._compared = False
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             posterior.draws(3, seed=0)

@@ -94,7 +94,9 @@ def test_steps_are_those_of_the_algorithm(data, prior, decay, temperature):
         model.train_on_batch(x, y)
         np.testing.assert_allclose(flat(made._means), oracle.m, atol=2e-5)
         np.testing.assert_allclose(flat(made._curvatures), oracle.h + decay, rtol=2e-4)
-    spread = early_posterior(made, model).stddev()
+    posterior = early_posterior(made, model)
+    assert posterior.temperature == temperature
+    spread = posterior.stddev()
     expected = (oracle.ess * (oracle.h + decay)) ** -0.5
     np.testing.assert_allclose(flat(spread.values()), expected, rtol=1e-4)
     noise = (weights(model) - oracle.m) * np.sqrt(oracle.ess * (oracle.h + decay))
