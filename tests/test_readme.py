@@ -9,6 +9,7 @@ README = pathlib.Path(__file__).parents[1] / "README.md"
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:The posterior that prior and data have:UserWarning")
 def test_code_blocks_run():
     blocks = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
     assert len(blocks) >= 4
