@@ -201,7 +201,13 @@ def test_arguments_are_those_of_keras_in_their_order(cls):
     ]
     names = list(cls.weight_arguments.values())
     assert keywords[: 2 * len(names)] == [f"{n}_{p}" for p in ("prior", "posterior") for n in names]
-    assert keywords[2 * len(names) :] == ["estimator", "num_data", "temperature", "kl_samples", "seed"]
+    assert keywords[2 * len(names) :] == [
+        "estimator",
+        "num_data",
+        "temperature",
+        "kl_samples",
+        "seed",
+    ]
 
 
 def test_a_subclass_keeps_its_own_constructor():
