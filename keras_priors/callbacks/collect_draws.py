@@ -67,6 +67,7 @@ class CollectDraws(WeightRecorder):
         self._draws: list[list[Any]] = []
         self._states: list[list[Any]] = []
         self._rates: list[float] = []
+        self._temperature: float | None = None
         self._before = self._step = 0
         self._due = self.burnin + self.every
         self._steps: int | None = None
@@ -141,6 +142,7 @@ class CollectDraws(WeightRecorder):
             observations=observations,
         )
         posterior.seconds = self._seconds
+        posterior.temperature = self._temperature
         return posterior
 
     def _check_optimizer(self) -> None:
@@ -168,6 +170,7 @@ class CollectDraws(WeightRecorder):
                 "CollectDraws keeps draws where the optimizer has noise. Received: "
                 f"{type(optimizer).__name__} with temperature=0. {advice}"
             )
+        self._temperature = float(optimizer.temperature)
         self._check_num_data(optimizer)
         ahead = int(to_numpy(optimizer.iterations)) + self._due - self.every - self._step
         if optimizer.preconditioner is not None and ahead < optimizer.num_burnin:

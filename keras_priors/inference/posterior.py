@@ -52,7 +52,7 @@ class Posterior:
         self.seconds: float | None = None
         """Wall time of the `fit` that gave it."""
         self.temperature: float | None = 1.0
-        """T of p(w | data)^(1/T); None where variational layers have several."""
+        """T of p(w | data)^(1/T); None where it is not known, or not one number."""
         self.fingerprint: dict[str, Any] | None = None
         """Hashes of what it is the posterior of: data, likelihood, priors; settings; or None."""
         self._observations = observations

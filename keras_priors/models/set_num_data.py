@@ -120,17 +120,17 @@ def set_num_data(model: keras.Model, data: Any, temperature: float | None = None
     owners = find_owners(model)
     if not owners:
         raise ValueError(_nothing_found(model))
+    layers = [owner for owner in owners if isinstance(owner, VariationalLayer)]
     if temperature is not None:
-        layers = [owner for owner in owners if isinstance(owner, VariationalLayer)]
         _check_temperature(model, layers, temperature)
-        for layer in layers:
-            layer.temperature = temperature
     given, check = isinstance(data, (int, np.integer)), None
     if not given:
         num_data, check = count_of_loss(model, num_data, data)
     for owner in owners:
         owner.num_data = num_data
         owner._num_data_check = check
+    for layer in layers:
+        layer.temperature = layer.temperature if temperature is None else temperature
     if given:
         check_given(model, num_data)
     remake_functions(model)

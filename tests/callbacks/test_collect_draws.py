@@ -61,7 +61,8 @@ def test_draws_are_the_weights_after_their_steps(executed, backend):
         pytest.skip("Keras refuses steps_per_execution on PyTorch")
     x, y = line_data()
     model = compiled(
-        kp.inference.SGHMCOptimizer(1e-3, num_data=COUNT, seed=0), steps_per_execution=executed
+        kp.inference.SGHMCOptimizer(1e-3, num_data=COUNT, temperature=0.5, seed=0),
+        steps_per_execution=executed,
     )
     collect, watch = kp.callbacks.CollectDraws(burnin=3, every=5), Watch()
     for _ in range(2):  # ten batches an epoch, the last of them short
@@ -73,6 +74,7 @@ def test_draws_are_the_weights_after_their_steps(executed, backend):
             expected.append(weights[0])
             due += 5 * (1 + (step - due) // 5)
     assert len(expected) == collect.num_draws == 7
+    assert collect.posterior().temperature == 0.5
     np.testing.assert_array_equal(collect.posterior().draws()["line/kernel"], expected)
 
 

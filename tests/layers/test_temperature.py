@@ -169,3 +169,13 @@ def test_the_monitor_and_the_summary_say_it(capsys):
     assert rows[0]["kl"] == pytest.approx(
         tempered(layers[0].kernel_posterior, layers[0].kernel_prior, 1.0), rel=1e-5
     )
+
+
+def test_a_refusal_changes_nothing():
+    model = keras.Sequential(
+        [keras.Input((3,)), kp.VariationalDense(1), kp.layers.NoiseScale(name="noise")]
+    )
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match="NoiseScale"):
+        kp.set_num_data(model, X, temperature=0.5)
+    assert (model.layers[0].num_data, model.layers[0].temperature) == (None, 1.0)

@@ -57,12 +57,12 @@ class IVON(VariationalInference):
         >>> import keras_priors as kp
         >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(
         ...     1, use_bias=False, kernel_regularizer=kp.NormalPrior(0, 1), name="line")])
-        >>> posterior = kp.inference.IVON(num_steps=500).fit(
+        >>> posterior = kp.inference.IVON(num_steps=500, num_samples=16).fit(
         ...     model, np.ones((3, 1)), np.ones((3, 1)), kp.likelihoods.Normal(1.0),
         ...     seed=0, verbose=0)
         >>> abs(posterior.mean()["line/kernel"].item() - 0.75) < 0.01     # 3 / (3 + 1)
         True
-        >>> abs(posterior.stddev()["line/kernel"].item() - 0.5) < 0.05    # 1 / sqrt(3 + 1)
+        >>> abs(posterior.stddev()["line/kernel"].item() - 0.5) < 0.02    # 1 / sqrt(3 + 1)
         True
 
     References:

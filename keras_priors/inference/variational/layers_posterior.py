@@ -53,6 +53,9 @@ class LayersPosterior(Posterior):
                 "keras_priors.inference.MeanField()."
             )
 
+        found = {w.penalty.layer.temperature for w in self._drawn_weights if w.penalty is not None}
+        self.temperature = found.pop() if len(found) == 1 else None
+
     def check_finite(self) -> None:
         """Refuses means and standard deviations that are NaN or infinite."""
         spread = self.stddev()

@@ -14,9 +14,7 @@ from keras_priors.inference.log_posterior import LogPosterior
 from keras_priors.inference.method import Method
 from keras_priors.inference.posterior import Posterior
 from keras_priors.inference.variational.layers_posterior import LayersPosterior
-from keras_priors.layers.variational_layer import VariationalLayer
 from keras_priors.utils.export import export
-from keras_priors.utils.keras_internals import all_layers
 from keras_priors.utils.progress import check_verbose
 
 
@@ -102,10 +100,6 @@ class VariationalLayers(Method):
             likelihoods.log_likelihood(y, outputs, weight)
             check_rows(model, observations, likelihoods, outputs, log_likelihood)
         posterior.seconds = 0.0
-        found = {
-            layer.temperature for layer in all_layers(model) if isinstance(layer, VariationalLayer)
-        }
-        posterior.temperature = found.pop() if len(found) == 1 else None
         return posterior
 
     def infer(
