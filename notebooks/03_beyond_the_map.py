@@ -133,7 +133,10 @@ assert doubt["MAP"] < min(doubt["Laplace"], doubt["NUTS"], doubt["SGHMC"])
 # %%
 table = kp.compare(posteriors, x_test, y_test)
 assert all(row["accuracy"] > 0.85 for row in table.values())
-assert table["NUTS"]["brier"] < table["MAP"]["brier"]  # their nll is the same within its noise
+# So few weights and so many points: what NUTS averages over hardly differs from the best point.
+pairs = [posteriors[name].predict(x_test, seed=0).log_prob(y_test) for name in ("NUTS", "MAP")]
+apart = np.subtract(*pairs)
+assert abs(apart.mean()) < 3 * apart.std() / np.sqrt(len(apart))
 table
 
 # %% [markdown]
