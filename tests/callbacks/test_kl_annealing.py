@@ -200,6 +200,27 @@ def test_data_of_unknown_length():
         model.fit(generator(3), shuffle=False, callbacks=[KLAnnealing("blundell")], verbose=0)
 
 
+def test_the_logged_weight_is_that_of_the_batches_there_were():
+    """Keras begins a batch to find that data of unknown length are over."""
+    model, _ = make_model()
+    callback = KLAnnealing(num_epochs=4)
+    callback.set_model(model)
+    callback.set_params({"steps": None, "epochs": 4})
+    callback.on_train_begin()
+    logged = []
+    for epoch in range(3):
+        callback.on_epoch_begin(epoch)
+        for batch in range(3):
+            callback.on_train_batch_begin(batch)
+            callback.on_train_batch_end(batch)
+        callback.on_train_batch_begin(3)
+        logs = {}
+        callback.on_epoch_end(epoch, logs)
+        logged.append(logs["kl_weight"])
+    # One weight for the first epoch, that of its middle; then those of t = e + b / 3.
+    np.testing.assert_allclose(logged, [0.5 / 4, (1 + 1 / 3) / 4, (2 + 1 / 3) / 4], rtol=1e-6)
+
+
 def test_a_model_without_variational_layers_is_refused():
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse")

@@ -15,13 +15,13 @@ def draws_of(values):
 
 
 def test_numbers_of_a_regression():
-    y = np.array([[0.0], [1.0], [5.0], [30.0]])
+    y = np.array([[0.0], [-3.6], [3.6], [30.0]])
     table = kp.compare({"zero": draws_of(np.zeros((1, 4, 1)))}, y, y)
     row = table["zero"]
     nll = np.mean(0.5 * (y / 2) ** 2 + np.log(2) + 0.5 * np.log(2 * np.pi))
     assert row["nll"] == pytest.approx(nll, rel=1e-5)
     assert row["rmse"] == pytest.approx(np.sqrt(np.mean(y**2)), rel=1e-6)
-    assert row["coverage"] == 0.5  # the interval ends at 3.3
+    assert row["coverage"] == 0.25  # the interval is that from -3.29 to 3.29
     assert "accuracy" not in row and "fit_s" not in row
 
 
@@ -124,6 +124,10 @@ def test_posteriors_of_several_methods_have_the_numbers_of_the_linear_model(regr
     for name in table:
         assert table[name]["rmse"] == pytest.approx(rmse, abs=0.01)
     assert {name for name, row in table.items() if "elpd_loo" in row} == {"chains"}
+    # The seed is that of the draws.
+    seeded = kp.compare({"laplace": laplace}, x, y, 5, seed=7)["laplace"]["nll"]
+    densities = laplace.predict(x, 5, seed=7, verbose=0).log_prob(y)
+    assert seeded == pytest.approx(-np.mean(densities), rel=1e-5)
     assert table["map"]["fit_s"] > 0 and table["laplace"]["fit_s"] > 0
     assert "fit_s" not in table["chains"]
 
