@@ -231,6 +231,16 @@ def test_a_flat_prior_is_said_once_and_is_worth_nothing(data):
     assert found.log_prior() == pytest.approx(stats.norm().logpdf(kernel).sum(), rel=1e-5)
 
 
+def test_a_mixture_of_normals_is_taken_apart_at_a_temperature_of_1_alone(data):
+    """The power of a marginal density is not the marginal of a power."""
+    model = keras.Sequential(
+        [keras.Input((2,)), layers.Dense(1, use_bias=False, kernel_regularizer=kp.HorseshoePrior())]
+    )
+    for temperature, size in ((1.0, 4), (0.5, 2)):
+        log_posterior = kp.inference.LogPosterior(model, *data, LIKELIHOOD, temperature=temperature)
+        assert log_posterior.expanded().size == size
+
+
 def test_num_data_has_no_part_in_it(data):
     values = []
     for num_data in (None, 1, 1000):

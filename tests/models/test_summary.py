@@ -58,6 +58,21 @@ def test_the_numbers():
     assert delta["snr"] is None
 
 
+def test_the_prior_of_a_skew_posterior_is_taken_at_its_mean():
+    layer = kp.VariationalDense(
+        2,
+        use_bias=False,
+        kernel_prior=kp.GammaPrior(2.0, 1.5),
+        kernel_posterior=kp.posteriors.LogNormal(0.8),
+    )
+    (row,), _ = quiet(keras.Sequential([keras.Input((3,)), layer]))
+    median = np.exp(array(layer.kernel_posterior.loc))
+    gamma = stats.gamma(2, scale=1 / 1.5)
+    assert row["log_prior"] == pytest.approx(
+        gamma.logpdf(median * np.exp(0.8**2 / 2)).sum(), rel=1e-4
+    )
+
+
 def test_the_table():
     rows, lines = quiet(mixed())
     text = "\n".join(lines)
