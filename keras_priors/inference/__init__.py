@@ -2,6 +2,7 @@
 
 # Written by tools/write_doors.py.
 
+from keras_priors.inference.check_mixing import check_mixing as check_mixing
 from keras_priors.inference.compare import compare
 from keras_priors.inference.ensembles.deep_ensemble import DeepEnsemble
 from keras_priors.inference.ensembles.mc_dropout import MCDropout
@@ -14,9 +15,11 @@ from keras_priors.inference.map import MAP
 from keras_priors.inference.mcmc.hmc import HMC
 from keras_priors.inference.mcmc.nuts import NUTS
 from keras_priors.inference.method import Method
+from keras_priors.inference.mixing_of import mixing_of as mixing_of
 from keras_priors.inference.optimizer_seed import optimizer_seed as optimizer_seed
 from keras_priors.inference.point_posterior import PointPosterior
 from keras_priors.inference.posterior import Posterior
+from keras_priors.inference.prediction_chains import prediction_chains as prediction_chains
 from keras_priors.inference.sample_posterior import SamplePosterior
 from keras_priors.inference.saved_arrays import SavedArrays as SavedArrays
 from keras_priors.inference.saved_number import saved_number as saved_number

@@ -66,10 +66,10 @@ def _of_data(posterior: Any, data: Observations, number: tuple[int, int], seed: 
     }
 
 
-def summary(posterior: Any, interval: float) -> Any:
-    """A pandas table; see `Posterior.summary`."""
+def summary(posterior: Any, interval: float, chains: dict[str, Any] | None = None) -> Any:
+    """A pandas table of arrays (chains, draws, ...) by name; see `Posterior.summary`."""
     az = import_arviz()
-    chains = posterior._chains(None, 0)
+    chains = posterior._chains(None, 0) if chains is None else chains
     # In float64: of equal numbers the deviation is then 0.
     wide = {path: value.astype("float64") for path, value in chains.items()}
     if posterior.default_num_samples == 1:

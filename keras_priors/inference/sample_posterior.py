@@ -5,14 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import keras
 import numpy as np
 
+from keras_priors.functional.as_array import as_array
 from keras_priors.functional.observations import Observations
 from keras_priors.functional.positions import Positions
+from keras_priors.inference.arviz import summary
+from keras_priors.inference.mixing_of import mixing_of
 from keras_priors.inference.posterior import Posterior
+from keras_priors.inference.prediction_chains import prediction_chains
 from keras_priors.inference.saved_arrays import SavedArrays
+from keras_priors.inference.table import Table
 from keras_priors.utils.export import export
 from keras_priors.utils.parameters import whole_number
+
+# Rows at which predictions are diagnosed.
+_DIAGNOSED = 100
 
 
 @export()
@@ -85,6 +94,63 @@ class SamplePosterior(Posterior):
             path: of(_joined(v), axis=0, dtype="float64").astype("float32")
             for path, v in zip(self.paths, self._stored, strict=True)
         }
+
+    def summary(self, interval: float = 0.9, x: Any = None) -> Any:
+        """A pandas table with a row for each scalar weight, or for each prediction at x.
+
+        Mean, standard deviation, highest-density interval, and for chains the Monte-Carlo errors,
+        effective sample sizes and R-hat (Vehtari et al., 2021, arXiv:1903.08008), by ArviZ.
+
+        Args:
+            interval: float, the probability of the interval. Defaults to 0.9.
+            x: rows, arrays. With them the table is that of E[y* | x, w] at the draws w, of classes
+                their probabilities: rows such as "mean[0, 0]", of the first row and output, or
+                "a/mean[0, 0]" of an output "a"; and of the standard deviation of y*, "sd[0, 0]",
+                where the outputs say more than the mean. Defaults to None: weights.
+        """
+        if x is None:
+            return super().summary(interval)
+        return summary(self, interval, prediction_chains(self, _rows(x)))
+
+    def diagnose(self, x: Any = None) -> Table:
+        """How well the chains have mixed: in weights, and in what they predict.
+
+        The largest R-hat ("r_hat", from two chains on) and the smallest bulk effective sample size
+        ("ess_bulk", of all chains together) over up to 300 scalars of each kind, as ArviZ has
+        them: the row "weights", and the row "predictions" of E[y* | x, w] at up to 100 rows. Below
+        some 1.01 chains agree; a mean has a standard error of 1 / sqrt(ess_bulk) standard
+        deviations. A network has modes that are alike but for the order and signs of its units:
+        chains may differ in weights and be the same functions. What no chain has visited no number
+        tells: chains that began at one place and stayed in one mode agree with each other.
+
+        Args:
+            x: rows, arrays. Defaults to None: those of `fit`, while they are at hand (they are not
+                saved).
+
+        Returns:
+            A `Table`; a number is not there where the draws of a chain are fewer than four, or do
+            not differ.
+
+        Raises:
+            ValueError: no rows, or what is no array of them.
+        """
+        if x is None and self._observations is None:
+            raise ValueError(
+                "Predictions are diagnosed at rows. Received: x=None, and a posterior without the "
+                "data of `fit`, which are not saved. Give x."
+            )
+        rows = self._observations.x if x is None else _rows(x)  # type: ignore[union-attr]
+        found = {
+            "weights": self._stored,
+            "predictions": list(prediction_chains(self, rows, _DIAGNOSED).values()),
+        }
+        number = (self.num_chains, self.num_draws, -1)
+        return Table(
+            {
+                name: mixing_of(np.concatenate([v.reshape(number) for v in values], axis=2))
+                for name, values in found.items()
+            }
+        )
 
     @property
     def default_num_samples(self) -> int:  # type: ignore[override]
@@ -162,6 +228,10 @@ def _evenly(number: int, most: int) -> Any:
     """Indices in the midst of so many equal parts of range(most)."""
     # In integers, so that the parts of equal chains are the parts of what is laid end to end.
     return ((2 * np.arange(number) + 1) * most - number) // (2 * number)
+
+
+def _rows(x: Any) -> Any:
+    return keras.tree.map_structure(as_array, x)
 
 
 def _joined(value: Any) -> Any:

@@ -7,6 +7,7 @@ from keras import ops
 from scipy import stats
 
 import keras_priors as kp
+from tests.inference._chains import SHORT_CHAINS
 
 TORCH = keras.backend.backend() == "torch"
 NOISE = kp.likelihoods.Normal(1.0)
@@ -84,14 +85,16 @@ def test_other_priors_have_none():
     assert log_posterior.expanded() is log_posterior
 
 
+@SHORT_CHAINS
 @pytest.mark.parametrize("start", ["model", "prior"])
 def test_draws_are_of_the_weights_and_a_run_goes_on(start, tmp_path):
     x, y, _ = sparse(12, 4, [3.0])
 
     def fit(num_samples, model, resume=None):
         sghmc = kp.inference.SGHMC(
-            0.02, batch_size=12, num_burnin=10, num_samples=num_samples, thinning=2, start=start
-        )
+            0.02, batch_size=12, num_burnin=10, num_samples=num_samples, thinning=2, num_chains=1,
+            start=start,
+        )  # fmt: skip
         return sghmc.fit(model, x, y, NOISE, seed=0, verbose=0, resume=resume)
 
     half, whole = (fit(n, line(PRIORS["horseshoe"], 4)) for n in (10, 20))

@@ -5,11 +5,13 @@ import numpy as np
 import pytest
 
 import keras_priors as kp
+from tests.inference._chains import SHORT_CHAINS
 
 X = np.linspace(-1.0, 1.0, 12, dtype="float32")[:, None]
+ONE = {"thinning": 2, "num_chains": 1}
 METHODS = {
-    "SGLD": kp.inference.SGLD(1e-3, batch_size=4, num_burnin=4, num_samples=3, thinning=2),
-    "SGHMC": kp.inference.SGHMC(1e-4, batch_size=4, num_burnin=4, num_samples=3, thinning=2),
+    "SGLD": kp.inference.SGLD(1e-3, batch_size=4, num_burnin=4, num_samples=3, **ONE),
+    "SGHMC": kp.inference.SGHMC(1e-4, batch_size=4, num_burnin=4, num_samples=3, **ONE),
     "MeanField": kp.inference.MeanField(5),
     "LowRank": kp.inference.LowRank(1, 5),
     "FullRank": kp.inference.FullRank(5),
@@ -52,9 +54,10 @@ def test_what_differs_is_named(name, tmp_path, backend):
     fit(name, prior=kp.NormalPrior(0, 1, num_data=7), resume=loaded)
 
 
+@SHORT_CHAINS
 def test_settings_of_a_chain_are_named_too():
     earlier = fit("SGLD")
-    other = kp.inference.SGLD(2e-3, batch_size=4, num_burnin=4, num_samples=3, thinning=2)
+    other = kp.inference.SGLD(2e-3, batch_size=4, num_burnin=4, num_samples=3, **ONE)
     with pytest.raises(ValueError, match=r"learning_rate=0\.001 there and 0.002 here"):
         other.fit(line(), X, 2 * X, kp.likelihoods.Normal(0.5), verbose=0, resume=earlier)
 

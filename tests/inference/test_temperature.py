@@ -6,6 +6,7 @@ import pytest
 from scipy import stats
 
 import keras_priors as kp
+from tests.inference._chains import SHORT_CHAINS
 
 NOISE = kp.likelihoods.Normal(1.0)
 X = Y = np.ones((3, 1), "float32")
@@ -177,8 +178,9 @@ def test_it_is_one_positive_number(value):
         kp.inference.SGLD().fit(line(), X, Y, NOISE, temperature=value)
 
 
+@SHORT_CHAINS
 def test_it_is_saved_and_no_two_are_mixed(tmp_path):
-    chain = kp.inference.SGLD(0.02, num_burnin=1, num_samples=4, preconditioner=None)
+    chain = kp.inference.SGLD(0.02, num_burnin=1, num_samples=4, num_chains=1, preconditioner=None)
     cold = chain.fit(line(), X, Y, NOISE, seed=0, verbose=0, temperature=T)
     cold.save(tmp_path / "cold.posterior")
     loaded = kp.inference.Posterior.load(tmp_path / "cold.posterior")

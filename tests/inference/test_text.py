@@ -12,7 +12,7 @@ TEXTS = np.array([["good film"], ["bad film"], ["so good"], ["so bad"]] * 4)
 Y = np.array([[1.0], [0.0], [1.0], [0.0]] * 4, "float32")
 METHODS = {
     "DeepEnsemble": kp.inference.DeepEnsemble(2, epochs=2, batch_size=4),
-    "SGLD": kp.inference.SGLD(num_burnin=3, num_samples=3),
+    "SGLD": kp.inference.SGLD(num_burnin=3, num_samples=3, num_chains=1),
     "MeanField": kp.inference.MeanField(20),
 }
 

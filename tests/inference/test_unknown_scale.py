@@ -11,10 +11,12 @@ from scipy import optimize, stats
 import keras_priors as kp
 from keras_priors.functional.scaled_weight import scale_of
 from keras_priors.functional.weights import find_weights
+from tests.inference._chains import SHORT_CHAINS
 from tests.inference._schools import ETA, LIKELIHOOD, MU, TAU, data, exact, model
 
 SHAPES = {"tensor": (), "input": (3, 1), "unit": (1, 2)}
 LOC, COUNT = 0.3, 12
+pytestmark = SHORT_CHAINS
 TORCH = keras.backend.backend() == "torch"
 
 

@@ -53,8 +53,9 @@ def test_fit_and_inference_see_them():
     history = model.fit(X, Y, epochs=1, batch_size=12, shuffle=False, verbose=0)
     assert np.isfinite(history.history["loss"][0])
     kp.set_priors(model, {"out/bias": kp.NormalPrior(0, 1)}, saved=False)
-    method = kp.inference.SGLD(num_burnin=1, num_samples=2)
-    posterior = method.fit(model, X, Y, NOISE, seed=0, verbose=0)
+    method = kp.inference.SGLD(num_burnin=1, num_samples=2, num_chains=1)
+    with pytest.warns(UserWarning, match="2 draws of SGLD a chain are too few"):
+        posterior = method.fit(model, X, Y, NOISE, seed=0, verbose=0)
     assert posterior.draws(2)["hidden/kernel"].shape == (2, 3, 4)
 
 

@@ -112,7 +112,7 @@ def methods():
         "mean_field": inference.MeanField(**fast),
         "low_rank": inference.LowRank(2, **fast),
         "full_rank": inference.FullRank(**fast),
-        "sghmc": inference.SGHMC(num_burnin=10, num_samples=3, thinning=2),
+        "sghmc": inference.SGHMC(num_burnin=10, num_samples=3, thinning=2, num_chains=1),
         "swag": inference.SWAG(1e-3, burnin_epochs=1, num_snapshots=3, rank=2),
         "mc_dropout": inference.MCDropout(),
     }

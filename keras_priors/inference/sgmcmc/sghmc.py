@@ -27,9 +27,9 @@ class SGHMC(StochasticGradientMethod):
         momentum: float in (0, 1). Defaults to 0.9.
         batch_size: integer, rows of a step. Defaults to 128; all, if there are fewer.
         num_burnin: integer of at least 0, steps before the first draw. Defaults to 5000.
-        num_samples: integer, draws of each chain. Defaults to 500.
+        num_samples: integer, draws of each chain. Defaults to 125.
         thinning: integer, steps between draws. Defaults to 20.
-        num_chains: integer, chains side by side, each with batches of its own. Defaults to 1.
+        num_chains: integer, chains side by side, each with batches of its own. Defaults to 4.
         preconditioner: "rmsprop" (the default) or None, G = 1.
         schedule: "constant" (the default), "polynomial" or "cyclical", as in `SGLD`.
         num_cycles: integer, for "cyclical". Divides `num_samples`. Defaults to 4.
@@ -42,17 +42,21 @@ class SGHMC(StochasticGradientMethod):
         ValueError: an argument out of range; in `fit`, a log posterior that is not finite at the
             start, or steps so large that the chain leaves the finite numbers.
 
+    Warns:
+        UserWarning: chains that predict differently (R-hat above 1.05), or whose draws say little
+            of predictions (bulk ESS below 100, of all chains). See `SamplePosterior.diagnose`.
+
     Example:
         >>> import keras, numpy as np
         >>> import keras_priors as kp
         >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(
         ...     1, use_bias=False, kernel_regularizer=kp.NormalPrior(0, 1), name="line")])
-        >>> sghmc = kp.inference.SGHMC(0.01, num_burnin=100, num_samples=50, thinning=2)
+        >>> sghmc = kp.inference.SGHMC(0.01, num_burnin=200, num_samples=100)
         >>> posterior = sghmc.fit(
         ...     model, np.ones((8, 1)), np.ones((8, 1)), kp.likelihoods.Normal(1.0), seed=0,
         ...     verbose=0)
         >>> posterior.draws()["line/kernel"].shape
-        (50, 1, 1)
+        (400, 1, 1)
 
     References:
         - Chen, Fox and Guestrin, 2014, Stochastic gradient Hamiltonian Monte Carlo,
@@ -68,9 +72,9 @@ class SGHMC(StochasticGradientMethod):
         momentum: float = 0.9,
         batch_size: int = 128,
         num_burnin: int = 5000,
-        num_samples: int = 500,
+        num_samples: int = 125,
         thinning: int = 20,
-        num_chains: int = 1,
+        num_chains: int = 4,
         preconditioner: str | None = "rmsprop",
         schedule: str = "constant",
         num_cycles: int = 4,

@@ -82,14 +82,17 @@ def rows_of(
     """
     per_epoch = max(1, count // size)
     steps = done + taken
-    rows = np.empty((*steps.shape, chains, size), "int32")
     epochs, slots = np.divmod(steps, per_epoch)
-    for epoch in np.unique(epochs):
-        where = epochs == epoch
+    first, last = int(epochs.min()), int(epochs.max())
+    # One generator an epoch, and one lookup of all steps: of few rows, whose epochs are short, this
+    # was dearer than the gradients.
+    orders = np.empty((last - first + 1, chains, per_epoch * size), "int32")
+    for epoch in range(first, last + 1):
+        random = np.random.default_rng([*words, 0, epoch])
         for chain in range(chains):
-            order = np.random.default_rng([*words, chain, int(epoch)]).permutation(count)
-            order = order[: per_epoch * size].reshape(per_epoch, size)
-            rows[where, chain] = order[slots[where]]
+            orders[epoch - first, chain] = random.permutation(count)[: per_epoch * size]
+    parts = orders.reshape(-1, chains, per_epoch, size)
+    rows = parts[epochs - first, :, slots]
     seeds = np.empty((*steps.shape, 2), "uint32")
     seeds[..., 0] = words[0]
     seeds[..., 1] = (words[1] + steps) % 2**32

@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
+from keras_priors.inference.check_mixing import check_mixing
 from keras_priors.inference.log_posterior import LogPosterior
 from keras_priors.inference.maximize import not_finite
 from keras_priors.inference.method import Method
@@ -25,6 +26,14 @@ from keras_priors.utils.warn import warn
 SCHEDULES = ("constant", "polynomial", "cyclical")
 # Steps of one call of the compiled loop, and bytes of the draws and row numbers it takes.
 _STEPS, _BYTES = 512, 2**26
+# Where predictions of chains are doubtful. Steps of this size are biased by some percent anyway, so
+# that less is asked than of NUTS: means to a tenth of a standard deviation, and the R-hat that so
+# many draws reach where all is well.
+_R_HAT, _ESS = 1.05, 100.0
+_ADVICE = (
+    "Go on by `fit(..., resume=posterior)`, give a larger `thinning` (steps between draws) and "
+    "`num_burnin`, or a larger `learning_rate`, with which chains move faster and are more biased."
+)
 
 
 class StochasticGradientMethod(Method):
@@ -116,7 +125,7 @@ class StochasticGradientMethod(Method):
         names = ("position", "momentum", "second_moment")
         continuation = {name: ops.convert_to_numpy(v) for name, v in zip(names, state, strict=True)}
         continuation |= {"seed": np.array(words, "uint32"), "steps": np.array(steps)}
-        return SamplePosterior(
+        posterior = SamplePosterior(
             log_posterior.model,
             log_posterior.likelihoods.structure,
             values,
@@ -124,6 +133,8 @@ class StochasticGradientMethod(Method):
             continuation=continuation,
             observations=log_posterior.observations,
         )
+        check_mixing(type(self).__name__, posterior, _R_HAT, _ESS, _ADVICE)
+        return posterior
 
     def _begin(self, log_posterior: LogPosterior, words: list[int]) -> tuple[Any, Any, Any]:
         positions = log_posterior.positions

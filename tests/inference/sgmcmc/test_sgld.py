@@ -7,8 +7,10 @@ from keras import ops
 
 import keras_priors as kp
 from keras_priors.inference.sgmcmc.step_plan import StepPlan
+from tests.inference._chains import SHORT_CHAINS
 from tests.inference._lines import SIGMA, exact, line_data, line_model
 
+pytestmark = SHORT_CHAINS
 LIKELIHOOD = kp.likelihoods.Normal(SIGMA)
 PLAIN = {"batch_size": 64, "num_burnin": 250, "num_samples": 40, "thinning": 8}
 PLAIN |= {"num_chains": 64, "preconditioner": None}
@@ -56,7 +58,7 @@ def test_a_preconditioned_chain_has_the_posteriors_spread(kind):
     model = keras.Sequential([keras.Input((1,)), layer])
     y = np.random.default_rng(0).normal(0.7, 1.0, size=(count, 1)).astype("float32")
     rate = 0.02 if kind is kp.inference.SGLD else 2e-3
-    method = kind(rate, num_burnin=150, num_samples=1, thinning=60)
+    method = kind(rate, num_burnin=150, num_samples=1, thinning=60, num_chains=1)
     posterior = method.fit(
         model,
         np.ones((count, 1), "float32"),
