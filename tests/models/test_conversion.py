@@ -298,6 +298,27 @@ class TestChoices:
         bias = to_numpy(keras.ops.stop_gradient(new.layers[0].bias_posterior.mean()))
         assert np.array_equal(bias, np.zeros(8))
 
+    def test_fresh_start_of_a_wrapped_layer(self):
+        model = keras.Sequential([keras.Input((3, 2)), keras.layers.SimpleRNN(2, name="rnn")])
+        model.layers[0].cell.bias.assign([1.0, 2.0])
+        for start, expected in (("fresh", [0.0, 0.0]), ("pretrained", [1.0, 2.0])):
+            (rnn,) = kp.to_variational(model, start=start, num_data=7).layers
+            means = [to_numpy(keras.ops.stop_gradient(q.mean())) for q in rnn.posteriors.values()]
+            (bias,) = (mean for mean in means if mean.ndim == 1)
+            assert bias.tolist() == expected and rnn.num_data == 7
+
+    def test_each_layer_draws_by_itself_and_the_seed_repeats_it(self):
+        inputs = keras.Input((2,))
+        layers = [keras.layers.Dense(3, kernel_initializer="ones", name=name) for name in "ab"]
+        model = keras.Model(inputs, [layer(inputs) for layer in layers])
+        x = np.ones((1, 2), "float32")
+        first, again = (
+            [to_numpy(y) for y in kp.to_variational(model, seed=3)(x, training=True)]
+            for _ in range(2)
+        )
+        np.testing.assert_array_equal(first, again)
+        assert np.all(first[0] != first[1])
+
     def test_posterior_and_estimator(self):
         new = kp.to_variational(self.model(), posterior=TIGHT, estimator="flipout")
         layer = new.layers[0]

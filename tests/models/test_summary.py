@@ -110,6 +110,15 @@ def test_frozen_layers_are_shown_marked_and_not_summed():
     assert log_prior == pytest.approx(sum(row["log_prior"] for row in rows[2:]), rel=1e-3)
 
 
+def test_the_temperatures_told_are_those_of_what_is_trained():
+    cold, plain = (kp.VariationalDense(2) for _ in range(2))
+    cold.temperature = 0.5
+    model = keras.Sequential([keras.Input((3,)), cold, plain], name="net")
+    assert quiet(model)[1][0] == 'Priors of "net" at the temperature 0.5, 1'
+    cold.trainable = False
+    assert quiet(model)[1][0] == 'Priors of "net"'
+
+
 def test_it_prints_by_itself(capsys):
     model = mixed()
     kp.summary(model)

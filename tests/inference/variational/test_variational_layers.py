@@ -51,6 +51,21 @@ def test_moments_and_density_are_those_of_the_families(model, posterior):
     np.testing.assert_allclose(posterior.log_prob(position), expected, rtol=1e-4)
 
 
+def test_weights_are_drawn_by_themselves_and_their_densities_add_up():
+    """Two kernels of one shape: the same normals behind both would not be seen in either."""
+    from scipy import stats
+
+    layers = [kp.VariationalDense(3, name=name, seed=0) for name in "ab"]
+    model = keras.Sequential([keras.Input((3,)), *layers])
+    posterior = kp.inference.VariationalLayers().fit(model, likelihood=kp.likelihoods.Normal(0.5))
+    draws, mean, sd = posterior.draws(400, seed=0), posterior.mean(), posterior.stddev()
+    noise = [(draws[path] - mean[path]) / sd[path] for path in ("a/kernel", "b/kernel")]
+    assert abs(stats.spearmanr(*(v.ravel() for v in noise)).statistic) < 4 / np.sqrt(9 * 400)
+    position = {path: value[7] for path, value in draws.items()}
+    expected = sum(stats.norm(mean[p], sd[p]).logpdf(v).sum() for p, v in position.items())
+    np.testing.assert_allclose(posterior.log_prob(position), expected, rtol=1e-4)
+
+
 def test_predictions_and_plain_models_are_those_of_the_draws(posterior):
     d = posterior.draws(6, seed=3)
     hidden = INPUT @ d["random/kernel"] + d["random/bias"][:, None]
@@ -58,6 +73,11 @@ def test_predictions_and_plain_models_are_those_of_the_draws(posterior):
     np.testing.assert_allclose(posterior.predict(INPUT, 6, seed=3).draws, expected, rtol=1e-4)
     plain = posterior.to_model({path: value[2] for path, value in d.items()})
     np.testing.assert_allclose(plain.predict(INPUT, verbose=0), expected[2], rtol=1e-4)
+    # A position may have other plain weights than the model has.
+    other = {path: value[2] for path, value in d.items()}
+    other["plain/bias"] = other["plain/bias"] + 1.5
+    moved = posterior.to_model(other).predict(INPUT, verbose=0)
+    np.testing.assert_allclose(moved, expected[2] + 1.5, rtol=1e-4)
     first = posterior.to_model(3)
     np.testing.assert_allclose(first.predict(INPUT, verbose=0), expected[0], rtol=1e-4)
     at_mean = posterior.to_model().predict(INPUT, verbose=0)
