@@ -326,6 +326,12 @@ class TestChoices:
         scale = to_numpy(layer.kernel_posterior.stddev())
         np.testing.assert_allclose(scale, 1e-3, rtol=1e-5)
 
+    def test_compile_state_of_a_subclassed_model_is_kept(self):
+        model, x = ZOO["subclassed"]()
+        model.compile("sgd", kp.likelihoods.Normal(scale=2.0))
+        new = kp.to_variational(model, num_data=len(x))
+        assert isinstance(new.optimizer, keras.optimizers.SGD) and new.loss.scale == 2.0
+
     def test_compile_state_is_kept(self):
         model = self.model()
         model.compile("sgd", kp.likelihoods.Normal(scale=2.0))

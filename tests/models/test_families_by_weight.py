@@ -69,6 +69,13 @@ class TestNormalization:
         assert isinstance(new.get_layer("norm"), kp.layers.Variational)
 
 
+def test_a_normalization_layer_with_priors_of_its_own_has_posteriors():
+    priors = {"gamma_regularizer": kp.NormalPrior(1.0, 0.1), "beta_regularizer": kp.NormalPrior()}
+    model = regression_net(keras.layers.LayerNormalization(**priors, name="norm"), kp.NormalPrior())
+    new = kp.to_variational(model, prior={"*bias": kp.NormalPrior()})
+    assert {p.prior.loc for p in new.get_layer("norm")._kl_penalties} == {0.0, 1.0}
+
+
 def test_in_a_model_whose_graph_keras_does_not_know():
     @keras.saving.register_keras_serializable("test")
     class Own(keras.Model):
