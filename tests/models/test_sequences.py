@@ -121,6 +121,7 @@ def test_what_is_not_known_before_fit_is_said_in_fit():
     later = line(STEPS, 1)  # not compiled
     assert kp.set_num_data(later, X) == ROWS * STEPS
     later.compile("sgd", per_row)
+    kp.set_priors(later, {"kernel": kp.NormalPrior(0, 2)})  # which takes the question along
     with said(f"{ROWS * STEPS}, where the loss averages over 1"):
         later.fit(X, Y, verbose=0)
 
