@@ -3,6 +3,7 @@
 # Written by tools/write_doors.py.
 
 from keras_priors.inference.check_mixing import check_mixing as check_mixing
+from keras_priors.inference.check_noise import check_noise as check_noise
 from keras_priors.inference.compare import compare
 from keras_priors.inference.ensembles.deep_ensemble import DeepEnsemble
 from keras_priors.inference.ensembles.mc_dropout import MCDropout

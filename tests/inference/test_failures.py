@@ -16,7 +16,7 @@ METHODS = {
     "HMC": kp.inference.HMC(num_chains=2, num_warmup=20, num_samples=20),
     "SGLD": kp.inference.SGLD(num_burnin=10, num_samples=10),
     "SGHMC": kp.inference.SGHMC(num_burnin=10, num_samples=10),
-    "SWAG": kp.inference.SWAG(num_snapshots=20),
+    "SWAG": kp.inference.SWAG(burnin_epochs=10, num_snapshots=20, epochs_between=1.0),
     "DeepEnsemble": kp.inference.DeepEnsemble(num_members=2, epochs=1),
     "RandomizedMAP": kp.inference.RandomizedMAP(num_members=2),
     "MCDropout": kp.inference.MCDropout(),

@@ -113,7 +113,7 @@ def methods():
         "low_rank": inference.LowRank(2, **fast),
         "full_rank": inference.FullRank(**fast),
         "sghmc": inference.SGHMC(num_burnin=10, num_samples=3, thinning=2, num_chains=1),
-        "swag": inference.SWAG(1e-3, burnin_epochs=1, num_snapshots=3, rank=2),
+        "swag": inference.SWAG(1e-3, burnin_epochs=1, num_snapshots=3, epochs_between=1, rank=2),
         "mc_dropout": inference.MCDropout(),
     }
     if keras.backend.backend() != "torch":

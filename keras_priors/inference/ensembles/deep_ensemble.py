@@ -17,6 +17,7 @@ from keras_priors.functional.moving_statistics import statistics_of
 from keras_priors.functional.observations import Observations
 from keras_priors.functional.positions import Positions
 from keras_priors.inference.check_known_scales import check_known_scales
+from keras_priors.inference.check_noise import check_noise
 from keras_priors.inference.log_posterior import LogPosterior
 from keras_priors.inference.method import Method
 from keras_priors.inference.posterior import Posterior
@@ -205,13 +206,15 @@ class DeepEnsemble(Method):
         progress.close()
         stacked = [np.stack(v)[None] for v in zip(*(m[0] for m in members), strict=True)]
         states = [np.stack(v)[None] for v in zip(*(m[1] for m in members), strict=True)]
-        return SamplePosterior(
+        posterior = SamplePosterior(
             model,
             log_posterior.likelihoods.structure,
             stacked,
             states=dict(zip(statistics, states, strict=True)),
             observations=log_posterior.observations,
         )
+        check_noise("DeepEnsemble", posterior)
+        return posterior
 
     def _trained(self, log_posterior: LogPosterior, words: list[int], number: int) -> Any:
         old, observations = log_posterior.model, log_posterior.observations

@@ -12,6 +12,7 @@ from keras import ops
 
 from keras_priors import backend
 from keras_priors.inference.check_mixing import check_mixing
+from keras_priors.inference.check_noise import check_noise
 from keras_priors.inference.log_posterior import LogPosterior
 from keras_priors.inference.maximize import not_finite
 from keras_priors.inference.method import Method
@@ -133,6 +134,7 @@ class StochasticGradientMethod(Method):
             continuation=continuation,
             observations=log_posterior.observations,
         )
+        check_noise(type(self).__name__, posterior)
         check_mixing(type(self).__name__, posterior, _R_HAT, _ESS, _ADVICE)
         return posterior
 

@@ -83,7 +83,7 @@ def test_fit_follows_sgd_and_averages_to_the_map():
     x, y = line_data()
     model = line_model()
     method = kp.inference.SWAG(
-        0.02, 0.0, batch_size=32, burnin_epochs=20, num_snapshots=30, rank=10
+        0.02, 0.0, batch_size=32, burnin_epochs=20, num_snapshots=30, epochs_between=1, rank=10
     )
     posterior = method.fit(model, x, y, LIKELIHOOD, seed=0, verbose=0)
     mean, covariance = exact(x, y)
@@ -136,7 +136,13 @@ def test_the_spread_is_that_of_constant_sgd_whatever_the_curvature():
     model = keras.Model(inputs, keras.layers.Concatenate()([one, two]))
     model.set_weights([y[:, :units].mean(0)[None], y[:, units:].mean(0)[None] / factor])
     method = kp.inference.SWAG(
-        rate, 0.0, batch_size=size, burnin_epochs=1, num_snapshots=snapshots, rank=0
+        rate,
+        0.0,
+        batch_size=size,
+        burnin_epochs=1,
+        num_snapshots=snapshots,
+        epochs_between=1,
+        rank=0,
     )
     posterior = method.fit(
         model, np.ones((count, 1)), y, kp.likelihoods.Normal(1.0), seed=0, verbose=0
@@ -169,7 +175,9 @@ def test_draws_have_the_moving_statistics_of_the_model():
     model.compile(keras.optimizers.SGD(0.01), LIKELIHOOD)
     model.fit(x, y, batch_size=64, verbose=0)
     before = [w.copy() for w in model.get_weights()]
-    method = kp.inference.SWAG(0.01, batch_size=64, burnin_epochs=0, num_snapshots=4, rank=2)
+    method = kp.inference.SWAG(
+        0.01, batch_size=64, burnin_epochs=0, num_snapshots=4, epochs_between=1, rank=2
+    )
     posterior = method.fit(model, x, y, seed=0, verbose=0)
     for old, new in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
@@ -192,7 +200,9 @@ def test_draws_have_the_moving_statistics_of_the_model():
 
 def test_an_interrupted_run_gives_what_there_is(monkeypatch):
     x, y = line_data()
-    method = kp.inference.SWAG(batch_size=64, burnin_epochs=1, num_snapshots=30, rank=20)
+    method = kp.inference.SWAG(
+        batch_size=64, burnin_epochs=1, num_snapshots=30, epochs_between=1, rank=20
+    )
     for done in (3, 1):
         calls = []
 
@@ -232,6 +242,38 @@ def test_failures_say_what_to_do(monkeypatch):
         still.log_prob({"line/kernel": np.zeros((3, 1))})
 
 
+@pytest.mark.parametrize(
+    "options, per_epoch, expected",
+    [
+        ({}, 2, (100, 10)),  # 100 and 1000 steps
+        ({}, 60, (100, 10)),
+        ({}, 156, (156, 10)),  # an epoch and ten of them
+        ({"epochs_between": 1.0}, 2, (2, 500)),
+        ({"epochs_between": 0.25}, 8, (2, 500)),
+        ({"burnin_epochs": 10}, 2, (100, 1)),
+        ({"burnin_epochs": 0}, 2, (100, 0)),
+        ({"burnin_epochs": 3, "epochs_between": 2}, 2, (4, 2)),
+    ],
+)
+def test_epochs_of_few_rows_are_made_up_for_by_steps(options, per_epoch, expected):
+    assert kp.inference.SWAG(**options)._steps(per_epoch) == expected
+
+
+def test_the_trajectory_has_these_steps(monkeypatch):
+    """30 rows are one batch: ten times a hundred steps, and thirty times as many snapshots."""
+    taken = []
+
+    def rows(count, size, chains, words, done, steps):
+        taken.append((done, len(steps)))
+        return rows_of(count, size, chains, words, done, steps)
+
+    monkeypatch.setattr("keras_priors.inference.sgmcmc.swag.rows_of", rows)
+    x, y = line_data()
+    method = kp.inference.SWAG(num_snapshots=3, rank=2)
+    method.fit(line_model(), x[:30], y[:30], LIKELIHOOD, seed=0, verbose=0)
+    assert taken == [(100 * k, 100) for k in range(13)]
+
+
 def stiff():
     """A regression with noise 0.03 at its mode: (model, x, y), curvature 2000 to 4000."""
     rng = np.random.default_rng(0)
@@ -268,7 +310,9 @@ def test_the_largest_curvature_is_that_of_the_hessian(momentum):
 
 def test_the_default_rate_follows_a_stiff_loss_and_is_a_hundredth_else():
     model, x, y = stiff()
-    posterior = kp.inference.SWAG(batch_size=64).fit(model, x, y, HETEROSCEDASTIC, seed=0)
+    posterior = kp.inference.SWAG(None, 0.9, 64, 10, 30, 1.0).fit(
+        model, x, y, HETEROSCEDASTIC, seed=0
+    )
     mean = np.linalg.lstsq(x, y, rcond=None)[0]
     assert np.all(np.abs(posterior.mean()["line/kernel"] - mean) < 0.01)
     assert np.all(np.abs(posterior.draws(50, seed=0)["line/kernel"] - mean) < 0.03)
@@ -286,7 +330,7 @@ def test_the_default_rate_follows_a_stiff_loss_and_is_a_hundredth_else():
 def test_a_rate_that_is_too_large_is_said_before_and_its_draws_are_refused():
     model, x, y = stiff()
     # Stable are 2 * 1.9 / 1300 = 0.003 at most.
-    method = kp.inference.SWAG(0.005, batch_size=64, burnin_epochs=2, num_snapshots=5, rank=2)
+    method = kp.inference.SWAG(0.005, 0.9, 64, 2, 5, 1.0, 2)
     with (
         pytest.warns(UserWarning, match=r"at most 0\.00\d+ is stable"),
         pytest.raises(ValueError, match=r"nats a number.*itself has 2\.|left the finite numbers"),

@@ -1,0 +1,57 @@
+"""A word where a learned noise has gone as low as it can."""
+
+import warnings
+
+import keras
+import numpy as np
+import pytest
+
+import keras_priors as kp
+
+X = np.random.default_rng(0).standard_normal((8, 2)).astype("float32")
+Y = np.zeros((8, 1), "float32")  # reproduced by weights of zero
+LIKELIHOOD = kp.likelihoods.HeteroscedasticNormal()
+ONE = {"num_burnin": 1, "num_samples": 2, "num_chains": 1}
+# All stay where they begin.
+METHODS = {
+    "DeepEnsemble": kp.inference.DeepEnsemble(
+        2, epochs=1, batch_size=8, optimizer=keras.optimizers.SGD(1e-30)
+    ),
+    "SWAG": kp.inference.SWAG(1e-30, 0.0, 8, 0, 2, 1.0, 0),
+    "SGLD": kp.inference.SGLD(1e-30, **ONE),
+    "SGHMC": kp.inference.SGHMC(1e-30, **ONE),
+}
+
+
+def net(scale):
+    line = keras.layers.Dense(
+        1,
+        use_bias=False,
+        kernel_initializer="zeros",
+        kernel_regularizer=kp.NormalPrior(0, 1, num_data=8),
+    )
+    prior = kp.HalfCauchyPrior(2.5, num_data=8)
+    noise = kp.layers.NoiseScale(prior, initial_scale=scale, name="noise")
+    return keras.Sequential([keras.Input((2,)), line, noise])
+
+
+@pytest.mark.parametrize("scale", [2e-6, 0.1])
+@pytest.mark.parametrize("name", METHODS)
+def test_a_noise_at_its_least_is_said_and_another_is_not(name, scale):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        METHODS[name].fit(net(scale), X, Y, LIKELIHOOD, seed=0, verbose=0)
+    said = [str(w.message) for w in caught if "has learned" in str(w.message)]
+    assert len(said) == (scale < 1e-5)
+    for each in said:
+        assert each.startswith(f"The noise that {name} has learned") and "scale is 2e-06" in each
+
+
+def test_the_density_of_targets_stops_where_the_layer_does():
+    """At 1e-6: 12.9 nats a number, and no more, at whatever lower scale is given."""
+    least = -np.log(1e-6) - 0.5 * np.log(2 * np.pi)
+    for scale in (1e-9, 1e-6):
+        model = net(1.0)
+        model.get_layer("noise").scale.assign([scale])
+        density = float(LIKELIHOOD(Y, model(X)))
+        assert -least - 1e-3 <= density < -least + 0.75
