@@ -14,6 +14,7 @@ from keras_priors.functional.observations import Observations
 from keras_priors.functional.outputs_at_draws import outputs_at_draws
 from keras_priors.functional.positions import Positions
 from keras_priors.inference.arviz import summary, to_arviz
+from keras_priors.inference.as_layers import as_layers
 from keras_priors.inference.saved_arrays import SavedArrays
 from keras_priors.inference.saving import from_bytes, load, save, to_bytes
 from keras_priors.models.to_plain import to_plain
@@ -267,6 +268,49 @@ class Posterior:
             if id(target) in copies:  # the scale of a prior is none of the model
                 copies[id(target)].assign(value)
         return plain
+
+    def to_variational(
+        self,
+        posterior: Any = "mean_field",
+        estimator: str = "reparameterization",
+        *,
+        num_data: int | None = None,
+        seed: int | None = None,
+    ) -> Any:
+        """A copy of the model with variational layers that begin at these means and deviations.
+
+        What takes long in `fit` of variational layers, scales on their way to the posterior, is
+        done before it begins. `MeanField` and `IVON` give moments of independent weights, as the
+        layers have them. A Laplace posterior with structure "diagonal" has those too where the
+        outputs are linear in the weights; of a net its deviations are far too wide together.
+        Weights without a spread stay points, and all layers take the temperature of the
+        posterior. `inference.VariationalLayers()` is the way back.
+
+        Args:
+            posterior: the family, as in `keras_priors.to_variational`.
+            estimator: as there.
+            num_data: as there.
+            seed: as there.
+
+        Raises:
+            ValueError: a weight without a spread, as of a `MAP`.
+            NotImplementedError: a family that cannot take a deviation for each element.
+
+        Example:
+            >>> import keras, numpy as np
+            >>> import keras_priors as kp
+            >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(
+            ...     1, use_bias=False, kernel_regularizer=kp.NormalPrior(0, 1), name="line")])
+            >>> posterior = kp.inference.Laplace("diagonal").fit(
+            ...     model, np.ones((3, 1)), np.ones((3, 1)), kp.likelihoods.Normal(1.0), verbose=0)
+            >>> variational = posterior.to_variational(num_data=3)
+            >>> q = variational.layers[0].kernel_posterior
+            >>> f"{q.mean().item():.3f} {q.stddev().item():.3f}"    # 3 / (3 + 1), 1 / sqrt(3 + 1)
+            '0.750 0.500'
+        """
+        options = {"posterior": posterior, "estimator": estimator}
+        options |= {"num_data": num_data, "seed": seed}
+        return as_layers(self.model, self.mean(), self.stddev(), self.temperature, **options)
 
     def save(self, path: Any) -> None:
         """Write it, its model and its likelihood to one file, without pickle.

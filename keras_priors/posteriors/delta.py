@@ -32,6 +32,9 @@ class Delta(Posterior):
         """The point."""
         return self._location()
 
+    def assign_stddev(self, value: Any) -> None:
+        """Leaves the point as it is: it has no spread."""
+
     def variance(self) -> Any:
         """Zeros."""
         return ops.zeros(self.shape, dtype=self.dtype)

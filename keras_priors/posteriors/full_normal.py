@@ -9,9 +9,11 @@ from keras_priors import backend
 from keras_priors.posteriors.posterior import AddWeight, Posterior
 from keras_priors.posteriors.scale import (
     checked_initial_scale,
+    checked_stddev,
     initial_scale_for,
     log_of_noise,
     normal_entropy,
+    softplus_inverse,
 )
 from keras_priors.posteriors.triangular import (
     TriangularInitializer,
@@ -75,6 +77,14 @@ class FullNormal(Posterior):
     def mean(self) -> Any:
         """Mean of q: `loc`."""
         return self._location()
+
+    def assign_stddev(self, value: Any) -> None:
+        """Move the standard deviations to `value`; mean and correlations stay."""
+        value = checked_stddev("FullNormal", value, self.shape)
+        ratio = (value / ops.convert_to_numpy(self.stddev())).ravel()
+        scale = ops.convert_to_numpy(triangular(self.scale_tril)) * ratio[:, None]
+        np.fill_diagonal(scale, softplus_inverse(scale.diagonal()))
+        self.scale_tril.assign(scale)
 
     def covariance(self) -> Any:
         """Covariance of the flattened weight, shape (size, size)."""

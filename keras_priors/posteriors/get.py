@@ -41,7 +41,7 @@ def get(identifier: Any) -> Posterior:
     Example:
         >>> import keras_priors as kp
         >>> kp.posteriors.get("low_rank")
-        LowRankNormal(rank=1, initial_scale=None)
+        LowRankNormal(rank=1, initial_scale=None, scale_rate=1.0)
     """
     if isinstance(identifier, Posterior):
         return identifier

@@ -95,6 +95,18 @@ class Posterior(ABC):
         """Move the mean to `value`, an array of the weight's shape; the spread stays."""
         self.loc.assign(value)
 
+    def assign_stddev(self, value: Any) -> None:
+        """Move the standard deviations to `value`, an array of the weight's shape; the mean stays.
+
+        Raises:
+            NotImplementedError: the family cannot take any array of standard deviations.
+            ValueError: `value` has another shape, or numbers that are not positive.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} cannot take a standard deviation for each element. Use one of "
+            "the families MeanFieldNormal, LogNormal, LowRankNormal, FullNormal, Delta."
+        )
+
     @abstractmethod
     def variance(self) -> Any:
         """Variance of each element under q, a tensor of the weight's shape."""

@@ -21,9 +21,31 @@ def softplus_inverse(y: Any) -> Any:
     return y + np.log(-np.expm1(-y))
 
 
-def constant_rho(scale: float) -> keras.initializers.Initializer:
-    """The initializer of a variable rho with softplus(rho) = `scale`."""
-    return keras.initializers.Constant(float(softplus_inverse(scale)))
+def constant_rho(scale: float, rate: float = 1.0) -> keras.initializers.Initializer:
+    """The initializer of a variable rho with softplus(rate * rho) = `scale`."""
+    return keras.initializers.Constant(float(softplus_inverse(scale)) / rate)
+
+
+def at_rate(rho: Any, rate: float) -> Any:
+    """rate * rho, of a variable; the variable itself where `rate` is 1.
+
+    Adam moves each variable by about its learning rate a step, whatever the size of gradients: what
+    shall move faster has to be a multiple of its variable.
+    """
+    return rho if rate == 1.0 else ops.multiply(ops.convert_to_tensor(rho), rate)
+
+
+def checked_stddev(owner: str, value: Any, shape: tuple[int, ...]) -> Any:
+    """An array of standard deviations to move to, in float64."""
+    value = np.asarray(ops.convert_to_numpy(ops.convert_to_tensor(value)), "float64")
+    if value.shape != tuple(shape) or not (np.isfinite(value) & (value > 0)).all():
+        raise ValueError(
+            f"Standard deviations of a {owner} must be positive numbers of the weight's shape "
+            f"{tuple(shape)}. Received: an array of shape {value.shape}"
+            + (f", with a least value of {value.min():.3g}." if value.size else ".")
+            + " A point has none: start from a posterior with a spread."
+        )
+    return value
 
 
 def log_softplus(x: Any) -> Any:
