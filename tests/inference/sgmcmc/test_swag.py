@@ -242,38 +242,6 @@ def test_failures_say_what_to_do(monkeypatch):
         still.log_prob({"line/kernel": np.zeros((3, 1))})
 
 
-@pytest.mark.parametrize(
-    "options, per_epoch, expected",
-    [
-        ({}, 2, (100, 10)),  # 100 and 1000 steps
-        ({}, 60, (100, 10)),
-        ({}, 156, (156, 10)),  # an epoch and ten of them
-        ({"epochs_between": 1.0}, 2, (2, 500)),
-        ({"epochs_between": 0.25}, 8, (2, 500)),
-        ({"burnin_epochs": 10}, 2, (100, 1)),
-        ({"burnin_epochs": 0}, 2, (100, 0)),
-        ({"burnin_epochs": 3, "epochs_between": 2}, 2, (4, 2)),
-    ],
-)
-def test_epochs_of_few_rows_are_made_up_for_by_steps(options, per_epoch, expected):
-    assert kp.inference.SWAG(**options)._steps(per_epoch) == expected
-
-
-def test_the_trajectory_has_these_steps(monkeypatch):
-    """30 rows are one batch: ten times a hundred steps, and thirty times as many snapshots."""
-    taken = []
-
-    def rows(count, size, chains, words, done, steps):
-        taken.append((done, len(steps)))
-        return rows_of(count, size, chains, words, done, steps)
-
-    monkeypatch.setattr("keras_priors.inference.sgmcmc.swag.rows_of", rows)
-    x, y = line_data()
-    method = kp.inference.SWAG(num_snapshots=3, rank=2)
-    method.fit(line_model(), x[:30], y[:30], LIKELIHOOD, seed=0, verbose=0)
-    assert taken == [(100 * k, 100) for k in range(13)]
-
-
 def stiff():
     """A regression with noise 0.03 at its mode: (model, x, y), curvature 2000 to 4000."""
     rng = np.random.default_rng(0)
