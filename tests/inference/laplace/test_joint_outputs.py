@@ -26,12 +26,13 @@ def shared():
     return keras.Model(inputs, [dense(one) for one in inputs])
 
 
-def exact():
+def exact(weight=1.0):
     """(mean, covariance) of the posterior of w."""
     precision, right = np.eye(2), np.zeros(2)
     for x, y, scale in zip((X, Z), Y, NOISE, strict=True):
-        precision = precision + x.T.astype("float64") @ x / scale**2
-        right = right + x.T.astype("float64") @ y[:, 0] / scale**2
+        weighed = x.T.astype("float64") * weight / scale**2
+        precision = precision + weighed @ x
+        right = right + weighed @ y[:, 0]
     return np.linalg.solve(precision, right), np.linalg.inv(precision)
 
 
@@ -59,6 +60,32 @@ def test_a_weight_that_both_see(structure, curvature):
         np.testing.assert_allclose(one.mean[:, 0], x[:5] @ mean, rtol=1e-3, atol=1e-4)
         spread = np.sqrt(np.einsum("ni,ij,nj->n", x[:5], covariance, x[:5]))
         np.testing.assert_allclose(np.sqrt(one.epistemic)[:, 0], spread, rtol=1e-3)
+
+
+def test_rows_are_weighed_in_all_outputs():
+    weight = np.linspace(0.0, 3.0, 40)
+    laplace = kp.inference.Laplace("full", max_iterations=0, tolerance=1e6)  # the same anywhere
+    posterior = laplace.fit(shared(), [X, Z], Y, LIKELIHOODS, sample_weight=weight, verbose=0)
+    sd = posterior.stddev()["trunk/kernel"][:, 0]
+    np.testing.assert_allclose(sd, np.sqrt(np.diag(exact(weight)[1])), rtol=1e-4)
+
+
+def test_a_curvature_that_is_negative_in_one_output_is_refused():
+    """Proportions near 0 where all say near 1: the density of Beta bends upwards there."""
+    inputs = keras.Input((1,))
+    odds = keras.layers.Dense(
+        2,
+        kernel_initializer="zeros",
+        bias_initializer=keras.initializers.Constant(3.0),
+        kernel_regularizer=PRIOR,
+        bias_regularizer=PRIOR,
+    )(inputs)
+    x, y = np.ones((5, 1), "float32"), np.full((5, 1), 0.02, "float32")
+    model = keras.Model(inputs, [odds[:, :1], odds])
+    likelihoods = [kp.likelihoods.Normal(1.0), kp.likelihoods.Beta()]
+    laplace = kp.inference.Laplace("kronecker", max_iterations=0)
+    with pytest.raises(ValueError, match=r"curvature in the outputs that is not"):
+        laplace.fit(model, x, [x, y], likelihoods, verbose=0)
 
 
 KINDS = {

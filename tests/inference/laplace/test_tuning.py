@@ -89,6 +89,39 @@ def test_scales_and_noise_of_a_line_are_those_of_the_highest_evidence(
     np.testing.assert_allclose(copy, found, rtol=1e-6)
 
 
+def test_a_tuned_prior_keeps_its_mean_and_num_data_and_rows_their_weights():
+    """A row of weight 2 is two rows."""
+    weight = np.where(np.arange(30) % 3, 1, 2)
+    rows, y = (np.repeat(part, weight, axis=0) for part in (AUGMENTED, Y[:, 0]))
+
+    def objective(values):
+        marginal = 0.5**2 * np.eye(len(rows)) + values[0] ** 2 * rows @ rows.T
+        return stats.multivariate_normal(0.4 * rows.sum(axis=1), marginal).logpdf(y)
+
+    model = line()
+    numbers = {"line/kernel": 30, "line/bias": 60}  # of which neither is that of the model
+    kp.set_priors(model, {k: kp.NormalPrior(0.4, 3.0, num_data=n) for k, n in numbers.items()})
+    posterior = Laplace("full", layers="last", **FAR).fit(
+        model, X, Y, kp.likelihoods.Normal(0.5), sample_weight=weight
+    )
+    tuned, best = posterior.tune(verbose=0), highest(objective, 1)
+    assert tuned.prior_scale["line/kernel"] == pytest.approx(best[0], rel=1e-3)
+    assert tuned.log_marginal_likelihood() == pytest.approx(objective(best), abs=2e-3)
+    for path, prior in kp.get_priors(tuned.model).items():
+        assert prior.loc == pytest.approx(0.4) and prior.num_data == numbers[path]
+
+
+def test_without_refit_the_mode_stays_and_the_noise_is_that_of_the_predictions():
+    posterior = Laplace("full", **FAR).fit(line(), X, Y, kp.likelihoods.Normal(1.5))
+    tuned = posterior.tune(None, noise=True, refit=False)
+    (best,) = highest(lambda values: evidence([3.0, 3.0], values[0]), 1)
+    assert tuned.noise == pytest.approx(best, rel=1e-3)
+    predictive = tuned.predict(X[:2], seed=0, verbose=0)
+    assert predictive.likelihood.scale == pytest.approx(best, rel=1e-3)
+    assert posterior.likelihood.scale == 1.5 and tuned.model is posterior.model
+    np.testing.assert_array_equal(flat(tuned.mean()), flat(posterior.mean()))
+
+
 @pytest.mark.parametrize(("structure", "layers"), [("full", "all"), ("kronecker", "last")])
 def test_the_noise_of_a_noise_scale_is_that_of_its_marginal_posterior(structure, layers):
     """log p(y | s, sigma) + log p(sigma) + log sigma, of log sigma, and its curvature there."""

@@ -6,6 +6,9 @@ import pytest
 from scipy import integrate, stats
 
 import keras_priors as kp
+from keras_priors import backend
+from keras_priors.inference.variational.normal_family import NormalFamily
+from keras_priors.inference.variational.variational_inference import _all_rows
 
 N, D, NOISE, SPREAD = 60, 3, 0.5, 1.5
 
@@ -36,6 +39,40 @@ def fit(method, regression, **more):
 @pytest.fixture(scope="module")
 def found(regression):
     return fit(kp.inference.IVON(600, num_samples=16), regression)
+
+
+def test_steps_are_those_of_the_algorithm(regression):
+    """The formulas of the docstring in float64, on a batch of a third of the rows."""
+    x, y = (part[:20].astype("float64") for part in regression[:2])
+    method = kp.inference.IVON(4, 0.2, 3, None, 0.3, beta_1=0.8, beta_2=0.95)
+    log_posterior = kp.inference.LogPosterior(line(), *regression[:2], kp.likelihoods.Normal(NOISE))
+    family = NormalFamily(method._family(D), D, log_posterior.flatten())
+    optimizer = method._optimizer(family)
+    step = backend.compile_function(method._step_of(log_posterior, family, optimizer, 3.0))
+    state = (family.variables, optimizer.variables, keras.ops.zeros(()))
+    state = keras.tree.map_structure(keras.ops.convert_to_tensor, state)
+    fixed, data = log_posterior.outputs.fixed(), _all_rows(log_posterior)
+    units = family.units(family.stddev())
+    m, p, v = log_posterior.flatten().astype("float64"), np.full(D, 0.3**-2), np.zeros(D)
+    for t, rate in enumerate((0.2, 0.15, 0.05)):
+        seed = backend.as_seed(t)
+        eps, s = keras.ops.convert_to_numpy(family.noise(seed, 3)), p**-0.5
+        z = m + s * eps
+        density = 3 * stats.norm(z @ x.T, NOISE).logpdf(y[:, 0]).sum(axis=1)
+        density += stats.norm(0, SPREAD).logpdf(z).sum(axis=1)
+        elbo = np.mean(density - stats.norm(m, s).logpdf(z).sum(axis=1))
+        g = 3 * (z @ x.T - y[:, 0]) @ x / NOISE**2 + z / SPREAD**2
+        apart = np.mean(g * eps / s, axis=0) - p
+        r = max(1 - 0.95, 1 / (t + 10)) * rate / 0.2
+        p = p + r * apart + r**2 * apart**2 / (2 * p)
+        v = 0.8 * v + 0.2 * g.mean(axis=0)
+        m = m - rate * v / ((1 - 0.8 ** (t + 1)) * p)
+        element = seed, keras.ops.arange(20), keras.ops.convert_to_tensor(rate, "float32")
+        state = step(state, fixed, data, units, element)
+        (loc, rho), _, found = keras.tree.map_structure(keras.ops.convert_to_numpy, state)
+        np.testing.assert_allclose(loc, m, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(np.logaddexp(0.0, rho), p**-0.5, rtol=1e-4)
+        np.testing.assert_allclose(found, elbo, rtol=1e-4)
 
 
 def test_it_finds_the_mean_field_optimum(found, regression):
