@@ -1,4 +1,4 @@
-"""A word where a learned noise has gone as low as it can."""
+"""A word where a learned noise has gone as low as it can, or far above the targets."""
 
 from __future__ import annotations
 
@@ -7,20 +7,25 @@ from typing import Any
 import numpy as np
 
 from keras_priors.layers.noise_scale import NoiseScale
+from keras_priors.likelihoods.heteroscedastic_normal import HeteroscedasticNormal
 from keras_priors.utils.export import share
 from keras_priors.utils.warn import warn
 
 # `NoiseScale` goes no lower than 1e-6. A chain leaves that bound slowly, and not far.
 _LOW = 1e-5
+# Standard deviations of the targets that no noise of theirs has.
+_HIGH = 10.0
 
 
 @share
 def check_noise(name: str, posterior: Any, num_samples: int | None = None) -> None:
-    """Warns where the scale of a `NoiseScale` is at its least in some draw.
+    """Warns where the scale of a `NoiseScale` is at its least in some draw, or beyond reason.
 
     A model that reproduces its targets exactly has no most likely noise: the density of the
     targets rises without end as the scale falls, and stops where the layer does, at 12.9 nats a
-    number. Predictions then have no width.
+    number. Predictions then have no width. And where all noise is too large a step can throw its
+    logarithm so far up that the data pull it back by next to nothing: a normal with ten times the
+    standard deviation of the targets is no posterior of theirs.
 
     Args:
         name: of the method.
@@ -31,7 +36,9 @@ def check_noise(name: str, posterior: Any, num_samples: int | None = None) -> No
     for weight in posterior.positions.weights:
         if not isinstance(weight.owner, NoiseScale):
             continue
-        scale = np.reshape(draws[weight.path], (len(draws[weight.path]), -1)).min(axis=1)
+        every = np.reshape(draws[weight.path], (len(draws[weight.path]), -1))
+        _check_high(name, posterior, weight.path, every.max(axis=1))
+        scale = every.min(axis=1)
         low = int(np.sum(scale <= _LOW))
         if low:
             warn(
@@ -41,3 +48,18 @@ def check_noise(name: str, posterior: Any, num_samples: int | None = None) -> No
                 "prior that says how low the noise can be, such as UniformPrior(0.01, 10), the "
                 "other weights tighter priors, or the likelihood a known scale."
             )
+
+
+def _check_high(name: str, posterior: Any, path: str, scale: Any) -> None:
+    if posterior._observations is None or not isinstance(
+        posterior.likelihood, HeteroscedasticNormal
+    ):
+        return
+    spread = float(np.std(posterior._observations.y))
+    high = int(np.sum(scale > _HIGH * spread))
+    if high and spread > 0:
+        warn(
+            f"The noise that {name} has learned is beyond the targets in {high} of {len(scale)} "
+            f"draws: {path} is up to {scale.max():.2g}, where the targets have the standard "
+            f"deviation {spread:.2g}. Steps are too large for it: lower the learning rate (by 10)."
+        )

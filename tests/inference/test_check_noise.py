@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import keras_priors as kp
+from keras_priors.inference.check_noise import check_noise
 
 X = np.random.default_rng(0).standard_normal((8, 2)).astype("float32")
 Y = np.zeros((8, 1), "float32")  # reproduced by weights of zero
@@ -47,11 +48,31 @@ def test_a_noise_at_its_least_is_said_and_another_is_not(name, scale):
         assert each.startswith(f"The noise that {name} has learned") and "scale is 2e-06" in each
 
 
+def test_a_noise_far_above_the_targets_is_said():
+    """Of a known number of draws, and against the targets' own deviation, 0.5."""
+    y = np.array([[0.0], [1.0]] * 4, "float32")
+    kernel = np.zeros((1, 4, 2, 1), "float32")
+    for scales, number in (([0.1, 4.9, 0.5, 0.5], 0), ([0.1, 5.1, 1e9, 0.5], 2)):
+        posterior = kp.inference.SamplePosterior(
+            net(0.1),
+            LIKELIHOOD,
+            [kernel, np.reshape(scales, (1, 4, 1)).astype("float32")],
+            observations=kp.functional.Observations(X, y),
+        )
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            check_noise("X", posterior)
+        said = [str(w.message) for w in caught if issubclass(w.category, UserWarning)]
+        assert len(said) == (number > 0)
+        for each in said:
+            assert f"in {number} of 4 draws" in each and "up to 1e+09" in each
+
+
 def test_the_density_of_targets_stops_where_the_layer_does():
     """At 1e-6: 12.9 nats a number, and no more, at whatever lower scale is given."""
     least = -np.log(1e-6) - 0.5 * np.log(2 * np.pi)
     for scale in (1e-9, 1e-6):
         model = net(1.0)
         model.get_layer("noise").scale.assign([scale])
-        density = float(LIKELIHOOD(Y, model(X)))
+        density = float(keras.ops.convert_to_numpy(LIKELIHOOD(Y, model(X))))
         assert -least - 1e-3 <= density < -least + 0.75

@@ -131,7 +131,45 @@ def test_an_interrupted_run_gives_what_there_is(monkeypatch):
         "keras_priors.inference.ensembles.deep_ensemble.DeepEnsemble._trained", stop
     )
     with pytest.raises(KeyboardInterrupt):
-        kp.inference.DeepEnsemble(4).fit(line_model(), x, y, LIKELIHOOD, seed=0, verbose=0)
+        kp.inference.DeepEnsemble(4, epochs=50, batch_size=128).fit(
+            line_model(), x, y, LIKELIHOOD, seed=0, verbose=0
+        )
+
+
+@pytest.mark.parametrize(
+    "rows, plan",
+    [
+        (1, (2000, 32)),
+        (277, (223, 32)),  # 9 steps an epoch
+        (1280, (50, 32)),
+        (4095, (50, 32)),
+        (4096, (63, 128)),  # 32 steps
+        (20_000, (50, 128)),
+    ],
+)
+def test_epochs_of_few_rows_are_more(rows, plan):
+    assert kp.inference.DeepEnsemble()._plan(rows) == plan
+    assert kp.inference.DeepEnsemble(epochs=3)._plan(rows) == (3, plan[1])
+    assert kp.inference.DeepEnsemble(epochs=3, batch_size=7)._plan(rows) == (3, 7)
+    assert kp.inference.DeepEnsemble(batch_size=1000)._plan(277) == (2000, 1000)
+
+
+def test_the_plan_is_that_of_the_rows_that_train():
+    """30 of 40 rows are one batch: with 40, there would be two in each epoch."""
+    seen = []
+
+    class Count(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            seen.append(batch)
+            self.model.stop_training = len(seen) == 3
+
+    x, y = line_data()
+    method = kp.inference.DeepEnsemble(1)
+    method.fit(
+        line_model(), x[:40], y[:40], LIKELIHOOD, seed=0, verbose=0, callbacks=[Count()],
+        validation_split=0.25,
+    )  # fmt: skip
+    assert seen == [0, 0, 0]
 
 
 def test_failures_say_what_to_do():
