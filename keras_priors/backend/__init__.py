@@ -305,6 +305,10 @@ def hamiltonian(
 ) -> Callable[..., Any]:
     """A compiled f(state, count, adapt, scale, data) to (state, draws of z, statistics).
 
+    Chains move in q, with z = F q. `scale` is a tuple: (s,) where F is diag(s), or a matrix (D, D),
+    and (s, U, c) where it is diag(s) (I + U diag(c) U^T). Statistics have the gradients by q at the
+    draws too, as "slope".
+
     Args:
         log_prob_and_gradient: function of z (D,) and data.
         capacity: integer, the most transitions of a call: the leading axis of what it records, of

@@ -68,6 +68,7 @@ def compile_chains(
 _OF_NUTS = ("reached_max_treedepth", "energy")
 _RECORDS = {
     "z": (tf.float32, 2),
+    "slope": (tf.float32, 2),
     "lp": (tf.float32, 1),
     "acceptance_rate": (tf.float32, 1),
     "step_size": (tf.float32, 1),

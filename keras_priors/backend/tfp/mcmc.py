@@ -1,7 +1,8 @@
 """TensorFlow and JAX: Hamiltonian Monte Carlo of several chains in one compiled program.
 
-The kernels move in q, with z = scale * q, or z = factor @ q: the same as the mass matrix
-scale**-2, with a step size that is one number.
+The kernels move in q, with z = F q: the same as the mass matrix (F F^T)^-1, with a step size that
+is one number. F is diag(s) or a matrix, of `scale` (s,), or diag(s) (I + U diag(c) U^T), of
+(s, U, c).
 """
 
 from collections.abc import Callable
@@ -35,12 +36,18 @@ def hamiltonian(
     of_chains = vectorize(log_prob_and_gradient)
 
     def to_z(q: Any, scale: Any) -> Any:
-        return q * scale if _is_diagonal(scale) else NUMERIC.times_transposed(q, scale)
+        first, *low_rank = scale
+        if len(first.shape) == 2:
+            return NUMERIC.times_transposed(q, first)
+        return first * _stretched(q, *low_rank)
 
     # Values (C,) and slopes by q (C, D) of all chains.
     def value_and_slope(q: Any, scale: Any, data: Any) -> Any:
         value, slope = of_chains(to_z(q, scale), data)
-        return value, slope * scale if _is_diagonal(scale) else slope @ scale
+        first, *low_rank = scale
+        if len(first.shape) == 2:
+            return value, slope @ first
+        return value, _stretched(first * slope, *low_rank)
 
     # The gradient is known with the value: TFP shall not differentiate what makes it. This one
     # gives the values, its derivative by q is the slopes, and it has no others.
@@ -54,12 +61,16 @@ def hamiltonian(
         # To the next state and what is recorded, of which `capacity` rows are kept.
         def advance(state: Any) -> Any:
             state, statistics = one(state, adapt)
-            return state, statistics | {"z": to_z(state["position"], scale)}
+            found = {"z": to_z(state["position"], scale), "slope": state["gradient"]}
+            return state, statistics | found
 
         return advance
 
     return compile_chains(advance_for, capacity, nuts)
 
 
-def _is_diagonal(scale: Any) -> bool:
-    return len(scale.shape) == 1
+def _stretched(v: Any, directions: Any = None, stretch: Any = None) -> Any:
+    """v (I + U diag(c) U^T), or v."""
+    if directions is None:
+        return v
+    return v + NUMERIC.times_transposed((v @ directions) * stretch, directions)

@@ -11,6 +11,10 @@ from keras_priors.inference.arviz import import_arviz
 from keras_priors.utils.warn import warn
 
 _RHAT, _ESS_OF_CHAIN, _MOST_SCALARS = 1.01, 100, 1000
+# Chains so far apart, of which each agrees so well with itself, are in modes of their own.
+_RHAT_OF_MODES, _RHAT_OF_ONE = 1.5, 1.1
+# The share of trees that may be cut off.
+_CUT = 0.01
 
 
 def check_divergences(name: str, stats: Mapping[str, Any], target_accept: float) -> None:
@@ -31,26 +35,49 @@ def check_divergences(name: str, stats: Mapping[str, Any], target_accept: float)
         )
 
 
-def check_depth(name: str, stats: Mapping[str, Any], max_tree_depth: int) -> None:
-    """Warns of trees that were cut off."""
-    cut = stats["reached_max_treedepth"]
-    if cut.mean() > 0.01:
+def check_chains(
+    name: str,
+    chains: Any,
+    stats: Mapping[str, Any],
+    *,
+    most: int,
+    mass: str,
+    network: bool = False,
+) -> None:
+    """Warns of chains that disagree, or say little, and of trees that were cut off.
+
+    Of more than a thousand scalars, a thousand evenly spaced ones are looked at.
+
+    Args:
+        name: of the sampler.
+        chains: array (C, draws, D).
+        stats: its statistics (C, draws).
+        most: integer, the largest depth of a tree.
+        mass: string, the kind of mass.
+        network: bool, whether weights are alike but for their order.
+    """
+    cut = float(np.mean(stats.get("reached_max_treedepth", 0.0)))
+    cause = f"{100 * cut:.0f}% of the trees of {name} reached max_tree_depth={most}"
+    advice = f"Standardise or centre the inputs, so that weights are less correlated, {_try(mass)}"
+    well = _check_draws(name, chains, cause if cut > _CUT else "", network)
+    if cut > _CUT and well:
         warn(
-            f"{100 * cut.mean():.0f}% of the trees of {name} reached max_tree_depth="
-            f"{max_tree_depth}: valid, but slow. Standardise or centre the inputs, so that weights "
-            'are less correlated, try mass="dense", or give a larger max_tree_depth.',
+            f"{cause}: valid, but slow. {advice}, or give a larger max_tree_depth.",
+        )
+    elif cut > _CUT:
+        warn(
+            f"{cause}, and the chains say too little: paths that end before they turn go as "
+            f"slowly as a random walk. {advice}, give a larger max_tree_depth, and do not use "
+            "these draws meanwhile."
         )
 
 
-def check_convergence(name: str, chains: Any) -> None:
-    """Warns of chains (C, draws, D) that disagree, or that say little.
-
-    Of more than a thousand scalars, a thousand evenly spaced ones are looked at.
-    """
+def _check_draws(name: str, chains: Any, cause: str, network: bool) -> bool:
+    """Whether the chains have mixed and say enough, as far as that can be told."""
     num_chains, num_draws, size = chains.shape
     if num_draws < 4:
         warn(f"{num_draws} draws of {name} a chain are too few to tell whether it has converged.")
-        return
+        return False
     try:
         az = import_arviz()
     except ImportError:
@@ -58,27 +85,68 @@ def check_convergence(name: str, chains: Any) -> None:
             f"R-hat and effective sample size of {name} were not looked at, without ArviZ. "
             'Install it: pip install "keras-priors[arviz]".'
         )
-        return
+        return True
     picked = np.unique(np.linspace(0, size - 1, min(size, _MOST_SCALARS)).astype(int))
-    data = az.convert_to_dataset({"z": chains[:, :, picked].astype("float64")})
+    picked_chains = chains[:, :, picked].astype("float64")
+    well = True
     if num_chains > 1:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            # A chain that stood still has no variance, and so an infinite R-hat: that is the news.
-            rhat = az.rhat(data)["z"].values
-        if not np.nanmax(rhat) <= _RHAT:
-            warn(
-                f"R-hat of {name} is {_above(np.nanmax(rhat))}, above {_RHAT}, for "
-                f"{int(np.sum(~(rhat <= _RHAT)))} of {len(picked)} weights: the chains have not "
-                "mixed. Give more num_warmup and num_samples. A network has modes that are alike "
-                "but for the order of its units: there compare predictions, not weights."
-            )
-    ess = az.ess(data, method="bulk")["z"].values
-    if not np.nanmin(ess) >= _ESS_OF_CHAIN * num_chains:
+        rhat = _rhat(az, picked_chains)
+        well = bool(np.nanmax(rhat) <= _RHAT)
+    if not well:
+        above = ~(rhat <= _RHAT)
         warn(
-            f"The effective sample size of {name} is {np.floor(np.nanmin(ess)):.0f}, below "
-            f"{_ESS_OF_CHAIN} for each of {num_chains} chains: means are uncertain, tails more "
-            "so. Give more num_samples."
+            f"R-hat of {name} is {_above(np.nanmax(rhat))}, above {_RHAT}, for "
+            f"{int(np.sum(above))} of {len(picked)} weights: the chains have not mixed. "
+            + (cause and "What cut their paths off is to be looked at first; see the next warning.")
+            + ("" if cause else _of_modes(az, picked_chains[:, :, above], rhat[above], network))
         )
+    ess = az.ess(az.convert_to_dataset({"z": picked_chains}), method="bulk")["z"].values
+    if np.nanmin(ess) >= _ESS_OF_CHAIN * num_chains:
+        return well
+    warn(
+        f"The effective sample size of {name} is {np.floor(np.nanmin(ess)):.0f}, below "
+        f"{_ESS_OF_CHAIN} for each of {num_chains} chains: means are uncertain, tails more so. "
+        + ("Give more num_samples." if well and not cause else "See the other warning.")
+    )
+    return False
+
+
+def _rhat(az: Any, chains: Any) -> Any:
+    # A chain that stood still has no variance, and so an infinite R-hat: that is the news.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return az.rhat(az.convert_to_dataset({"z": chains}))["z"].values
+
+
+def _of_modes(az: Any, chains: Any, rhat: Any, network: bool) -> str:
+    """What to do of chains that disagree: do they wander, or does each stay where it is?"""
+    half = chains.shape[1] // 2
+    each = [chain[: 2 * half].reshape(2, half, -1) for chain in chains]
+    apart = (
+        half >= 4
+        and np.nanmax(rhat) > _RHAT_OF_MODES
+        and all(np.max(_rhat(az, halves)) <= _RHAT_OF_ONE for halves in each)
+    )
+    more = "Give more num_warmup and num_samples."
+    if not apart:
+        alike = " Of a network compare predictions too: weights may change places."
+        return more + (alike if network else "")
+    if network:
+        return (
+            "Each agrees with itself: they are in modes of their own. Those of a network are "
+            "alike but for the order and the signs of its units, so that predictions may agree "
+            "where weights cannot: compare predictions, not weights."
+        )
+    return (
+        "Each agrees with itself: there are several modes, and how much each weighs is not known. "
+        'Look at them chain by chain; give tighter priors, or start="prior".'
+    )
+
+
+def _try(mass: str) -> str:
+    return {
+        "diagonal": 'try mass="auto"',
+        "dense": "look for weights whose scale depends on others",
+    }.get(mass, 'try mass="dense"')
 
 
 def _above(value: Any) -> str:

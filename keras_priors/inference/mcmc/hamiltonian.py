@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,9 +11,11 @@ from keras import ops
 
 from keras_priors import backend
 from keras_priors.inference.log_posterior import LogPosterior
-from keras_priors.inference.mcmc.diagnose import check_convergence, check_divergences
+from keras_priors.inference.mcmc.diagnose import check_chains, check_divergences
+from keras_priors.inference.mcmc.learned_scale import learned_scale
+from keras_priors.inference.mcmc.scales import KINDS, kind_of, unit_scale
 from keras_priors.inference.mcmc.starts import STARTS, starts
-from keras_priors.inference.mcmc.warmup import learned_scale, rescaled, restarted, windows
+from keras_priors.inference.mcmc.warmup import rescaled, restarted, windows
 from keras_priors.inference.method import Method
 from keras_priors.inference.sample_posterior import SamplePosterior
 from keras_priors.utils.parameters import whole_number
@@ -34,6 +35,8 @@ _STATE = (
     "adapted",
     "log_shrinkage",
 )
+# Of a scale of low rank all three are kept, of others the first.
+_SCALE = ("scale", "directions", "stretch")
 
 
 class Hamiltonian(Method):
@@ -68,10 +71,7 @@ class Hamiltonian(Method):
                 f"{target_accept!r}. Take 0.8, and 0.9 to 0.99 against divergences."
             )
         self.target_accept = float(target_accept)
-        for argument, value, known in (
-            ("start", start, STARTS),
-            ("mass", mass, ("diagonal", "dense")),
-        ):
+        for argument, value, known in (("start", start, STARTS), ("mass", mass, KINDS)):
             if value not in known:
                 raise ValueError(
                     f"`{argument}` of {name} must be one of {known}. Received: "
@@ -99,11 +99,19 @@ class Hamiltonian(Method):
             run.warm_up(name)
         else:
             run.state = {key: earlier.continuation[key] for key in _STATE}
-            run.scale = earlier.continuation["scale"]
+            run.scale = tuple(
+                earlier.continuation[key] for key in _SCALE if key in earlier.continuation
+            )
         z, stats = run.sample(name)
         check_divergences(name, stats, self.target_accept)
-        self._check(stats)
-        check_convergence(name, z)
+        check_chains(
+            name,
+            z,
+            stats,
+            most=self._steps,
+            mass=kind_of(run.scale),
+            network=sum(len(shape) > 1 for shape in log_posterior.positions.shapes) > 1,
+        )
         values = _values(log_posterior, z)
         if earlier is not None:
             values = [
@@ -118,12 +126,9 @@ class Hamiltonian(Method):
             log_posterior.likelihoods.structure,
             values,
             sample_stats=stats,
-            continuation=run.state | {"scale": run.scale},
+            continuation=run.state | dict(zip(_SCALE, run.scale, strict=False)),
             observations=log_posterior.observations,
         )
-
-    def _check(self, stats: Mapping[str, Any]) -> None:
-        """More that is to be said of the statistics."""
 
     def _continued(self, log_posterior: LogPosterior, resume: Any) -> SamplePosterior:
         name = type(self).__name__
@@ -158,13 +163,10 @@ class _Run:
         self._progress = Progress(total, verbose, "transition")
         self._chunk = _CAPACITY
         self.state: dict[str, Any] = {}
-        self.scale: Any = None
+        self.scale: tuple[Any, ...] = ()
 
     def begin(self, z: Any, log_prob: Any, gradient: Any, seed: Any) -> None:
-        size = z.shape[1]
-        self.scale = np.ones(size, "float32")
-        if self._method.mass == "dense":
-            self.scale = np.eye(size, dtype="float32")
+        self.scale = unit_scale(self._method.mass, z.shape[1])
         self.state = restarted(
             {"position": z, "log_prob": log_prob, "gradient": gradient, "seed": _seeds(seed)[1]},
             1.0,
@@ -172,11 +174,13 @@ class _Run:
 
     def warm_up(self, name: str) -> None:
         total, done = self._method.num_warmup, 0
-        for length, learns in windows(total):
-            z = []
+        schedule = windows(total)
+        for index, (length, learns) in enumerate(schedule):
+            z, slopes = [], []
             try:
-                for part, _ in self._chunks(length, True):
+                for part, record in self._chunks(length, True):
                     z.append(part)
+                    slopes.append(record["slope"])
                     done += len(part)
             except KeyboardInterrupt:
                 raise KeyboardInterrupt(
@@ -185,10 +189,13 @@ class _Run:
                 ) from None
             step_size = float(np.exp(self.state["log_average"]))
             if learns:
-                scale = learned_scale(np.concatenate(z), self.scale)
+                scale = learned_scale(np.concatenate(z), np.concatenate(slopes), self.scale)
                 self.state = rescaled(self.state, self.scale, scale)
-                self.scale, step_size = scale, 1.0
-            self.state = restarted(self.state, step_size)
+                self.scale = scale
+            # The last window of a scale is long, and its step size fits the next scale nearly: it
+            # is only gone on from. After a short one the scale is another, and its own unit.
+            near = index == len(schedule) - 2
+            self.state = restarted(self.state, step_size if near or not learns else 1.0, near)
 
     def sample(self, name: str) -> tuple[Any, dict[str, Any]]:
         """Draws of z (chains, draws, D), and statistics (chains, draws)."""
@@ -198,6 +205,7 @@ class _Run:
         try:
             for part, record in self._chunks(total, False):
                 z.append(part)
+                del record["slope"]
                 stats.append(record)
         except KeyboardInterrupt:
             done = sum(len(part) for part in z)
@@ -224,7 +232,7 @@ class _Run:
                 {key: _tensor(value) for key, value in self.state.items()},
                 ops.convert_to_tensor(count, dtype="int32"),
                 ops.convert_to_tensor(adapt, dtype="bool"),
-                ops.convert_to_tensor(self.scale),
+                tuple(ops.convert_to_tensor(part) for part in self.scale),
                 self._data,
             )
             z = ops.convert_to_numpy(z)[:count]

@@ -22,7 +22,7 @@ class HMC(Hamiltonian):
         target_accept: float in (0, 1), the acceptance that the step size aims at. Defaults to 0.8.
         num_leapfrog_steps: integer, the most gradients of a transition. Defaults to 10.
         start: "map", "current" or "prior", as for `NUTS`. Defaults to "map".
-        mass: "diagonal" or "dense". Defaults to "diagonal".
+        mass: "auto", "diagonal", "dense" or "low_rank", as for `NUTS`. Defaults to "auto".
 
     Raises:
         TypeError: a number that is not an integer.
@@ -34,7 +34,7 @@ class HMC(Hamiltonian):
         >>> import keras_priors as kp
         >>> kp.inference.HMC(num_chains=2)
         HMC(num_chains=2, num_warmup=1000, num_samples=1000, target_accept=0.8, \
-num_leapfrog_steps=10, start='map', mass='diagonal')
+num_leapfrog_steps=10, start='map', mass='auto')
 
     References:
         - Neal, 2011, MCMC using Hamiltonian dynamics, sections 5.3 and 5.4.
@@ -59,7 +59,7 @@ num_leapfrog_steps=10, start='map', mass='diagonal')
         target_accept: float = 0.8,
         num_leapfrog_steps: int = 10,
         start: str = "map",
-        mass: str = "diagonal",
+        mass: str = "auto",
     ) -> None:
         super().__init__(num_chains, num_warmup, num_samples, target_accept, start, mass)
         self.num_leapfrog_steps = whole_number("HMC", "num_leapfrog_steps", num_leapfrog_steps)

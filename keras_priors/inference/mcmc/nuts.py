@@ -1,9 +1,5 @@
 """The No-U-Turn sampler."""
 
-from collections.abc import Mapping
-from typing import Any
-
-from keras_priors.inference.mcmc.diagnose import check_depth
 from keras_priors.inference.mcmc.hamiltonian import Hamiltonian
 from keras_priors.utils.export import export
 from keras_priors.utils.parameters import whole_number
@@ -13,15 +9,25 @@ from keras_priors.utils.parameters import whole_number
 class NUTS(Hamiltonian):
     """The No-U-Turn sampler: exact draws of the posterior, for small and middling models.
 
-    Each transition follows H(z, m) = -log p(z | x, y) + sum_d m_d^2 s_d^2 / 2 from a random
-    momentum m, until the way turns back on itself, and draws a point of it. All rows are used in
-    every gradient. Several chains run in one compiled program (TensorFlow Probability's kernel),
-    in the coordinates without bounds of `LogPosterior`.
+    Each transition follows H(z, m) = -log p(z | x, y) + |F^T m|^2 / 2 from a random momentum m,
+    until the way turns back on itself, and draws a point of it. All rows are used in every
+    gradient. Several chains run in one compiled program (TensorFlow Probability's kernel), in the
+    coordinates without bounds of `LogPosterior`.
 
-    Warmup is Stan's: a window for the step size, windows of 25, 50, 100, ... for the standard
-    deviations s (pooled over chains), a last one for the step size; of 1000 transitions, 75, 875
-    and 50. With `mass="dense"` it learns the whole covariance, for a few strongly correlated
-    weights.
+    Warmup learns the scale F of the posterior, with z = F q + b, from draws and the gradients at
+    them: it minimises the Fisher divergence E |grad_q log p + q|^2, pooled over chains. Of a normal
+    posterior that is F F^T = covariance, from a few draws. Windows are 10, 15, 22, ... transitions
+    long, the last of them at least a third of all, and then there is one for the step size; of 1000
+    transitions 950 and 50. `mass` says what F is:
+
+    - "diagonal": standard deviations;
+    - "dense": all correlations. D^2 products in each gradient, and memory for D^2 numbers;
+    - "low_rank": standard deviations, and the up to 50 directions that differ most from them. 100 D
+      products;
+    - "auto": "dense" up to 100 scalars, "low_rank" above.
+
+    The last three keep to standard deviations where the second half of a window does not bear out
+    what the first says of correlations.
 
     Draws come with `sample_stats` in ArviZ' names: `diverging`, `tree_depth`,
     `reached_max_treedepth`, `acceptance_rate`, `step_size`, `lp` and `energy` (nats), `n_steps`
@@ -40,7 +46,7 @@ class NUTS(Hamiltonian):
             Defaults to 10.
         start: "map", around the point of highest density found by L-BFGS from the weights that
             the model has; "current", around these; or "prior", draws of it. Defaults to "map".
-        mass: "diagonal" or "dense". Defaults to "diagonal".
+        mass: "auto", "diagonal", "dense" or "low_rank", as above. Defaults to "auto".
 
     Raises:
         TypeError: a number that is not an integer.
@@ -64,7 +70,8 @@ class NUTS(Hamiltonian):
     References:
         - Hoffman and Gelman, 2014, The No-U-Turn sampler.
         - Betancourt, 2017, A conceptual introduction to Hamiltonian Monte Carlo, arXiv:1701.02434.
-        - Stan reference manual, HMC algorithm parameters (the windows of warmup).
+        - Seyboldt, Carlson and Carpenter, 2026, Preconditioning Hamiltonian Monte Carlo by
+          minimizing Fisher divergence, arXiv:2603.18845 (the scale).
         - Vehtari et al., 2021, Rank-normalization, folding, and localization, arXiv:1903.08008.
     """
 
@@ -86,7 +93,7 @@ class NUTS(Hamiltonian):
         target_accept: float = 0.8,
         max_tree_depth: int = 10,
         start: str = "map",
-        mass: str = "diagonal",
+        mass: str = "auto",
     ) -> None:
         super().__init__(num_chains, num_warmup, num_samples, target_accept, start, mass)
         self.max_tree_depth = whole_number("NUTS", "max_tree_depth", max_tree_depth)
@@ -94,6 +101,3 @@ class NUTS(Hamiltonian):
     @property
     def _steps(self) -> int:
         return self.max_tree_depth
-
-    def _check(self, stats: Mapping[str, Any]) -> None:
-        check_depth("NUTS", stats, self.max_tree_depth)

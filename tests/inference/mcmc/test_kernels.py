@@ -1,5 +1,7 @@
 """A transition leaves the posterior as it is; warmup finds its scales; what is doubtful is said."""
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -7,11 +9,7 @@ from scipy import stats
 
 import keras_priors as kp
 from keras_priors.inference.mcmc import diagnose
-from keras_priors.inference.mcmc.diagnose import (
-    check_convergence,
-    check_depth,
-    check_divergences,
-)
+from keras_priors.inference.mcmc.diagnose import check_chains, check_divergences
 from keras_priors.inference.mcmc.starts import starts
 
 TORCH = keras.backend.backend() == "torch"
@@ -111,7 +109,7 @@ def test_divergences_and_acceptance_are_those_of_the_oscillator():
     ("kind", "mass"),
     [
         pytest.param("NUTS", "diagonal", marks=slow_on_tensorflow),
-        pytest.param("HMC", "dense", marks=slow_on_tensorflow),
+        pytest.param("HMC", "low_rank", marks=slow_on_tensorflow),
     ],
 )
 def test_warmup_finds_scales_that_are_far_apart(kind, mass):
@@ -159,31 +157,70 @@ def test_what_is_said_of_divergences_and_depth():
     check_divergences("HMC", few | {"diverging": np.zeros((2, 100), bool)}, 0.8)
     with pytest.raises(ValueError, match=r"200 transitions that all diverged, at .* 0\.5"):
         check_divergences("HMC", few | {"diverging": np.ones((2, 100), bool)}, 0.8)
-    cut = {"reached_max_treedepth": np.arange(200).reshape(2, 100) < 3}
-    with pytest.warns(UserWarning, match=r"2% of the trees of NUTS reached max_tree_depth=4"):
-        check_depth("NUTS", cut, 4)
-    check_depth("NUTS", {"reached_max_treedepth": np.arange(200).reshape(2, 100) < 2}, 4)
 
 
-def test_what_is_said_of_chains():
-    rng = np.random.default_rng(0)
-    good = rng.normal(size=(4, 1000, 3))
-    check_convergence("NUTS", good)
+def said_of(chains, cut=0.0, mass="auto", **kwargs):
+    """The warnings, joined, of chains of which that share of the trees was cut off."""
+    stats = {"reached_max_treedepth": np.linspace(0, 1, chains[..., 0].size) < cut}
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        check_chains("NUTS", chains, stats, most=4, mass=mass, **kwargs)
+    return "\n".join(str(w.message) for w in said)
+
+
+@pytest.fixture(scope="module")
+def good():
+    return np.random.default_rng(0).normal(size=(4, 1000, 3))
+
+
+def autoregression(noise):
+    """A sum of autocorrelations of 39: of 4000 draws 4000 / 39 count, where 400 are asked."""
+    slow = np.zeros_like(noise)
+    for t in range(1, noise.shape[1]):
+        slow[:, t] = 0.95 * slow[:, t - 1] + noise[:, t]
+    return slow
+
+
+def test_what_is_said_of_trees_fits_the_chains(good):
+    """Valid, but slow, is said of chains that have mixed, and of no others."""
+    assert said_of(good) == said_of(good, 0.009) == ""
+    said = said_of(good, 0.02, "diagonal")
+    assert said.startswith("2% of the trees of NUTS reached max_tree_depth=4: valid, but slow.")
+    assert 'mass="auto"' in said
+    assert 'mass="dense"' in said_of(good, 0.02, "low_rank")
+    assert 'mass="' not in said_of(good, 0.02, "dense")
+    apart = good + 3.0 * np.arange(4)[:, None, None]
+    for chains in (apart, autoregression(good)):
+        said = said_of(chains, 0.3)
+        assert "30% of the trees" in said and "valid" not in said
+        assert "do not use these draws" in said
+        assert "num_samples" not in said
+
+
+def test_what_is_said_of_chains(good):
     apart = good + 0.3 * np.arange(4)[:, None, None] * np.array([0.0, 0.0, 1.0])
-    with pytest.warns(UserWarning) as said:
-        check_convergence("NUTS", apart)
-    assert any("R-hat of NUTS is" in str(w.message) for w in said)
-    assert any("for 1 of 3 weights" in str(w.message) for w in said)
+    said = said_of(apart)
+    assert "R-hat of NUTS is" in said and "for 1 of 3 weights" in said
     # As many digits as show that it is above.
     shown = {1.0100002: "1.0100002", 1.01004: "1.01004", 1.0104: "1.0104", 1.0106: "1.011"}
     assert {value: diagnose._above(value) for value in shown} == shown
     assert [diagnose._above(value) for value in (1.3, np.inf, np.nan)] == ["1.300", "inf", "nan"]
-    # An autoregression with a sum of autocorrelations of 39: 4000 / 39 draws, where 400 are asked.
-    slow = np.zeros_like(good)
-    for t in range(1, 1000):
-        slow[:, t] = 0.95 * slow[:, t - 1] + good[:, t]
-    with pytest.warns(UserWarning) as said:
-        check_convergence("NUTS", slow)
-    assert any("The effective sample size of NUTS" in str(w.message) for w in said)
-    with pytest.warns(UserWarning, match="3 draws of NUTS a chain are too few"):
-        check_convergence("NUTS", good[:, :3])
+    said = said_of(autoregression(good))
+    assert "The effective sample size of NUTS" in said and "num_warmup and num_samples" in said
+    # Halves of chains that are the same but for their order: they agree, and are few.
+    rng = np.random.default_rng(1)
+    few = np.stack([np.concatenate([rng.permutation(good[0, :30]) for _ in "ab"]) for _ in "abcd"])
+    said = said_of(few)
+    assert "R-hat" not in said and "uncertain, tails more so. Give more num_samples." in said
+    assert "3 draws of NUTS a chain are too few" in said_of(good[:, :3])
+
+
+def test_chains_that_wander_want_more_draws_and_chains_in_modes_do_not(good):
+    apart = good + 3.0 * np.arange(4)[:, None, None]
+    said = said_of(apart)
+    assert "Each agrees with itself: there are several modes" in said and "more num" not in said
+    assert "compare predictions, not weights" in said_of(apart, network=True)
+    walk = np.cumsum(good, axis=1)
+    said = said_of(walk)
+    assert "Give more num_warmup and num_samples" in said and "Each agrees" not in said
+    assert "compare predictions too" in said_of(walk, network=True)
