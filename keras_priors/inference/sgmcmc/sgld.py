@@ -26,12 +26,14 @@ class SGLD(StochasticGradientMethod):
     then kept, so that the chain has the right stationary distribution without the term Gamma of
     Li et al., which is the derivative of G by z, here 0.
 
+    Four chains are the default, and are compared in what they predict, see `SGHMC`.
+
     Args:
         learning_rate: float above 0. Defaults to 1e-3.
         batch_size: integer, rows of a step. Defaults to 128; all, if there are fewer.
         num_burnin: integer of at least 0, steps before the first draw. Defaults to 5000.
         num_samples: integer, draws of each chain. Defaults to 125.
-        thinning: integer, steps between draws. Defaults to 20.
+        thinning: integer, steps between draws. Defaults to 80.
         num_chains: integer, chains side by side, each with batches of its own. Defaults to 4.
         preconditioner: "rmsprop" (the default) or None, G = 1.
         schedule: "constant" (the default); "polynomial", rate (1 + t / num_burnin)^-decay at step
@@ -57,7 +59,7 @@ class SGLD(StochasticGradientMethod):
         >>> import keras_priors as kp
         >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(
         ...     1, use_bias=False, kernel_regularizer=kp.NormalPrior(0, 1), name="line")])
-        >>> sgld = kp.inference.SGLD(0.05, num_burnin=200, num_samples=100)
+        >>> sgld = kp.inference.SGLD(0.05, num_burnin=200, num_samples=100, thinning=20)
         >>> posterior = sgld.fit(
         ...     model, np.ones((8, 1)), np.ones((8, 1)), kp.likelihoods.Normal(1.0), seed=0,
         ...     verbose=0)
@@ -77,7 +79,7 @@ class SGLD(StochasticGradientMethod):
         batch_size: int = 128,
         num_burnin: int = 5000,
         num_samples: int = 125,
-        thinning: int = 20,
+        thinning: int = 80,
         num_chains: int = 4,
         preconditioner: str | None = "rmsprop",
         schedule: str = "constant",

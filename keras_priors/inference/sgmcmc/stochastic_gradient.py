@@ -32,8 +32,9 @@ _STEPS, _BYTES = 512, 2**26
 # many draws reach where all is well.
 _R_HAT, _ESS = 1.05, 100.0
 _ADVICE = (
-    "Go on by `fit(..., resume=posterior)`, give a larger `thinning` (steps between draws) and "
-    "`num_burnin`, or a larger `learning_rate`, with which chains move faster and are more biased."
+    "Go on by `fit(..., resume=posterior)`, or give more `num_burnin` and a larger `thinning` "
+    "(steps between draws); a larger `learning_rate` moves faster and is more biased. See "
+    "`diagnose`."
 )
 
 
