@@ -1,6 +1,6 @@
 """NUTS: gradients for an effective draw, beside NumPyro's and nutpie's, and what a gradient costs.
 
-    KERAS_BACKEND=jax python benchmarks/nuts.py --models small logistic net --numpyro --nutpie
+    KERAS_BACKEND=jax python benchmarks/nuts.py --models small net --peers numpyro nutpie_low_rank
 
 With `--posteriors FOLDER`, of NumPy files with X and y, three models more: `kilpisjarvi`,
 `kidscore` and `blr` of posteriordb, on their raw designs.
@@ -14,6 +14,7 @@ chains go in step, so that those whose path has ended wait for the longest.
 """
 
 import argparse
+import functools
 import json
 import pathlib
 import statistics
@@ -166,7 +167,7 @@ def begun(log_posterior: Any, seed: int) -> Any:
     return starts(log_posterior, "current", CHAINS, np.array([0, seed], "uint32"))[0]
 
 
-def numpyro_row(given: Any, seed: int, dense: bool) -> Any:
+def numpyro_row(given: Any, seed: int, dense: bool = False) -> Any:
     import jax
     import numpyro
 
@@ -195,7 +196,7 @@ def numpyro_row(given: Any, seed: int, dense: bool) -> Any:
     return row(name, seed, draws, used, warmup, fit_s=round(seconds, 2))
 
 
-def nutpie_row(given: Any, seed: int, low_rank: bool) -> Any:
+def nutpie_row(given: Any, seed: int, low_rank: bool = False) -> Any:
     import nutpie
     from nutpie.compiled_pyfunc import from_pyfunc
 
@@ -239,14 +240,21 @@ def nutpie_row(given: Any, seed: int, low_rank: bool) -> Any:
     )
 
 
+PEERS = {
+    "numpyro": numpyro_row,
+    "numpyro_dense": functools.partial(numpyro_row, dense=True),
+    "nutpie": nutpie_row,
+    "nutpie_low_rank": functools.partial(nutpie_row, low_rank=True),
+}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", nargs="+", choices=[*MODELS, *POSTERIORS], default=list(MODELS))
     parser.add_argument("--posteriors", type=pathlib.Path)
     parser.add_argument("--masses", nargs="*", default=["auto", "diagonal"])
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--numpyro", action="store_true")
-    parser.add_argument("--nutpie", action="store_true")
+    parser.add_argument("--peers", nargs="*", choices=PEERS, default=[])
     parser.add_argument("--out", type=pathlib.Path)
     chosen = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -254,10 +262,7 @@ def main() -> None:
     for name in chosen.models:
         given = problem(name, chosen.posteriors)
         runs = [Ours(given, mass).fit for mass in chosen.masses]
-        if chosen.numpyro:
-            runs += [lambda s, d=d, g=given: numpyro_row(g, s, d) for d in (False, True)]
-        if chosen.nutpie:
-            runs += [lambda s, d=d, g=given: nutpie_row(g, s, d) for d in (False, True)]
+        runs += [functools.partial(PEERS[peer], given) for peer in chosen.peers]
         for seed in range(chosen.seeds):
             for run in runs:
                 found = {"backend": keras.backend.backend(), "model": name, **run(seed)}

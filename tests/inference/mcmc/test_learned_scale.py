@@ -145,6 +145,20 @@ def test_low_rank_takes_the_directions_that_are_correlated():
     np.testing.assert_allclose(scale[1].T @ scale[1], np.diag(scale[2] != 0), atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["dense", "low_rank"])
+def test_correlations_that_do_not_hold_are_left_out(kind):
+    """Chains that go along one diagonal, and then along the other, by the curvature of each."""
+    scale = unit_scale(kind, 2)
+    halves = [
+        window(np.array([[1.0, r], [r, 1.0]]) * size, scale, 50)
+        for r, size in ((0.99, 9), (-0.9, 1))
+    ]
+    first, last = (learned_scale(*half, scale) for half in halves)
+    both = learned_scale(*(np.concatenate(parts) for parts in zip(*halves, strict=True)), scale)
+    assert matrix(first)[0, 1] > 0.5 and matrix(last)[0, 1] < -0.3
+    np.testing.assert_array_equal(matrix(both), np.diag(np.diag(matrix(both))))
+
+
 def test_low_rank_looks_only_where_draws_and_gradients_are():
     """200 dimensions, 40 draws: the three directions and the diagonal, from their span."""
     covariance = covariance_of(200, spikes=(999.0, 99.0, 99.0))
