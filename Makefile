@@ -2,6 +2,7 @@
 #
 #   make demo        priors, MAP and posteriors on real digits: a table and a picture
 #   make test        the tests, on one backend: BACKEND=tensorflow (default), jax or torch
+#                    (JAX runs slow ones against closed forms too)
 #   make test-all    the same and the slow ones (long fits, many draws, fresh processes)
 #   make test-lowest   a part of them, with the lowest versions that pyproject.toml promises
 #   make test-newest   the same with the newest, on Python 3.12 or newer, where there is one
@@ -25,6 +26,9 @@ BENCHMARKS ?= $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py))
 # What runs with the lowest and the newest versions, whose own deprecations are no errors here.
 EXTREME_TESTS ?= tests/utils tests/layers/test_kl_in_loss.py tests/models/test_conversion.py \
 	tests/models/test_set_priors.py tests/priors/test_saving.py tests/callbacks tests/inference/test_methods.py
+# Keras is the same under both: under JAX what compiles, differentiates and draws.
+EXTREME_TESTS_JAX ?= tests/utils tests/layers/test_kl_in_loss.py tests/callbacks/test_collect_draws.py \
+	tests/inference/test_methods.py
 EXTREME_TOOLS := "arviz<1" pytest matplotlib scikit-learn tensorboard
 OLD_AND_NEW := -q -W ignore::DeprecationWarning -W ignore::FutureWarning -W ignore::ImportWarning
 NEWER ?= $(shell for p in python3.14 python3.13 python3.12 $(wildcard $(HOME)/.pyenv/versions/3.1[2-9].*/bin/python); do \
@@ -36,6 +40,8 @@ NOTEBOOKS ?= $(wildcard notebooks/*.py)
 PY := $(VENV)/bin/python
 STAMPS := $(VENV)/.stamps
 QUIET := TF_CPP_MIN_LOG_LEVEL=3
+# The slow tests against closed forms run where they are quickest.
+MARKED = not slow$(if $(filter jax,$(BACKEND)), or closed_form)
 
 ifeq ($(filter $(BACKEND),tensorflow jax torch),)
 $(error BACKEND must be tensorflow, jax or torch. Received: BACKEND=$(BACKEND))
@@ -54,7 +60,7 @@ demo: $(STAMPS)/demo $(BACKEND_STAMP)
 	$(QUIET) KERAS_BACKEND=$(BACKEND) $(PY) -m keras_priors.demo $(DEMO_ARGS)
 
 test: $(BACKEND_STAMP) $(STAMPS)/test
-	KERAS_BACKEND=$(BACKEND) $(PY) -m pytest -m "not slow" $(PYTEST_ARGS)
+	KERAS_BACKEND=$(BACKEND) $(PY) -m pytest -m "$(MARKED)" $(PYTEST_ARGS)
 
 # Only the environment of `make test`; two of these must not run at once.
 install: $(BACKEND_STAMP) $(STAMPS)/test
@@ -77,7 +83,7 @@ test-newest:
 extreme: $(STAMPS)/$(EXTREME)
 	@$(PY) -m pip list 2>/dev/null | grep -iE '^(keras|numpy|scipy|jax|tensorflow|tensorflow-probability) '
 	$(QUIET) KERAS_BACKEND=tensorflow $(PY) -m pytest -m "not slow" $(OLD_AND_NEW) $(EXTREME_TESTS)
-	$(QUIET) KERAS_BACKEND=jax $(PY) -m pytest -m "not slow" $(OLD_AND_NEW) $(EXTREME_TESTS)
+	$(QUIET) KERAS_BACKEND=jax $(PY) -m pytest -m "not slow" $(OLD_AND_NEW) $(EXTREME_TESTS_JAX)
 
 $(VENV)/.stamps/lowest: pyproject.toml tools/lowest_versions.py | $(STAMPS)/venv
 	$(PY) tools/lowest_versions.py >$(STAMPS)/constraints.txt
@@ -90,6 +96,7 @@ $(VENV)/.stamps/newest: pyproject.toml | $(STAMPS)/venv
 
 lint: $(STAMPS)/dev
 	$(PY) tools/write_doors.py --check
+	$(PY) tools/benchmark_page.py --check
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy

@@ -177,7 +177,6 @@ class KLAnnealing(keras.callbacks.Callback):
         weight = float(weights.mean())
         self._set(weight)
         set_annealed_weight(self._annealed, weight)
-        del self._given[batch:]
         self._given.extend([weight] * len(weights))
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:

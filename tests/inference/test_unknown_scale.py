@@ -170,6 +170,7 @@ def test_draws_of_weights_and_scales_stay_together(tmp_path):
 
 
 @pytest.mark.skipif(TORCH, reason="NUTS needs TFP's kernels")
+@pytest.mark.closed_form
 @pytest.mark.slow
 def test_nuts_samples_eight_schools_without_divergence():
     import arviz as az
@@ -194,6 +195,7 @@ def test_nuts_samples_eight_schools_without_divergence():
     ],
     ids=["mean_field", "full_rank", "low_rank"],
 )
+@pytest.mark.closed_form
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*ELBO")
 def test_variational_normals_are_near_eight_schools(method):
@@ -263,8 +265,8 @@ def test_moments_hold_what_weights_and_scales_have_in_common(family):
     "structure",
     [
         "full",
-        pytest.param("low_rank", marks=pytest.mark.slow),
-        pytest.param("diagonal", marks=pytest.mark.slow),
+        pytest.param("low_rank", marks=[pytest.mark.slow, pytest.mark.closed_form]),
+        pytest.param("diagonal", marks=[pytest.mark.slow, pytest.mark.closed_form]),
     ],
 )
 def test_laplace_is_around_the_mode_of_the_unbounded_density(structure, tmp_path):

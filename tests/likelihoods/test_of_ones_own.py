@@ -153,6 +153,7 @@ def test_map_and_laplace_are_those_of_quadrature(exact, tmp_path):
     )
 
 
+@pytest.mark.closed_form
 @pytest.mark.slow
 @pytest.mark.skipif(keras.backend.backend() == "torch", reason="NUTS is not there")
 @pytest.mark.filterwarnings("ignore:R-hat", "ignore:The effective")

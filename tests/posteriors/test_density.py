@@ -56,6 +56,7 @@ def test_entropy(family):
     np.testing.assert_allclose(float(as_numpy(value)), expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.closed_form
 @pytest.mark.slow
 @pytest.mark.parametrize("family", SPREAD)
 def test_entropy_is_minus_the_mean_log_density(family):

@@ -69,6 +69,7 @@ def test_a_point_pays_its_negative_log_density():
     np.testing.assert_allclose(float(as_numpy(posterior.kl(prior))), expected, rtol=1e-5)
 
 
+@pytest.mark.closed_form
 @pytest.mark.slow
 @pytest.mark.parametrize("family", NORMAL)
 def test_multivariate_normal_prior(family):
@@ -144,6 +145,7 @@ TABLE = table()
 PAIRS = [(name, family) for name, (_, _, families) in TABLE.items() for family in families]
 
 
+@pytest.mark.closed_form
 @pytest.mark.slow
 @pytest.mark.parametrize("name, family", PAIRS)
 def test_priors_without_a_textbook_kl(name, family):

@@ -64,6 +64,7 @@ def test_members_differ_are_repeatable_and_keep_their_statistics(tmp_path):
     )
 
 
+@pytest.mark.closed_form
 @pytest.mark.slow
 def test_members_of_a_convex_problem_meet_at_the_map():
     x, y = line_data()

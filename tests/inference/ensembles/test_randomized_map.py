@@ -26,6 +26,7 @@ def test_a_linear_regression_is_drawn_exactly():
     assert np.all(np.abs(np.cov(draws.T) - covariance) < 4 * error)
 
 
+@pytest.mark.closed_form
 @pytest.mark.slow
 def test_a_member_is_the_map_of_its_own_problem():
     """Without noise of targets: the closed form, at the anchor that the seed gives."""

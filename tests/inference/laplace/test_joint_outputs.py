@@ -42,7 +42,7 @@ def exact(weight=1.0):
         ("full", "ggn"),
         ("diagonal", "ggn"),
         ("low_rank", "ggn"),
-        pytest.param("full", "hessian", marks=pytest.mark.slow),
+        pytest.param("full", "hessian", marks=[pytest.mark.slow, pytest.mark.closed_form]),
     ],
 )
 def test_a_weight_that_both_see(structure, curvature):
@@ -123,8 +123,8 @@ def of_all(laplace, model):
     [
         ("kronecker", "ggn"),
         ("diagonal", "fisher"),
-        pytest.param("full", "ggn", marks=pytest.mark.slow),
-        pytest.param("kronecker", "fisher", marks=pytest.mark.slow),
+        pytest.param("full", "ggn", marks=[pytest.mark.slow, pytest.mark.closed_form]),
+        pytest.param("kronecker", "fisher", marks=[pytest.mark.slow, pytest.mark.closed_form]),
     ],
 )
 def test_heads_that_share_nothing_are_those_of_models_of_their_own(structure, curvature, together):

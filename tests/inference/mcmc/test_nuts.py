@@ -250,6 +250,7 @@ class Funnel(keras.layers.Layer):
 
 
 @needs_kernels
+@pytest.mark.closed_form
 @pytest.mark.slow
 def test_a_logistic_regression_has_the_moments_of_quadrature():
     rng = np.random.default_rng(1)
@@ -290,6 +291,7 @@ REFERENCES = {
 
 
 @needs_kernels
+@pytest.mark.closed_form
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:A weight without a prior")
 @pytest.mark.parametrize("name", REFERENCES)

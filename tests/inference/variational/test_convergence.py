@@ -133,6 +133,7 @@ def test_scales_start_at_the_curvature():
         np.testing.assert_allclose(built.stddev(), found, rtol=1e-3)
 
 
+@pytest.mark.closed_form
 @pytest.mark.slow
 def test_without_a_number_of_steps_a_line_is_fitted_to_its_known_optimum():
     random = np.random.default_rng(1)

@@ -97,6 +97,7 @@ def test_low_rank_lies_between(full, mean_field, regression):
     assert bounds[0] + 0.05 < bounds[1] < bounds[2] + 0.01
 
 
+@pytest.mark.closed_form
 @pytest.mark.slow
 def test_low_rank_of_as_many_columns_as_weights_is_exact(regression):
     whole = fit(kp.inference.LowRank(D, STEPS, 0.05), regression)

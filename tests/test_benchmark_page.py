@@ -1,0 +1,35 @@
+"""docs/benchmarks.md says what the stored results say."""
+
+import importlib.util
+import json
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def tool(project_root):
+    path = project_root / "tools" / "benchmark_page.py"
+    spec = importlib.util.spec_from_file_location("benchmark_page", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_page_is_the_one_of_the_stored_results(tool):
+    assert tool.PAGE.read_text() == tool.page()
+
+
+def test_a_cell_is_the_mean_over_splits_and_its_standard_error(tool, tmp_path):
+    row = {"method": "SGHMC", "head": "noise", "set": "yacht", "rows": "test", "date": "2026-01-01"}
+    results = [{**row, "split": k, "ll": ll} for k, ll in enumerate([-1.0, -2.0, -1.5, -1.5])]
+    results.append({**row, "split": 4, "rows": "validation", "ll": 100.0})
+    results.append({**row, "split": 5, "refused": "no"})
+    published = {"PBP": {"ll": {"yacht": [-1.63, 0.02]}, "spread": "s.e.", "source": "a paper"}}
+    stored = json.loads(
+        json.dumps({"command": "python x", "published": published, "results": results})
+    )
+    lines = tool.uci(stored)
+    # Standard deviation 0.408 of four, over the root of four.
+    assert "| SGHMC (noise) | -1.50 ± 0.20 (4) |" in lines
+    assert "| *PBP* | -1.63 ± 0.02 |" in lines
+    assert any("a paper" in line for line in lines)

@@ -1,0 +1,156 @@
+"""Writes docs/benchmarks.md from the results under benchmarks/results: no number is typed by hand.
+
+`python tools/benchmark_page.py` writes it; with `--check` it says whether it is out of date, and
+exits with 1. Needs nothing but Python.
+"""
+
+import json
+import math
+import pathlib
+import statistics
+import sys
+from collections import defaultdict
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+PAGE = ROOT / "docs" / "benchmarks.md"
+HEAD = """# Benchmarks
+
+<!-- Written by tools/benchmark_page.py from benchmarks/results. -->
+
+Each table is written from a stored JSON, and says with which command it was made, when, and with
+what. No row of a table had a part in a choice: recipes were chosen on training rows held back.
+"""
+
+
+def mean_and_error(values):
+    """Mean and standard error; the error is NaN for one value."""
+    error = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.nan
+    return statistics.fmean(values), error
+
+
+def written(pair, digits=2):
+    """A cell: mean ± standard error."""
+    mean, error = pair
+    plus = "" if math.isnan(error) else f" ± {error:.{digits}f}"
+    return f"{mean:.{digits}f}{plus}"
+
+
+def table(rows):
+    """Lines of a Markdown table, the first row its head."""
+    lines = ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows]
+    return [lines[0], "|" + "---|" * len(rows[0]), *lines[1:]]
+
+
+def variational(stored):
+    """Nets that are trained in the plain way and by variational layers."""
+    rows, names = [], list(dict.fromkeys(row["net"] for row in stored["results"]))
+    grouped = defaultdict(list)
+    for row in stored["results"]:
+        grouped[row["net"], row["way"]].append(row)
+    rows.append(["", *(f"{name}: NLL, ECE, MI AUROC, scale" for name in names)])
+    for way in dict.fromkeys(row["way"] for row in stored["results"]):
+        cells = [way]
+        for name in names:
+            found = grouped[name, way]
+            parts = [
+                f"{statistics.fmean(row[key] for row in found):.3f}"
+                for key in ("nll", "ece", "mi_auroc", "scale")
+                if found and key in found[0]
+            ]
+            cells.append(", ".join(parts) or "-")
+        rows.append(cells)
+    return [
+        f"## Variational layers beside plain nets: {', '.join(names)}",
+        "",
+        f"`{stored['command']}` ({stored['date']}, Keras {stored['keras']}, {stored['backend']});",
+        f"means of seeds {', '.join(map(str, stored['seeds']))}. Negative log likelihood in nats,",
+        "expected calibration error, AUROC of the mutual information for odd rows, and the median",
+        "standard deviation of a weight. `benchmarks/variational.py` says what each way is.",
+        "",
+        *table(rows),
+        "",
+    ]
+
+
+def uci(stored):
+    """Log likelihoods of the nine regressions, with published ones beside them."""
+    grouped = defaultdict(list)
+    for row in stored["results"]:
+        if row["rows"] == "test" and "ll" in row:
+            grouped[f"{row['method']} ({row['head']})", row["set"]].append(row["ll"])
+    sets = sorted({name for _, name in grouped})
+    if not sets:
+        return []
+    ours = list(dict.fromkeys(method for method, _ in grouped))
+    rows = [["mean test log likelihood", *sets]]
+    for method in ours:
+        cells = [grouped.get((method, name)) for name in sets]
+        rows.append(
+            [
+                method,
+                *(f"{written(mean_and_error(c))} ({len(c)})" if c else "-" for c in cells),
+            ]
+        )
+    for method, entry in stored["published"].items():
+        found = [entry["ll"].get(name) for name in sets]
+        rows.append(
+            [
+                f"*{method.replace('_', ' ')}*",
+                *(
+                    "-"
+                    if v is None
+                    else written(tuple(v) if isinstance(v, list) else (v, math.nan))
+                    for v in found
+                ),
+            ]
+        )
+    sources = [
+        f"- *{method.replace('_', ' ')}*: {entry['source']}; ± is the {entry['spread']}"
+        for method, entry in stored["published"].items()
+    ]
+    dates = sorted({row["date"] for row in stored["results"]})
+    return [
+        "## Nine regressions of the UCI repository",
+        "",
+        f"`{stored['command']}` ({dates[0]} to {dates[-1]}). Nats of a target in its own units,",
+        "higher is better: mean over splits ± its standard error (number of splits). `noise` is",
+        "one learned noise, `both` mean and noise of each row. Published values are in italics;",
+        "budgets and splits differ, as their sources say.",
+        "",
+        *table(rows),
+        "",
+        *sources,
+        "",
+    ]
+
+
+PARTS = {
+    "uci.json": uci,
+    "variational_covertype.json": variational,
+    "variational.json": variational,
+}
+
+
+def page():
+    """The whole page."""
+    lines = [HEAD]
+    for name, part in PARTS.items():
+        path = RESULTS / name
+        if path.exists():
+            lines += part(json.loads(path.read_text()))
+    return "\n".join(lines)
+
+
+def main():
+    text = page()
+    if "--check" in sys.argv[1:]:
+        if not PAGE.exists() or PAGE.read_text() != text:
+            print(f"{PAGE} is out of date. Run: python tools/benchmark_page.py")
+            sys.exit(1)
+        return
+    PAGE.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
