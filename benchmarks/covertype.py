@@ -77,10 +77,15 @@ def methods(epochs, rows, steps):
         kp.inference.MAP(max_iterations=0),
         kp.inference.Laplace("full", layers="last"),
         kp.inference.SGHMC(
-            0.03, num_burnin=steps, num_samples=100, thinning=steps // 25, preconditioner=None
+            0.03,
+            num_burnin=steps,
+            num_samples=100,
+            thinning=steps // 25,
+            num_chains=1,
+            preconditioner=None,
         ),
         kp.inference.SWAG(burnin_epochs=epochs // 6, num_snapshots=max(20, epochs // 2)),
-        kp.inference.DeepEnsemble(5, epochs=epochs, optimizer=adam(epochs, rows)),
+        kp.inference.DeepEnsemble(5, epochs, 128, adam(epochs, rows)),
         kp.inference.MeanField(num_steps=2 * steps),
     )
     return dict(zip(METHODS, found, strict=True))

@@ -62,6 +62,7 @@ def test_settings_of_a_chain_are_named_too():
         other.fit(line(), X, 2 * X, kp.likelihoods.Normal(0.5), verbose=0, resume=earlier)
 
 
+@SHORT_CHAINS
 def test_a_file_that_does_not_say_is_taken_with_a_warning():
     earlier = fit("SGLD")
     earlier.fingerprint = None

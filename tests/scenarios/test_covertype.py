@@ -4,8 +4,11 @@ import importlib.util
 
 import pytest
 
+from tests.inference._chains import SHORT_CHAINS
+
 
 @pytest.mark.slow
+@SHORT_CHAINS
 def test_posteriors_predict_no_worse_than_the_map(shared_data, project_root):
     path = project_root / "benchmarks" / "covertype.py"
     spec = importlib.util.spec_from_file_location("covertype", path)
