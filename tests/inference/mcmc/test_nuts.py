@@ -171,7 +171,7 @@ def test_a_start_that_is_not_finite_is_refused(data):
 def test_the_same_seed_gives_the_same_draws_and_a_run_goes_on(data):
     def run(seed, num_samples, resume=None):
         nuts = kp.inference.NUTS(
-            num_chains=2, num_warmup=60, num_samples=num_samples, start="current"
+            num_chains=2, num_warmup=60, num_samples=num_samples, start="current", mass="low_rank"
         )
         return nuts.fit(line(data[0]), *data, NOISE, seed=seed, verbose=0, resume=resume)
 
