@@ -127,14 +127,7 @@ def test_axes_are_those_of_the_variational_twin(per):
 
 
 def sghmc(num_burnin, num_samples):
-    return kp.inference.SGHMC(
-        0.05,
-        batch_size=8,
-        num_burnin=num_burnin,
-        num_samples=num_samples,
-        thinning=10,
-        num_chains=2,
-    )
+    return kp.inference.SGHMC(0.05, 0.9, 8, num_burnin, num_samples, thinning=10, num_chains=2)
 
 
 @pytest.mark.slow

@@ -29,8 +29,9 @@ class SGHMC(StochasticGradientMethod):
     not the posterior. Larger rates mix faster, and predict worse where the noise is small: at 1e-3
     R-hat is 1.2 to 1.7, and the NLL higher by 1.3 on yacht, 0.4 on energy and 0 on the others.
     Chains that begin at one place and agree say nothing of other modes; `start="prior"` begins
-    elsewhere, `schedule="cyclical"` looks for more. On a busy CPU a step of four chains took 1.4 and
-    4.6 times that of one on JAX (8-50-1 and 54-20-20-7, batches of 128), 2.3 on TensorFlow (8-50-1).
+    elsewhere, `schedule="cyclical"` looks for more. A step of four chains took 1.4 and 4.6 times
+    that of one on JAX (8-50-1 and 54-20-20-7, batches of 128, a busy CPU), 2.3 on TensorFlow
+    (8-50-1).
 
     Args:
         learning_rate: float above 0. Defaults to 1e-4.
