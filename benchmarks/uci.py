@@ -107,7 +107,7 @@ METHODS = {
     "Laplace, tuned": tuned_laplace,
     "SWAG": after_fit(lambda rows: inference.SWAG()),
     "DeepEnsemble": after_fit(lambda rows: inference.DeepEnsemble(5)),
-    "SGHMC": after_fit(lambda rows: inference.SGHMC(1e-3)),
+    "SGHMC": after_fit(lambda rows: inference.SGHMC()),
     "NUTS": after_fit(lambda rows: inference.NUTS(4, 300, 250, max_tree_depth=8)),
 }
 

@@ -28,7 +28,14 @@ def check_mixing(name: str, posterior: Any, r_hat: float, ess: float, advice: st
             "converged."
         )
         return
-    found = posterior._diagnosed()
+    try:
+        found = posterior._diagnosed()
+    except ImportError:
+        warn(
+            f"R-hat and effective sample size of {name} were not looked at, without ArviZ. "
+            'Install it: pip install "keras-priors[arviz]".'
+        )
+        return
     worst, weights = found["predictions"], found["weights"]
     said = []
     if worst.get("r_hat", 1.0) > r_hat:

@@ -117,8 +117,8 @@ class SamplePosterior(Posterior):
         """How well the chains have mixed: in weights, and in what they predict.
 
         The largest R-hat ("r_hat", from two chains on) and the smallest bulk effective sample size
-        ("ess_bulk", of all chains together) over up to 300 scalars of each kind, as ArviZ has
-        them: the row "weights", and the row "predictions" of E[y* | x, w] at up to 100 rows. Below
+        ("ess_bulk", of all chains together) over up to 100 scalars of each kind, by
+        ArviZ: the row "weights", and the row "predictions" of E[y* | x, w] at up to 100 rows. Below
         some 1.01 chains agree; a mean has a standard error of 1 / sqrt(ess_bulk) standard
         deviations. A network has modes that are alike but for the order and signs of its units:
         chains may differ in weights and be the same functions. What no chain has visited no number
@@ -139,6 +139,7 @@ class SamplePosterior(Posterior):
 
         Raises:
             ValueError: no rows, or what is no array of them.
+            ImportError: without ArviZ.
         """
         return self._diagnosed(x, spread=True)
 

@@ -140,7 +140,7 @@ def test_there_is_no_evidence_of_a_colder_posterior():
 CHAINS = {
     "SGLD": sampler(kp.inference.SGLD, 0.1),
     "SGHMC": sampler(kp.inference.SGHMC, 0.02),
-    "NUTS": kp.inference.NUTS(num_chains=2, num_warmup=200, num_samples=500),
+    "NUTS": kp.inference.NUTS(num_chains=2, num_warmup=300, num_samples=1000),
 }
 
 
