@@ -80,7 +80,7 @@ methods = {
     "Laplace": kp.inference.Laplace("full"),
     "mean field": kp.inference.MeanField(num_steps=3000),
     "ensemble of 5": kp.inference.DeepEnsemble(
-        5, epochs=200, optimizer=keras.optimizers.Adam(0.05)
+        5, batch_size=128, epochs=200, optimizer=keras.optimizers.Adam(0.05)
     ),
     "SGHMC": kp.inference.SGHMC(learning_rate=2e-3, num_burnin=2000, num_samples=200),
     "NUTS": kp.inference.NUTS(num_chains=2, num_warmup=300, num_samples=300),
