@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 
 import keras_priors as kp
+from tests.inference._chains import SHORT_CHAINS
 
 N, NOISE = 40, 0.3
 RNG = np.random.default_rng(0)
@@ -15,6 +16,9 @@ Y = (X @ [[0.5], [-1.0], [0.2]] + NOISE * RNG.normal(size=(N, 1))).astype("float
 LIKELIHOOD = kp.likelihoods.Normal(NOISE)
 PRECISION = X.T.astype("float64") @ X / NOISE**2 + np.eye(3)
 MODE = np.linalg.solve(PRECISION, X.T @ Y / NOISE**2)
+
+
+pytestmark = SHORT_CHAINS
 
 
 def line(**kwargs):
