@@ -305,7 +305,8 @@ class Posterior:
             ...     model, np.ones((3, 1)), np.ones((3, 1)), kp.likelihoods.Normal(1.0), verbose=0)
             >>> variational = posterior.to_variational(num_data=3)
             >>> q = variational.layers[0].kernel_posterior
-            >>> f"{q.mean().item():.3f} {q.stddev().item():.3f}"    # 3 / (3 + 1), 1 / sqrt(3 + 1)
+            >>> mean, sd = (keras.ops.convert_to_numpy(v).item() for v in (q.mean(), q.stddev()))
+            >>> f"{mean:.3f} {sd:.3f}"    # 3 / (3 + 1), 1 / sqrt(3 + 1)
             '0.750 0.500'
         """
         options = {"posterior": posterior, "estimator": estimator}
