@@ -108,7 +108,9 @@ def test_draws_are_of_the_weights_and_a_run_goes_on(start, tmp_path):
 
 @pytest.mark.skipif(TORCH, reason="NUTS needs TFP's kernels")
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:.*transitions of NUTS diverged", "ignore:R-hat of NUTS")
+@pytest.mark.filterwarnings(
+    "ignore:.*transitions of NUTS diverged", "ignore:R-hat of NUTS", "ignore:The effective sample"
+)
 def test_nuts_finds_five_signals_among_a_hundred_columns():
     import arviz as az
 
