@@ -146,7 +146,7 @@ def judge(name, split, method, head, rows):
         model = net(x.shape[1], 100 if name == "protein" else 50, head)
         posterior = METHODS[method](model, x, y, split)
         seconds = time.perf_counter() - begin
-        predictive = posterior.predict(x_test, num_samples=500, seed=0)
+        predictive = posterior.predict(x_test, seed=0)
         said = sorted({str(w.message)[:80] for w in caught if w.category is UserWarning})
     log_prob = np.asarray(predictive.log_prob(y_test)).ravel() - np.log(scale)
     low, high = predictive.interval(0.9)
