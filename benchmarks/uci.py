@@ -38,7 +38,8 @@ PUBLISHED = {
     "DVI_heteroscedastic": "Wu et al., 2019, arXiv:1810.03958, table 2, splits of their own",
     "hoDVI_homoscedastic": "Wu et al., 2019, table 2, splits of their own",
 }
-HEADS = {"noise": "one learned noise", "both": "mean and noise of each row"}
+# One learned noise; mean and noise of each row.
+HEADS = ("noise", "both")
 LIKELIHOOD = kp.likelihoods.HeteroscedasticNormal()
 
 
@@ -68,16 +69,14 @@ def trained(model, x, y, steps=STEPS, rate=0.01, **adam):
     return model
 
 
-def by_layers(estimator, temperature=1.0, **family):
+def by_layers(estimator):
     def run(model, x, y, seed):
         new = kp.to_variational(
             model,
-            posterior=kp.posteriors.MeanFieldNormal(**family),
             estimator=estimator,
             start="fresh",
             seed=seed,
         )
-        kp.set_num_data(new, len(x), temperature=temperature)
         trained(new, x, y, 3 * STEPS, beta_2=0.99)
         return kp.inference.VariationalLayers().fit(new, x, y, LIKELIHOOD, verbose=0)
 
@@ -140,7 +139,6 @@ def judge(name, split, method, head, rows):
     (x, y), (x_test, y_test), scale = parts(name, split, rows)
     keras.utils.set_random_seed(split)
     begin = time.perf_counter()
-    said = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         model = net(x.shape[1], 100 if name == "protein" else 50, head)
@@ -165,7 +163,7 @@ def main():
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
     parser.add_argument("--splits", nargs="+", type=int, default=list(range(20)))
     parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
-    parser.add_argument("--heads", nargs="+", choices=list(HEADS), default=list(HEADS))
+    parser.add_argument("--heads", nargs="+", choices=HEADS, default=list(HEADS))
     parser.add_argument("--rows", choices=("validation", "test"), default="test")
     parser.add_argument("--out", type=pathlib.Path, required=True)
     options = parser.parse_args()

@@ -147,7 +147,13 @@ def samplers(stored):
         warmup = statistics.fmean(row["warmup_gradients"] for row in rows)
         return f"{draws:.3g}; {warmup / 1000:.0f}k ({len(rows)})"
 
-    results = [row for run in stored["runs"] for row in run["results"]]
+    # A setting that stands in two runs is the same fit where its seed is the same.
+    once = {
+        (row["model"], row["who"], row["seed"]): row
+        for run in stored["runs"]
+        for row in run["results"]
+    }
+    results = list(once.values())
     return [
         "## NUTS: effective draws for a gradient",
         "",

@@ -283,8 +283,8 @@ class Posterior:
         done before it begins. `MeanField` and `IVON` give moments of independent weights, as the
         layers have them. A Laplace posterior with structure "diagonal" has those too where the
         outputs are linear in the weights; of a net its deviations are far too wide together.
-        Weights without a spread stay points, and all layers take the temperature of the
-        posterior. `inference.VariationalLayers()` is the way back.
+        Layers without a spread stay as they are, and all others take the temperature of
+        the posterior. `inference.VariationalLayers()` is the way back.
 
         Args:
             posterior: the family, as in `keras_priors.to_variational`.

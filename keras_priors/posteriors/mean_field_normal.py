@@ -35,9 +35,9 @@ class MeanFieldNormal(Posterior):
             "Defaults"). Much larger, and the noise drowns the data term until the optimizer has
             shrunk it; wide nets then collapse to the prior.
         scale_rate: float, how many times as fast `rho` moves as other variables of the layer. Adam
-            moves each by about its learning rate a step: where scales have far to go, 4 to 16
-            bring them near the optimum of the ELBO within the steps that the means need anyway,
-            and their last steps are as many times as noisy. Defaults to 1.
+            moves each by about its learning rate a step: scales that have far to go get there in
+            as many times fewer steps, and their last steps are as many times as noisy, so that
+            the ELBO ends higher or lower: compare it (`callbacks.BayesianMonitor`). Defaults to 1.
 
     Raises:
         ValueError: `initial_scale` or `scale_rate` is not positive.

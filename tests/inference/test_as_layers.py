@@ -112,6 +112,19 @@ def test_what_a_last_layer_posterior_leaves_out_stays_a_point():
     )
 
 
+def test_a_weight_without_a_spread_beside_others_is_made_a_point_or_refused():
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1, name="line")])
+    random = np.random.default_rng(0)
+    stored = [random.normal(size=(1, 9, 3, 1)), np.full((1, 9, 1), 0.25)]
+    values = [v.astype("float32") for v in stored]
+    posterior = kp.inference.SamplePosterior(model, LIKELIHOOD, values)
+    with pytest.raises(ValueError, match=r"the moments of all its weights. Received: .*line/bias"):
+        posterior.to_variational()
+    layer = posterior.to_variational({"line/bias": "delta"}).layers[0]
+    np.testing.assert_allclose(moments(layer.kernel_posterior)[1], stored[0][0].std(0), rtol=0.1)
+    assert not moments(layer.bias_posterior)[1].any()
+
+
 def test_a_point_has_no_spread():
     posterior = kp.inference.MAP().fit(line(), X, Y, LIKELIHOOD, verbose=0)
     with pytest.raises(

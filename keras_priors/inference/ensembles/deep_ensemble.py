@@ -54,9 +54,10 @@ class DeepEnsemble(Method):
 
     Members of few rows take more epochs by default, in smaller batches. In place of 50 epochs in
     batches of 128 the NLL of rows held back went from 54 to 0.9 nats a row on UCI's yacht (222
-    rows), from 1.07 to 0.53 on concrete (742) and from 0.75 to 0.74 on 1000 rows of forest cover;
-    5000 steps were better on the first two (-1.1, 0.39) and worse on the last (0.81). Where that
-    matters give `epochs`, or `validation_split` and `keras.callbacks.EarlyStopping`.
+    rows, one split), from 0.99 to 0.46 on concrete (742, two splits) and from 0.75 to 0.74 on 1000
+    rows of forest cover (two splits); 5000 steps were better on the first two (-1.1, 0.33) and
+    worse on the last (0.81): `benchmarks/results/small_data.json`. Where that matters give
+    `epochs`, or `validation_split` and `keras.callbacks.EarlyStopping`.
 
     The draws of the posterior are the members, in one chain. After Ctrl-C it has those that are
     done. `fit` takes `callbacks`, `validation_data` and `validation_split` as Keras' own does.

@@ -106,11 +106,9 @@ class SWAGPosterior(Posterior):
         """How wide it is beside the posterior: "spread", in the row "weights" of a `Table`.
 
         The median over weights of the standard deviation over that of a diagonal Laplace
-        approximation at the mean. A normal posterior has 1 or more. SWAG had 0.04 in a linear
-        regression, 0.07 and 0.8 on UCI's energy and concrete (nets of one layer of 50 units), and
-        0.03 on 1000 rows of forest cover, with default settings: below a third it is little more
-        than a point, whatever its `predict` says. The spread follows the learning rate and the
-        size of a batch, see `SWAG`.
+        approximation at the mean. A normal posterior has 1 or more: below a third it is little more
+        than a point, whatever its `predict` says. The spread follows the learning rate, the size
+        of a batch and the steps between snapshots, see `SWAG`.
 
         Raises:
             ValueError: the data of `fit` are not at hand; they are not saved.
