@@ -95,7 +95,12 @@ class IVON(VariationalInference):
         return _State([precision, ops.zeros_like(precision), ops.zeros((), "float32")])
 
     def _step_of(
-        self, log_posterior: LogPosterior, family: NormalFamily, optimizer: Any, scale: float
+        self,
+        log_posterior: LogPosterior,
+        family: NormalFamily,
+        optimizer: Any,
+        scale: float,
+        groups: int = 1,
     ) -> Any:
         """A pure function: one step on the ELBO of one batch of rows."""
 

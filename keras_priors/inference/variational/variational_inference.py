@@ -104,9 +104,11 @@ class VariationalInference(Method):
     ) -> list[Any]:
         """The values of the family's variables; the ELBOs of the steps are put into `trace`."""
         rows, batch = log_posterior.num_rows, trace.batch
+        groups = self._groups(batch, log_posterior.size)
+        batch = trace.batch = batch // groups * groups
         optimizer = self._optimizer(family)
         units = family.units(family.stddev())
-        step = self._step_of(log_posterior, family, optimizer, rows / batch)
+        step = self._step_of(log_posterior, family, optimizer, rows / batch, groups)
         fixed = log_posterior.outputs.fixed()
         data = _all_rows(log_posterior)
 
@@ -122,7 +124,7 @@ class VariationalInference(Method):
         )
         state = (values, moments, ops.zeros((), "float32"))
         seeds = backend.spawn_seeds(seed, trace.most + trace.count + _FIRST_STREAM)
-        order = _Order(rows, batch, seeds[0])
+        order = _Order(rows, batch, seeds[0], always=groups > 1)
         progress = Progress(trace.calls, verbose)
         try:
             while trace.goes_on():
@@ -155,6 +157,10 @@ class VariationalInference(Method):
         progress.close()
         return list(state[0])
 
+    def _groups(self, batch: int, size: int) -> int:
+        """How many groups the rows of a batch are dealt to, each with draws of its own."""
+        return 1
+
     def _optimizer(self, family: NormalFamily) -> Any:
         """What moves the family's variables; its own `variables` are carried along."""
         # Rates are given step by step: one program serves any number of them.
@@ -163,17 +169,31 @@ class VariationalInference(Method):
         return optimizer
 
     def _step_of(
-        self, log_posterior: LogPosterior, family: NormalFamily, optimizer: Any, scale: float
+        self,
+        log_posterior: LogPosterior,
+        family: NormalFamily,
+        optimizer: Any,
+        scale: float,
+        groups: int = 1,
     ) -> Any:
         """A pure function: one step of the optimizer on the ELBO of one batch of rows."""
-        num_samples = self.num_samples
+        draws = groups * self.num_samples
+
+        def log_probs(z: Any, fixed: Any, batch: Any) -> Any:
+            """Estimates (draws,) of the log posterior, each from the rows of its group."""
+            factor = ops.convert_to_tensor(groups * scale, dtype="float32")
+            if groups == 1:
+                return backend.vectorize(
+                    lambda each: log_posterior.batch_log_prob(each, fixed, batch, factor)
+                )(z)
+            dealt = keras.tree.map_structure(lambda leaf: _dealt(leaf, groups, draws), batch)
+            return backend.vectorize(
+                lambda each: log_posterior.batch_log_prob(each[0], fixed, each[1], factor)
+            )((z, dealt))
 
         def loss(values: Any, noise: Any, fixed: Any, batch: Any) -> Any:
             z = family.draws(values, noise)
-            factor = ops.convert_to_tensor(scale, dtype="float32")
-            log_prob = backend.vectorize(
-                lambda each: log_posterior.batch_log_prob(each, fixed, batch, factor)
-            )(z)
+            log_prob = log_probs(z, fixed, batch)
             # Not the entropy, whose gradient is known: without the part of the gradient that has
             # the mean 0, it vanishes with its noise where q is the posterior. The value and the
             # slope of log q are those of the noise, to all digits.
@@ -188,7 +208,7 @@ class VariationalInference(Method):
             values, moments, _ = state
             seed, indices, rate = element
             batch = keras.tree.map_structure(lambda leaf: ops.take(leaf, indices, axis=0), data)
-            value, slopes = descend(values, family.noise(seed, num_samples), fixed, batch)
+            value, slopes = descend(values, family.noise(seed, draws), fixed, batch)
             moved, moments = optimizer.stateless_apply(moments, slopes, values)
             each = zip(values, units, moved, strict=True)
             values = [v + rate * unit * (m - v) for v, unit, m in each]
@@ -268,9 +288,9 @@ class _Trace:
 class _Order:
     """Rows of batches: all rows in a fresh order, again and again, a rest too small left out."""
 
-    def __init__(self, rows: int, batch: int, seed: Any) -> None:
+    def __init__(self, rows: int, batch: int, seed: Any, *, always: bool) -> None:
         self._random = np.random.default_rng(seed)
-        self._rows, self._batch = rows, batch
+        self._rows, self._batch, self._always = rows, batch, always
         self._left = np.zeros((0, batch), "int32")
 
     def take(self, count: int) -> Any:
@@ -279,13 +299,20 @@ class _Order:
         while have < count:
             each = self._rows // self._batch
             whole = np.arange(self._rows)
-            order = whole if each * self._batch == self._rows == self._batch else None
-            order = self._random.permutation(whole) if order is None else order
+            # A sum over all rows has no order, unless they are dealt to groups.
+            fresh = self._always or self._rows != self._batch
+            order = self._random.permutation(whole) if fresh else whole
             parts.append(order[: each * self._batch].reshape(each, self._batch).astype("int32"))
             have += each
         joined = np.concatenate(parts)
         self._left = joined[count:]
         return joined[:count]
+
+
+def _dealt(rows: Any, groups: int, draws: int) -> Any:
+    """Rows (n, ...) as (draws, n / groups, ...): draw k has those of group k modulo `groups`."""
+    parts = ops.reshape(rows, (groups, -1, *rows.shape[1:]))
+    return ops.take(parts, np.arange(draws) % groups, axis=0)
 
 
 def _all_rows(log_posterior: LogPosterior) -> Any:
