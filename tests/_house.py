@@ -12,13 +12,14 @@ PACKAGE = ROOT / "keras_priors"
 ORDER = (
     ("utils",),
     ("backend",),
-    ("priors", "likelihoods", "metrics"),
+    ("priors", "likelihoods"),
     ("posteriors",),
     ("layers",),
     ("functional",),
     ("models",),
     ("predictive",),
-    ("inference",),
+    ("metrics",),
+    ("inference", "calibration"),
     ("callbacks", "plots", "bridges"),
 )
 LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}

@@ -70,7 +70,7 @@ class Laplace(ElementwiseLikelihood):
     def variance(self, outputs: Any) -> Any:
         """2 scale^2, for each of the targets."""
         median, scale = self._median_and_scale(self._checked(outputs))
-        return ops.zeros_like(median) + 2.0 * ops.square(scale)
+        return 2.0 * ops.square(ops.zeros_like(median) + scale)
 
     def _median_and_scale(self, outputs: Any) -> tuple[Any, Any]:
         if self.scale is None:

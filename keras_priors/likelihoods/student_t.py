@@ -81,7 +81,7 @@ class StudentT(ElementwiseLikelihood):
         centre, scale = self._centre_and_scale(self._checked(outputs))
         df = np.asarray(self.df)
         unit = np.where(df > 2.0, df / np.where(df > 2.0, df - 2.0, 1.0), np.inf)
-        return ops.zeros_like(centre) + ops.square(scale) * tensor(unit, centre.dtype)
+        return ops.square(ops.zeros_like(centre) + scale) * tensor(unit, centre.dtype)
 
     def _centre_and_scale(self, outputs: Any) -> tuple[Any, Any]:
         if self.scale is None:

@@ -2,13 +2,59 @@
 
 from typing import Any
 
-import keras
 import numpy as np
+
+from keras_priors.likelihoods.bernoulli import Bernoulli
+from keras_priors.metrics.rows import row_weights, to_numpy
+from keras_priors.predictive.predictive import Predictive
+
+
+def class_rows(y_true: Any, y_prob: Any, sample_weight: Any = None) -> tuple[Any, Any, Any]:
+    """Integer labels (M,), float64 probabilities (M, C) and weights (M,).
+
+    Steps of a row, and the several outputs of `Bernoulli`, are rows of their own here.
+
+    Args:
+        y_true: labels, or one-hot rows beside a `Predictive`.
+        y_prob: `Predictive` with a likelihood of classes; (M, C); or (M,), of class 1 of 2.
+        sample_weight: for each row, or step; None for 1.
+    """
+    if isinstance(y_prob, Predictive):
+        return _of_predictive(y_true, y_prob, sample_weight)
+    labels, probabilities = labels_and_probabilities(y_true, y_prob)
+    return labels, probabilities, row_weights(sample_weight, labels.shape)
+
+
+def class_shape(predictive: Predictive) -> tuple[int, ...]:
+    """The shape of labels of a predictive, one for each."""
+    shape: tuple[int, ...] = predictive.probabilities.shape
+    return shape if isinstance(predictive.likelihood, Bernoulli) else shape[:-1]
+
+
+def _of_predictive(y_true: Any, predictive: Predictive, sample_weight: Any) -> tuple[Any, Any, Any]:
+    p, labels, shape = predictive.probabilities, to_numpy(y_true), class_shape(predictive)
+    two = isinstance(predictive.likelihood, Bernoulli)
+    if not two and labels.shape == p.shape:
+        if not (np.all((labels == 0) | (labels == 1)) and np.all(labels.sum(axis=-1) == 1)):
+            raise ValueError(
+                f"`y` of the shape {labels.shape} must be one-hot rows. Received: rows that are "
+                "not all zeros and one 1. Give labels, or one-hot rows."
+            )
+        labels = labels.argmax(axis=-1)
+    if labels.size != int(np.prod(shape)) or labels.shape[:1] != shape[:1]:
+        raise ValueError(
+            f"`y` must hold one label for each prediction, of the shape {shape}. Received: shape "
+            f"{labels.shape}."
+        )
+    labels, probabilities = labels_and_probabilities(
+        labels.reshape(-1), p.reshape(-1) if two else p.reshape(-1, p.shape[-1])
+    )
+    return labels, probabilities, row_weights(sample_weight, shape).reshape(-1)
 
 
 def labels_and_probabilities(y_true: Any, y_prob: Any) -> tuple[Any, Any]:
     """Integer labels (N,) and float64 probabilities (N, C); (N,) of class 1 becomes (N, 2)."""
-    y_true, y_prob = _to_numpy(y_true), _to_numpy(y_prob).astype("float64")
+    y_true, y_prob = to_numpy(y_true), to_numpy(y_prob).astype("float64")
     if y_prob.ndim == 1 or y_prob.shape[1:] == (1,):
         y_prob = np.stack([1.0 - y_prob.ravel(), y_prob.ravel()], axis=1)
     if y_prob.ndim != 2 or len(y_prob) == 0:
@@ -37,9 +83,3 @@ def labels_and_probabilities(y_true: Any, y_prob: Any) -> tuple[Any, Any]:
             f"`y_prob`. Received: values from {y_true.min()!r} to {y_true.max()!r}."
         )
     return y_true.astype("int64"), y_prob
-
-
-def _to_numpy(values: Any) -> Any:
-    if keras.ops.is_tensor(values):
-        return keras.ops.convert_to_numpy(values)
-    return np.asarray(values)

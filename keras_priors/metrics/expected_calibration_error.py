@@ -2,15 +2,17 @@
 
 from typing import Any
 
-import numpy as np
-
-from keras_priors.metrics.classes import labels_and_probabilities
+from keras_priors.metrics.arithmetic import NUMPY
+from keras_priors.metrics.bins import expected_gap, top_label_table
+from keras_priors.metrics.classes import class_rows
 from keras_priors.utils.export import export
 from keras_priors.utils.parameters import whole_number
 
 
 @export()
-def expected_calibration_error(y_true: Any, y_prob: Any, *, n_bins: int = 15) -> float:
+def expected_calibration_error(
+    y_true: Any, y_prob: Any, *, n_bins: int = 15, sample_weight: Any = None
+) -> float:
     """How far the confidence in the predicted class is from its accuracy, on average.
 
         sum_b (n_b / N) |accuracy_b - confidence_b|        from 0 (best) to 1
@@ -20,9 +22,11 @@ def expected_calibration_error(y_true: Any, y_prob: Any, *, n_bins: int = 15) ->
     read it beside the Brier score or the log density.
 
     Args:
-        y_true: integer array (N,), the labels.
-        y_prob: array (N, C), the probabilities; (N,) is the probability of class 1 of 2.
+        y_true: integer array (N,), the labels; beside a `Predictive` one-hot rows too.
+        y_prob: `Predictive` with a likelihood of classes; array (N, C), the probabilities; (N,) is
+            the probability of class 1 of 2.
         n_bins: integer, number of bins. Defaults to 15.
+        sample_weight: array (N,), by how much each row counts. Defaults to None: all alike.
 
     Returns:
         The error, a float.
@@ -42,11 +46,5 @@ def expected_calibration_error(y_true: Any, y_prob: Any, *, n_bins: int = 15) ->
           arXiv:1706.04599.
     """
     n_bins = whole_number("expected_calibration_error", "n_bins", n_bins)
-    labels, probabilities = labels_and_probabilities(y_true, y_prob)
-    confidence = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == labels
-    # Edges are compared, not computed with: 0.6 * 15 is a little more than 9.
-    edges = np.linspace(0.0, 1.0, n_bins + 1)[1:-1]
-    bins = np.searchsorted(edges, confidence, side="left")
-    gaps = np.bincount(bins, weights=right - confidence, minlength=n_bins)
-    return float(np.abs(gaps).sum() / len(labels))
+    rows = class_rows(y_true, y_prob, sample_weight)
+    return float(expected_gap(NUMPY, top_label_table(NUMPY, *rows, n_bins)))

@@ -3,6 +3,8 @@
 # Written by tools/write_doors.py.
 
 from keras_priors.predictive.joint_log_prob import joint_log_prob as joint_log_prob
+from keras_priors.predictive.ood_score import ood_score
+from keras_priors.predictive.ood_threshold import ood_threshold
 from keras_priors.predictive.predict import predict
 from keras_priors.predictive.predictive import Predictive
 from keras_priors.predictive.prior_predictive import prior_predictive
@@ -10,6 +12,8 @@ from keras_priors.predictive.wrap import wrap as wrap
 
 __all__ = [
     "Predictive",
+    "ood_score",
+    "ood_threshold",
     "predict",
     "prior_predictive",
 ]

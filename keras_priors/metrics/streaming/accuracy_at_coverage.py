@@ -1,0 +1,63 @@
+"""Accuracy where the model is surest, as a metric."""
+
+from typing import Any
+
+from keras_priors.metrics.arithmetic import KERAS
+from keras_priors.metrics.parameters import fraction
+from keras_priors.metrics.ranking import risk_at_coverage
+from keras_priors.metrics.streaming.ranking_metric import RankingMetric
+from keras_priors.utils.export import export
+
+
+@export("keras_priors.metrics")
+class AccuracyAtCoverage(RankingMetric):
+    """Accuracy of the surest share of rows, as a metric: see `accuracy_at_coverage`.
+
+    What that function says of all rows, with the same `num_thresholds`, one batch after the other,
+    in `compile(metrics=[...])` and `evaluate`. In `fit` the outputs are those of one draw.
+
+    Args:
+        likelihood: `keras_priors.likelihoods.Categorical` or `Bernoulli`, by which outputs are
+            read.
+        coverage: float in (0, 1], the share of rows that are answered. Defaults to 0.9.
+        score: "max_probability", which is 1 - max_c p_c, or "entropy", in nats. Defaults to
+            "max_probability".
+        num_thresholds: integer, cells of equal width into which the score is put. Defaults to 200.
+        name: string or None, the name in the logs. Defaults to None: "accuracy_at_coverage".
+        dtype: as in `keras.metrics.Metric`.
+
+    Raises:
+        TypeError: `likelihood` is no likelihood.
+        ValueError: it is not one of classes, or another `score`, `coverage` or number.
+
+    Example:
+        >>> import numpy as np
+        >>> import keras_priors as kp
+        >>> metric = kp.metrics.AccuracyAtCoverage(kp.likelihoods.Categorical())
+        >>> metric.update_state(np.array([0, 1]), np.log([[0.9, 0.1], [0.8, 0.2]]))
+        >>> round(float(metric.result()), 4)
+        0.5556
+    """
+
+    _parameters = (
+        "coverage",
+        "score",
+        "num_thresholds",
+    )
+
+    def __init__(
+        self,
+        likelihood: Any,
+        coverage: float = 0.9,
+        score: str = "max_probability",
+        num_thresholds: int = 200,
+        name: str | None = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(
+            likelihood, score, "errors", num_thresholds, name or "accuracy_at_coverage", dtype
+        )
+        self.coverage = fraction("AccuracyAtCoverage", "coverage", coverage, include_high=True)
+
+    def _value(self, sums: Any) -> Any:
+        return 1.0 - risk_at_coverage(KERAS, sums, self.coverage)
