@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import sys
 
 # Keras and the backends read these when they are imported.
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -73,6 +74,14 @@ def _keras_settings_restored():
     keras.config.set_dtype_policy(policy)
     keras.config.set_image_data_format(image_data_format)
     keras.config.set_epsilon(epsilon)
+
+
+@pytest.fixture(autouse=True)
+def _figures_closed():
+    """A test leaves no figure open: pyplot keeps them all, and warns of the twenty-first."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 @pytest.fixture(autouse=True, scope="module")

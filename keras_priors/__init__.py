@@ -2,7 +2,16 @@
 
 # Written by tools/write_doors.py.
 
-from keras_priors import callbacks, inference, layers, likelihoods, metrics, posteriors, priors
+from keras_priors import (
+    callbacks,
+    inference,
+    layers,
+    likelihoods,
+    metrics,
+    plots,
+    posteriors,
+    priors,
+)
 from keras_priors.inference.compare import compare
 from keras_priors.layers.variational_conv1d import VariationalConv1D
 from keras_priors.layers.variational_conv1d_transpose import VariationalConv1DTranspose
@@ -26,6 +35,8 @@ from keras_priors.models.set_priors import set_priors
 from keras_priors.models.summary import summary
 from keras_priors.models.to_deterministic import to_deterministic
 from keras_priors.models.to_variational import to_variational
+from keras_priors.predictive.ood_score import ood_score
+from keras_priors.predictive.ood_threshold import ood_threshold
 from keras_priors.predictive.predict import predict
 from keras_priors.predictive.predictive import Predictive
 from keras_priors.predictive.prior_predictive import prior_predictive
@@ -108,6 +119,9 @@ __all__ = [
     "likelihoods",
     "metrics",
     "native_distributions",
+    "ood_score",
+    "ood_threshold",
+    "plots",
     "posteriors",
     "predict",
     "pretrained_prior",

@@ -14,7 +14,16 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 BY_HAND = ("keras_priors.utils", "keras_priors.backend", "keras_priors.demo")
 TOP = "keras_priors"
 # Packages that users find as attributes of the top one.
-ROOMS = ("callbacks", "inference", "layers", "likelihoods", "metrics", "posteriors", "priors")
+ROOMS = (
+    "callbacks",
+    "inference",
+    "layers",
+    "likelihoods",
+    "metrics",
+    "plots",
+    "posteriors",
+    "priors",
+)
 
 
 def decorated_in(tree):

@@ -2,6 +2,7 @@
 
 # Written by tools/write_doors.py.
 
+from keras_priors.inference.arviz import import_arviz as import_arviz
 from keras_priors.inference.check_mixing import check_mixing as check_mixing
 from keras_priors.inference.check_noise import check_noise as check_noise
 from keras_priors.inference.compare import compare

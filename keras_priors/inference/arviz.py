@@ -12,6 +12,7 @@ from keras_priors import backend
 from keras_priors.functional.observations import Observations
 from keras_priors.likelihoods.categorical import Categorical
 from keras_priors.models.sample_prior import sample_prior
+from keras_priors.utils.export import share
 
 
 def to_arviz(
@@ -86,6 +87,7 @@ def _renamed(values: dict[str, Any], separator: str) -> dict[str, Any]:
     return {path.replace("/", separator): value for path, value in values.items()}
 
 
+@share
 def import_arviz() -> Any:
     """The module; an ImportError that says how to install it."""
     try:

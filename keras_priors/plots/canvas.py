@@ -1,0 +1,110 @@
+"""Axes in the house style: the one place that imports matplotlib."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+# What the style file has for lines, with a meaning.
+INK, BLUE, ORANGE, GREY, PALE = "#222222", "#1b5a8c", "#e69f00", "#7f7f7f", "#d3dce3"
+SIGNED, POSITIVE = "cividis", "Blues"
+"""Maps of colours whose lightness rises or falls all the way: with a sign zero is grey."""
+
+_STYLE = "keras_priors.plots.house"
+# Read by a tick when it is made, which may be long after the picture: kept by the axis instead.
+_OF_TICKS = {
+    "size": "major.size",
+    "width": "major.width",
+    "color": "color",
+    "labelcolor": "labelcolor",
+    "labelsize": "labelsize",
+}
+
+
+def import_pyplot() -> Any:
+    """`matplotlib.pyplot`; an ImportError that says how to install it."""
+    try:
+        from matplotlib import pyplot
+    except ImportError as error:
+        raise ImportError(
+            "Pictures are drawn by matplotlib. Received: no module named matplotlib. Install it: "
+            'pip install "keras-priors[plots]".'
+        ) from error
+    return pyplot
+
+
+@contextmanager
+def one_axes(ax: Any, size: tuple[float, float] = (6.4, 4.0)) -> Iterator[Any]:
+    """The Axes to draw on: the given one, or that of a new figure; in it the house style holds."""
+    with many_axes(None if ax is None else [_checked(ax)], 1, 1, size) as axes:
+        yield axes.flat[0]
+
+
+@contextmanager
+def many_axes(
+    ax: Any, rows: int, columns: int, size: tuple[float, float], **options: Any
+) -> Iterator[Any]:
+    """An array (rows, columns) of Axes: the given ones, in their order, or those of a new figure.
+
+    Args:
+        ax: array or sequence of as many Axes, or None.
+        rows: integer.
+        columns: integer.
+        size: (width, height) of a new figure in inches.
+        **options: for `matplotlib.pyplot.subplots`.
+    """
+    plt = import_pyplot()
+    if ax is not None:
+        given = [_checked(one) for one in np.asarray(ax, dtype=object).ravel()]
+        if len(given) != rows * columns:
+            raise ValueError(
+                f"`ax` must hold {rows * columns} Axes, one for each panel. "
+                f"Received: {len(given)}. Leave it out, or make them by plt.subplots({rows}, "
+                f"{columns})."
+            )
+        with plt.style.context(_STYLE):
+            yield np.array(given, dtype=object).reshape(rows, columns)
+        return
+    with plt.style.context(_STYLE):
+        options = {"layout": "constrained", **options}
+        figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, **options)
+        for one in axes.flat:
+            for which in ("x", "y"):
+                own = {key: plt.rcParams[f"{which}tick.{name}"] for key, name in _OF_TICKS.items()}
+                one.tick_params(axis=which, **own)
+        try:
+            yield axes
+        except BaseException:
+            plt.close(figure)  # a picture that could not be drawn is not left to be shown
+            raise
+
+
+def logarithmic(axis: Any) -> None:
+    """Plain numbers on a logarithmic axis whose limits are set: 0.2, and not 2 × 10^-1."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    low, high = sorted(axis.get_view_interval())
+    few = high < 100.0 * low
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if few else (1.0,)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def bare(ax: Any) -> None:
+    """Without ticks, and with a thin frame, as images are shown."""
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set(visible=True, color=PALE, linewidth=0.6)
+
+
+def _checked(ax: Any) -> Any:
+    from matplotlib.axes import Axes
+
+    if not isinstance(ax, Axes):
+        raise TypeError(
+            "`ax` must be a matplotlib Axes, or for several panels an array of them. Received: "
+            f"{type(ax).__name__}. Write, for example, figure, ax = plt.subplots()."
+        )
+    return ax

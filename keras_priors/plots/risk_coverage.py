@@ -1,0 +1,120 @@
+"""What is gained where the least certain are left to others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from keras_priors.functional.as_array import as_array
+from keras_priors.plots.canvas import GREY, one_axes
+from keras_priors.plots.predictions import (
+    class_labels,
+    class_probabilities,
+    is_classes,
+    numbers,
+    one_predictive,
+)
+from keras_priors.utils.export import export
+
+_MOST_POINTS = 1000
+
+
+@export()
+def risk_coverage(
+    y: Any,
+    predictive: Any,
+    *,
+    uncertainty: Any = None,
+    label: str | None = None,
+    ax: Any = None,
+) -> Any:
+    """The error among the most certain share of the rows, as that share grows.
+
+    Of classes the share of wrong predictions, of a regression the mean squared error. An
+    uncertainty that knows what is wrong makes a line that rises from near zero; one that does not,
+    a level one.
+    Dotted: the order that knows the errors, below which nothing can be. Called again on the same
+    Axes it adds another line.
+
+    Args:
+        y: labels (N,) or one-hot rows, or numbers in the shape of the predictions.
+        predictive: `keras_priors.Predictive`; or an array of probabilities (N, C).
+        uncertainty: array (N,), by which the rows are ordered, the smallest first. Defaults to
+            None: of classes 1 - the largest probability, of numbers the variance of y* (over
+            several outputs its mean).
+        label: str, the name of the line in the legend. Defaults to None: no legend.
+        ax: Axes. Defaults to None: a new figure.
+
+    Returns:
+        The Axes.
+
+    Raises:
+        TypeError: `predictive` is neither.
+        ValueError: shapes that do not match; a regression without likelihood or `uncertainty`.
+
+    Example:
+        >>> import numpy as np
+        >>> import keras_priors as kp
+        >>> p = np.array([[0.9, 0.1], [0.8, 0.2], [0.4, 0.6]])
+        >>> ax = kp.plots.risk_coverage([0, 0, 0], p)         # the last is wrong, and least certain
+        >>> [round(float(v), 2) for v in ax.lines[-1].get_ydata()]
+        [0.0, 0.0, 0.33]
+
+    References:
+        - Geifman and El-Yaniv, 2017, Selective classification for deep neural networks, section 2,
+          arXiv:1705.08500.
+    """
+    errors, order_by, name = _errors(y, predictive)
+    if uncertainty is not None:
+        order_by = as_array(uncertainty, "uncertainty").reshape(-1)
+    if order_by is None:
+        raise ValueError(
+            "`risk_coverage` orders a regression by the variance of y*, which needs a likelihood. "
+            f" Received: {predictive!r}. Give one, or `uncertainty`."
+        )
+    if len(order_by) != len(errors):
+        raise ValueError(
+            f"`uncertainty` must hold one number for each of the {len(errors)} rows. "
+            f"Received: {len(order_by)}."
+        )
+    with one_axes(ax, (5.4, 3.6)) as ax:
+        coverage, best = _risk_at_coverage(errors, np.argsort(np.argsort(errors, kind="stable")))
+        if not any(line.get_gid() == "all" for line in ax.lines):
+            risk = float(errors.mean())
+            ax.axhline(risk, color=GREY, linewidth=0.8, linestyle="--", gid="all", zorder=0)
+        ax.plot(coverage, best, color=GREY, linewidth=1.0, linestyle=":", zorder=1)
+        ax.plot(*_risk_at_coverage(errors, order_by), label=label)
+        ax.set(xlabel="share of the rows, the most certain first", ylabel=name, xlim=(0, 1))
+        ax.set_ylim(bottom=0.0)
+        if label is not None:
+            ax.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3)
+    return ax
+
+
+def _risk_at_coverage(errors: Any, uncertainty: Any) -> tuple[Any, Any]:
+    """Shares (at most 1000), and the mean error of all rows that are at most so uncertain.
+
+    Rows of the same uncertainty come together.
+    """
+    _, cell = np.unique(uncertainty, return_inverse=True)
+    number = np.cumsum(np.bincount(cell))
+    risk = np.cumsum(np.bincount(cell, errors)) / number
+    at = np.unique(np.linspace(0, len(number) - 1, min(len(number), _MOST_POINTS)).astype(int))
+    return number[at] / len(errors), risk[at]
+
+
+def _errors(y: Any, predictive: Any) -> tuple[Any, Any, str]:
+    """Error of each row, its uncertainty or None, and the name of their mean."""
+    owner = "risk_coverage"
+    if not isinstance(predictive, np.ndarray):
+        one = one_predictive(owner, predictive)
+        if not is_classes(one):
+            squares = np.square(one.mean - numbers(owner, y, one)).reshape(len(one.mean), -1)
+            doubt = None
+            if one.likelihood is not None:
+                doubt = one.total.reshape(len(squares), -1).mean(axis=1)
+            return squares.mean(axis=1), doubt, "mean squared error of these"
+    p = class_probabilities(owner, predictive)
+    wrong = p.argmax(axis=1) != class_labels(owner, y, p)
+    return wrong.astype("float64"), 1.0 - p.max(axis=1), "share of wrong predictions among these"

@@ -1,0 +1,195 @@
+"""What is drawn of calibration, of errors and of fits is counted right."""
+
+import numpy as np
+import pytest
+from matplotlib import pyplot as plt
+from scipy import stats
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import confusion_matrix
+
+import keras_priors as kp
+from tests.plots import _inputs as inputs
+
+
+def test_reliability_is_that_of_scikit_learn_with_the_counts_below():
+    rng = np.random.default_rng(0)
+    p = rng.uniform(size=300)
+    y = (rng.uniform(size=300) < p**2).astype(int)
+    ax = kp.plots.reliability_diagram(y, p, n_bins=8, of_class=1)
+    frequency, mean = calibration_curve(y, p, n_bins=8)
+    x, found = ax.lines[-1].get_data()
+    np.testing.assert_allclose(x, mean)
+    np.testing.assert_allclose(found, frequency)
+    count, _ = np.histogram(p, 8, (0, 1))
+    np.testing.assert_allclose(
+        [bar.get_height() for bar in ax.patches], 0.62 * 0.24 * count / count.max()
+    )
+    assert [int(t.get_text()) for t in ax.texts] == list(count)
+    error_bars = ax.collections[0].get_segments()
+    for segment, k, n in zip(error_bars, np.round(frequency * count), count, strict=True):
+        exact = stats.binomtest(int(k), int(n)).proportion_ci(0.9, "wilson")
+        np.testing.assert_allclose(segment[:, 1], [exact.low, exact.high], atol=1e-6)
+
+
+def test_reliability_of_the_predicted_class_and_a_second_line():
+    y, predictive = inputs.classes()
+    ax = kp.plots.reliability_diagram(y, predictive, label="a")
+    p = predictive.probabilities
+    ece = kp.metrics.expected_calibration_error(y, p, n_bins=10)
+    count = np.array([int(t.get_text()) for t in ax.texts])
+    x, frequency = ax.lines[-1].get_data()
+    assert np.sum(count * np.abs(frequency - x)) / len(y) == pytest.approx(ece)
+    bars, lines = len(ax.patches), len(ax.lines)
+    kp.plots.reliability_diagram(np.eye(3)[y], predictive, label="b", ax=ax)
+    assert len(ax.patches) == bars
+    assert len(ax.lines) - lines < lines
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["a", "b"]
+
+
+def test_pit_values_of_right_predictions_are_level_and_of_wide_ones_a_hill():
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=(2000, 1))
+    heights = {}
+    for scale in (1.0, 3.0):
+        p = kp.Predictive(np.zeros((1, 2000, 1)), kp.likelihoods.Normal(scale))
+        ax = kp.plots.pit_histogram(y, p, n_bins=5)
+        heights[scale] = np.array([bar.get_height() for bar in ax.patches[:5]])
+        known, _ = np.histogram(stats.norm.cdf(y / scale), 5, (0, 1), density=True)
+        np.testing.assert_allclose(heights[scale], known, atol=0.01)
+    assert np.abs(heights[1.0] - 1).max() < 0.1
+    assert heights[3.0][2] > 2
+    # The band: nine of ten counts of 2000 with the share 1/5.
+    band = ax.patches[5].get_extents().transformed(ax.transData.inverted())
+    low, high = stats.binom(2000, 0.2).ppf([0.05, 0.95]) * 5 / 2000
+    np.testing.assert_allclose([band.y0, band.y1], [low, high], rtol=1e-6)
+
+
+def test_risk_at_coverage_is_the_mean_of_the_most_certain_and_its_area_the_metric():
+    y, predictive = inputs.classes(50)
+    p = predictive.probabilities
+    wrong = p.argmax(axis=1) != y
+    ax = kp.plots.risk_coverage(y, predictive, label="a")
+    coverage, risk = ax.lines[-1].get_data()
+    order = np.argsort(-p.max(axis=1))
+    np.testing.assert_allclose(risk, np.cumsum(wrong[order]) / np.arange(1, 51))
+    np.testing.assert_allclose(coverage, np.arange(1, 51) / 50)
+    area = kp.metrics.area_under_risk_coverage(y, predictive)
+    assert risk.mean() == pytest.approx(area)
+    best = ax.lines[-2].get_ydata()
+    assert np.all(best <= risk + 1e-12)
+    assert ax.lines[0].get_ydata()[0] == pytest.approx(wrong.mean())
+    lines = len(ax.lines)
+    kp.plots.risk_coverage(y, p, uncertainty=np.ones(50), ax=ax)
+    assert ax.lines[-1].get_ydata() == pytest.approx(wrong.mean())  # all rows come together
+    assert len(ax.lines) == lines + 2
+
+
+def test_risk_of_a_regression_is_the_squared_error():
+    x, y, predictive = inputs.regression(20)
+    ax = kp.plots.risk_coverage(y, predictive)
+    squares = ((predictive.mean - y) ** 2)[:, 0]
+    order = np.argsort(predictive.total[:, 0], kind="stable")
+    risk = ax.lines[-1].get_ydata()
+    assert risk[-1] == pytest.approx(squares.mean())
+    ends = np.round(ax.lines[-1].get_xdata() * 20).astype(int)
+    np.testing.assert_allclose(risk, [squares[order][:n].mean() for n in ends])
+    with pytest.raises(ValueError, match="needs a likelihood"):
+        kp.plots.risk_coverage(y, kp.Predictive(predictive.draws))
+    kp.plots.risk_coverage(y, kp.Predictive(predictive.draws), uncertainty=np.abs(x))
+
+
+def test_confusion_is_that_of_scikit_learn_on_each_side():
+    y, predictive = inputs.classes(101)
+    axes = kp.plots.confusion_matrix(y, predictive, certain=0.3)
+    order = np.argsort(predictive.entropy, kind="stable")
+    guess = predictive.probabilities.argmax(axis=1)
+    for ax, rows in zip(axes, (order[:30], order[30:]), strict=True):
+        known = confusion_matrix(y[rows], guess[rows], labels=range(3), normalize="true")
+        np.testing.assert_allclose(ax.images[0].get_array(), known)
+        shown = [int(t.get_text()) for t in ax.texts]
+        assert shown == [round(100 * v) for v in known.ravel() if v >= 0.005]
+        right = f"{np.mean(y[rows] == guess[rows]):.0%} right"
+        how = "more" if len(rows) == 30 else "less"
+        assert ax.get_title() == f"{len(rows)} {how} certain rows\n{right}"
+
+
+def test_training_curves_are_the_logs():
+    ax = kp.plots.training_curves(inputs.HISTORY)
+    drawn = {line.get_label(): line.get_ydata() for line in ax.lines}
+    assert list(drawn["their sum: −elbo"]) == [2.0, 1.4, 1.1, 1.0]
+    assert list(drawn["misfit: nll, validation"]) == inputs.HISTORY["val_nll"]
+    assert list(ax.lines[0].get_xdata()) == [1, 2, 3, 4]
+    late = kp.plots.training_curves({"loss": [3.0, 2.0, 1.0, 0.5], "val_loss": [2.5, 0.7]})
+    assert list(late.lines[1].get_xdata()) == [2, 4]
+
+    class History:
+        history = inputs.HISTORY
+
+    assert len(kp.plots.training_curves(History()).lines) == 6
+
+
+@pytest.mark.parametrize("logs", [{}, {"loss": []}, {"accuracy": [1.0]}])
+def test_histories_that_say_nothing(logs):
+    with pytest.raises(ValueError, match="at least one epoch"):
+        kp.plots.training_curves(logs)
+    with pytest.raises(TypeError, match="Received: list"):
+        kp.plots.training_curves([1.0])
+
+
+def test_a_table_is_drawn_with_the_best_hollow():
+    axes = kp.plots.compare(kp.inference.Table(inputs.TABLE))
+    assert [ax.get_title() for ax in axes] == ["nll", "accuracy", "coverage", "fit_s"]
+    for ax, best in zip(axes[:3], (2, 1, 2), strict=True):
+        name = ax.get_title()
+        dots, hollow = (line for line in ax.lines if line.get_marker() == "o")
+        assert list(dots.get_xdata()) == [row[name] for row in inputs.TABLE.values()]
+        assert hollow.get_ydata()[0] == best
+    assert axes[3].get_xscale() == "log"
+    (ax,) = kp.plots.compare({"a": {"nll": 1.0}, "b": {"rmse": 2.0}}, "nll")
+    assert np.isnan(ax.lines[2].get_xdata()[1])
+    with pytest.raises(ValueError, match="numbers of the table"):
+        kp.plots.compare(inputs.TABLE, ["brier"])
+    with pytest.raises(ValueError, match="it has none"):
+        kp.plots.compare({})
+    with pytest.raises(TypeError, match="Received: list"):
+        kp.plots.compare([1])
+
+
+def test_traces_are_the_chains():
+    posterior = inputs.chains()
+    axes = kp.plots.trace(posterior, "line/kernel")
+    assert axes.shape == (2, 2)
+    draws = posterior.draws()["line/kernel"].reshape(2, 40, 2)
+    for k, (_, moved) in enumerate(axes):
+        for chain, line in enumerate(moved.lines[:2]):
+            np.testing.assert_allclose(line.get_ydata(), draws[chain, :, k])
+
+
+def test_ranks_are_those_among_all_chains():
+    posterior = inputs.chains()
+    (ax,) = kp.plots.rank(posterior, "line/bias")
+    draws = posterior.draws()["line/bias"].reshape(2, 40)
+    ranks = stats.rankdata(draws).reshape(2, 40)
+    heights = np.array([bar.get_height() for bar in ax.patches]).reshape(2, -1)
+    edge = np.linspace(0, 80, heights.shape[1] + 1)
+    for chain in range(2):
+        count, _ = np.histogram(ranks[chain], edge)
+        np.testing.assert_allclose(heights[chain] / heights.sum() * 80, count, atol=1e-9)
+
+
+def test_chains_of_predictions_and_what_has_none():
+    posterior = inputs.chains()
+    axes = kp.plots.rank(posterior, x=np.eye(2, dtype="float32"), most=2)
+    assert [ax.get_title() for ax in axes] == ["mean[0, 0]", "mean[1, 0]"]
+    point = kp.inference.PointPosterior(
+        posterior.model, posterior.likelihood, [posterior.mean()[p] for p in posterior.paths]
+    )
+    figures = plt.get_fignums()
+    for draw in (kp.plots.trace, kp.plots.rank):
+        with pytest.raises(TypeError, match="Received: PointPosterior"):
+            draw(point)
+        with pytest.raises(ValueError, match="at least 4 draws"):
+            draw(inputs.chains(2, 3))
+        with pytest.raises(ValueError, match="There are: line/kernel"):
+            draw(posterior, "nowhere")
+    assert plt.get_fignums() == figures
