@@ -7,7 +7,9 @@ from keras_priors.metrics.adaptive_calibration_error import adaptive_calibration
 from keras_priors.metrics.area_under_risk_coverage import area_under_risk_coverage
 from keras_priors.metrics.aupr import aupr
 from keras_priors.metrics.auroc import auroc
+from keras_priors.metrics.bins import reliability_table as reliability_table
 from keras_priors.metrics.brier_score import brier_score
+from keras_priors.metrics.classes import class_rows as class_rows
 from keras_priors.metrics.classwise_calibration_error import classwise_calibration_error
 from keras_priors.metrics.crps import crps
 from keras_priors.metrics.crps_normal import crps_normal
@@ -21,6 +23,7 @@ from keras_priors.metrics.negative_log_predictive_density import negative_log_pr
 from keras_priors.metrics.pinball_loss import pinball_loss
 from keras_priors.metrics.pit_values import pit_values
 from keras_priors.metrics.quantile_calibration_error import quantile_calibration_error
+from keras_priors.metrics.ranking import exact_cells as exact_cells
 from keras_priors.metrics.sharpness import sharpness
 from keras_priors.metrics.streaming.accuracy_at_coverage import AccuracyAtCoverage
 from keras_priors.metrics.streaming.adaptive_calibration_error import AdaptiveCalibrationError

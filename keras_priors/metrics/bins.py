@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from keras_priors.metrics.arithmetic import NUMPY, ratio
+from keras_priors.utils.export import share
 
 PARTS = ("reliability", "resolution", "uncertainty")
 
@@ -51,6 +52,15 @@ def class_tables(xp: Any, labels: Any, probabilities: Any, weights: Any, n_bins:
     flat = [xp.reshape(x, (-1,)) for x in (probabilities, event, each)]
     found = xp.segment_sum(columns(xp, *flat), index, n_bins * classes)
     return xp.reshape(found, (classes, n_bins, 3))
+
+
+@share
+def reliability_table(labels: Any, probabilities: Any, n_bins: int, of_class: int | None) -> Any:
+    """The table (n_bins, 3) of the predicted class, or of one class, each row with the weight 1."""
+    weights = np.ones(len(labels))
+    if of_class is None:
+        return top_label_table(NUMPY, labels, probabilities, weights, n_bins)
+    return class_tables(NUMPY, labels, probabilities, weights, n_bins)[of_class]
 
 
 def exact_class_tables(labels: Any, probabilities: Any, weights: Any) -> list[Any]:

@@ -7,8 +7,10 @@ import numpy as np
 from keras_priors.likelihoods.bernoulli import Bernoulli
 from keras_priors.metrics.rows import row_weights, to_numpy
 from keras_priors.predictive.predictive import Predictive
+from keras_priors.utils.export import share
 
 
+@share
 def class_rows(y_true: Any, y_prob: Any, sample_weight: Any = None) -> tuple[Any, Any, Any]:
     """Integer labels (M,), float64 probabilities (M, C) and weights (M,).
 

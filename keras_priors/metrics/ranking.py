@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from keras_priors.metrics.arithmetic import NUMPY, ratio
+from keras_priors.utils.export import share
 
 
+@share
 def exact_cells(score: Any, columns: Any) -> Any:
     """Sums (cells, k) over the rows of each distinct score."""
     distinct, index = np.unique(score, return_inverse=True)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_priors.plots.canvas import INK, POSITIVE, many_axes
-from keras_priors.plots.predictions import class_labels, class_probabilities
+from keras_priors.plots.predictions import judged_classes
 from keras_priors.utils.export import export
 from keras_priors.utils.parameters import number_between
 
@@ -32,7 +32,7 @@ def confusion_matrix(
     order and parted. Where the uncertainty is of use, what is off the diagonal is on the right.
 
     Args:
-        y: integer labels (N,), or one-hot rows.
+        y: integer labels (N,); beside a `Predictive` one-hot rows too.
         predictive: `keras_priors.Predictive` of classes, or an array of probabilities (N, C).
         certain: float in (0, 1), the share of the rows on the left. Defaults to 0.5.
         names: sequence of str, the names of the classes. Defaults to None: numbers.
@@ -54,8 +54,7 @@ def confusion_matrix(
         ['2 less certain rows', '50% right']
     """
     certain = number_between("confusion_matrix", "certain", certain, 0.0, 1.0)
-    p = class_probabilities("confusion_matrix", predictive)
-    labels = class_labels("confusion_matrix", y, p)
+    labels, p = judged_classes("confusion_matrix", y, predictive)
     classes = p.shape[1]
     if names is not None and len(names) != classes:
         raise ValueError(f"`names` must name the {classes} classes. Received: {len(names)} names.")

@@ -11,9 +11,9 @@ import numpy as np
 from keras_priors.functional.as_array import as_array
 from keras_priors.plots.canvas import BLUE, GREY, INK, ORANGE, PALE, bare, many_axes
 from keras_priors.plots.predictions import (
-    class_labels,
     class_probabilities,
     is_classes,
+    judged_classes,
     numbers,
     one_predictive,
 )
@@ -144,7 +144,7 @@ def _verdicts(one: Any, y: Any, names: Sequence[str] | None) -> tuple[Any, Any]:
     name = [str(c) if names is None else names[c] for c in range(p.shape[1])]
     if y is None:
         return lambda i: name[guess[i]], None
-    truth = class_labels("examples", y, p)
+    truth, _ = judged_classes("examples", y, one)
     wrong = guess != truth
     return lambda i: name[guess[i]] + (f", is {name[truth[i]]}" if wrong[i] else ""), wrong
 

@@ -9,6 +9,7 @@ import numpy as np
 from keras_priors.functional.as_array import as_array
 from keras_priors.likelihoods.bernoulli import Bernoulli
 from keras_priors.likelihoods.categorical import Categorical
+from keras_priors.metrics.classes import class_rows
 from keras_priors.predictive.predictive import Predictive
 
 
@@ -31,48 +32,30 @@ def is_classes(predictive: Predictive) -> bool:
 
 
 def class_probabilities(owner: str, predictive: Any) -> Any:
-    """float64 (N, C), C at least 2, from a predictive or an array; further axes become rows."""
-    if isinstance(predictive, np.ndarray):
-        p = predictive.astype("float64")
-        single = p.ndim == 1 or p.shape[-1] == 1
-    else:
-        one = one_predictive(owner, predictive)
-        if not is_classes(one):
-            raise ValueError(
-                f"`{owner}` is for classes: the likelihoods Categorical and Bernoulli. Received: "
-                f"{one.likelihood!r}. Of a regression see `pit_histogram`."
-            )
-        p, single = one.probabilities, isinstance(one.likelihood, Bernoulli)
-    if single:
+    """float64 (M, C), C at least 2, of a predictive; steps and several outputs become rows."""
+    one = one_predictive(owner, predictive)
+    _check_classes(owner, one)
+    p = one.probabilities
+    if isinstance(one.likelihood, Bernoulli):
         p = p.reshape(-1)
-        p = np.stack([1.0 - p, p], axis=1)
-    p = p.reshape(-1, p.shape[-1])
-    if not (len(p) and np.all(p >= 0.0) and np.allclose(p.sum(axis=1), 1.0, atol=1e-4)):
-        values = f", of values from {p.min():.4g} to {p.max():.4g}" if len(p) else ""
-        raise ValueError(
-            f"`{owner}` needs rows of probabilities: not negative, with the sum 1. Received: "
-            f"{len(p)} rows{values}. Of logits take the softmax first."
-        )
-    return p
+        return np.stack([1.0 - p, p], axis=1)
+    return p.reshape(-1, p.shape[-1])
 
 
-def class_labels(owner: str, y: Any, p: Any) -> Any:
-    """Integer labels (N,) for probabilities (N, C); of one-hot rows the place of the 1."""
-    y = as_array(y, "y")
-    if y.size == p.size and y.ndim > 1 and y.shape[-1] == p.shape[-1]:
-        y = y.reshape(p.shape).argmax(axis=-1)
-    y = y.reshape(-1)
-    if len(y) != len(p):
+def judged_classes(owner: str, y: Any, predictive: Any) -> tuple[Any, Any]:
+    """Labels (M,) and probabilities (M, C) of a predictive or an array of probabilities."""
+    if not isinstance(predictive, np.ndarray):
+        _check_classes(owner, one_predictive(owner, predictive))
+    labels, probabilities, _ = class_rows(as_array(y, "y"), predictive)
+    return labels, probabilities
+
+
+def _check_classes(owner: str, predictive: Predictive) -> None:
+    if not is_classes(predictive):
         raise ValueError(
-            f"`y` of `{owner}` must hold one label for each of the {len(p)} rows that were "
-            f"predicted. Received: {len(y)}."
+            f"`{owner}` is for classes: the likelihoods Categorical and Bernoulli. Received: "
+            f"{predictive.likelihood!r}. Of a regression see `pit_histogram`."
         )
-    if not np.all(np.isin(y, np.arange(p.shape[1]))):
-        raise ValueError(
-            f"`y` of `{owner}` must hold integer labels from 0 to {p.shape[1] - 1}. Received: "
-            f"values from {y.min()} to {y.max()}."
-        )
-    return y.astype("int64")
 
 
 def numbers(owner: str, y: Any, predictive: Predictive) -> Any:

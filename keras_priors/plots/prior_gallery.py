@@ -30,8 +30,8 @@ def prior_gallery(priors: Any, *, limit: float | None = None, ax: Any = None) ->
     Args:
         priors: a prior, a sequence of them, or a mapping from names to them; each with one density
             for all elements.
-        limit: float, densities are shown from -limit to limit. Defaults to None: twice the
-            largest scale, half the width of the central 68%.
+        limit: float, densities are shown from -limit to limit. Defaults to None: about twice what
+            68% of |w| of the widest are below.
         ax: array of 3 Axes. Defaults to None: a new figure.
 
     Returns:
@@ -54,7 +54,7 @@ def prior_gallery(priors: Any, *, limit: float | None = None, ax: Any = None) ->
         for name, prior in named.items()
     }
     if limit is None:
-        limit = 2.0 * max(float(np.quantile(each, 0.6827)) for each in draws.values())
+        limit = _round_up(1.9 * max(float(np.quantile(v, 0.6827)) for v in draws.values()))
     if not (np.isfinite(limit) and limit > 0):
         raise ValueError(f"`limit` must be a number greater than 0. Received: limit={limit!r}.")
     # Zero is between two points: densities with a pole have no value there; and one at it.
@@ -77,13 +77,19 @@ def prior_gallery(priors: Any, *, limit: float | None = None, ax: Any = None) ->
         log.set(xlabel="w", title="log density (nats)", xlim=(-limit, limit))
         tail.set(xlabel="t", title="share with |w| > t", xscale="log", yscale="log")
         furthest = max(float(np.quantile(each, 1.0 - 1e-4)) for each in draws.values())
-        tail.set_xlim(0.05 * limit, 1.2 * max(furthest, limit))
+        tail.set_xlim(0.05 * limit, 10.0 ** np.ceil(np.log10(max(furthest, limit))))
         tail.set_ylim(1e-4, 1.5)
         logarithmic(tail.xaxis)
         logarithmic(tail.yaxis)
         if len(named) > 1 or isinstance(priors, Mapping):
             density.legend(loc="best", fontsize=8)
     return axes.ravel()
+
+
+def _round_up(value: float) -> float:
+    """To one digit, so that it does not hang on single draws."""
+    digit = 10.0 ** np.floor(np.log10(value))
+    return float(digit * np.ceil(value / digit))
 
 
 def _limit_poles(ax: Any, heights: list[Any]) -> None:

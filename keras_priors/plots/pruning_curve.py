@@ -14,9 +14,8 @@ from keras_priors.inference.posterior import Posterior
 from keras_priors.plots.beliefs import Belief, beliefs
 from keras_priors.plots.canvas import BLUE, GREY, one_axes
 from keras_priors.plots.predictions import (
-    class_labels,
-    class_probabilities,
     is_classes,
+    judged_classes,
     numbers,
     one_predictive,
 )
@@ -133,8 +132,8 @@ def _score(score: str, predictive: Predictive, y: Any) -> float:
     if score == "nll":
         return -float(np.mean(predictive.log_prob(as_array(y, "y"))))
     if score == "accuracy":
-        p = class_probabilities("pruning_curve", predictive)
-        return float(np.mean(p.argmax(axis=1) == class_labels("pruning_curve", y, p)))
+        labels, p = judged_classes("pruning_curve", y, predictive)
+        return float(np.mean(p.argmax(axis=1) == labels))
     if is_classes(predictive):
         raise ValueError(
             'score="rmse" is for regressions. Received: classes. Use "nll" or "accuracy".'

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from keras_priors.metrics.bins import reliability_table
 from keras_priors.plots.canvas import GREY, PALE, one_axes
-from keras_priors.plots.predictions import class_labels, class_probabilities
+from keras_priors.plots.predictions import judged_classes
 from keras_priors.utils.export import export
 from keras_priors.utils.parameters import whole_number
 
@@ -33,7 +34,7 @@ def reliability_diagram(
     bins. Called again on the same Axes it adds another line, without bars.
 
     Args:
-        y: integer labels (N,), or one-hot rows.
+        y: integer labels (N,); beside a `Predictive` one-hot rows too.
         predictive: `keras_priors.Predictive` of classes, or an array of probabilities (N, C), or
             (N,) of class 1 of 2.
         n_bins: integer, number of bins, ((b - 1) / n_bins, b / n_bins]. Defaults to 10.
@@ -63,20 +64,18 @@ def reliability_diagram(
           Journal of the American Statistical Association 22.
     """
     n_bins = whole_number("reliability_diagram", "n_bins", n_bins)
-    p = class_probabilities("reliability_diagram", predictive)
-    labels = class_labels("reliability_diagram", y, p)
-    if of_class is None:
-        probability, came_true = p.max(axis=1), p.argmax(axis=1) == labels
-        names = "probability of the predicted class", "share of right predictions"
-    else:
+    labels, p = judged_classes("reliability_diagram", y, predictive)
+    names = "probability of the predicted class", "share of right predictions"
+    if of_class is not None:
         if isinstance(of_class, bool) or not 0 <= of_class < p.shape[1]:
             raise ValueError(
                 f"`of_class` must be a class from 0 to {p.shape[1] - 1}. "
                 f"Received: of_class={of_class!r}."
             )
-        probability, came_true = p[:, of_class], labels == of_class
         names = f"probability of class {of_class}", f"share of class {of_class}"
-    count, mean, frequency = _bins(probability, came_true, n_bins)
+    count, happened, total = reliability_table(labels, p, n_bins, of_class).T
+    count = count.astype("int64")
+    mean, frequency = (v / np.maximum(count, 1) for v in (total, happened))
     some = count > 0
     low, high = _wilson(frequency[some], count[some])
     with one_axes(ax, (5.0, 4.6)) as ax:
@@ -88,18 +87,6 @@ def reliability_diagram(
         if label is not None:
             ax.legend(loc="upper left")
     return ax
-
-
-def _bins(probability: Any, came_true: Any, n_bins: int) -> tuple[Any, Any, Any]:
-    """Count, mean probability and frequency (NaN where empty) of each bin."""
-    # Edges are compared, not computed with: 0.6 * 15 is a little more than 9.
-    edges = np.linspace(0.0, 1.0, n_bins + 1)[1:-1]
-    bins = np.searchsorted(edges, probability, side="left")
-    count = np.bincount(bins, minlength=n_bins)
-    sums = (np.bincount(bins, weights=v, minlength=n_bins) for v in (probability, came_true))
-    with np.errstate(invalid="ignore"):
-        mean, frequency = (total / count for total in sums)
-    return count, mean, frequency
 
 
 def _wilson(frequency: Any, count: Any) -> tuple[Any, Any]:

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from keras_priors.functional.as_array import as_array
+from keras_priors.metrics.ranking import exact_cells
 from keras_priors.plots.canvas import GREY, one_axes
 from keras_priors.plots.predictions import (
-    class_labels,
-    class_probabilities,
     is_classes,
+    judged_classes,
     numbers,
     one_predictive,
 )
@@ -38,7 +38,8 @@ def risk_coverage(
     Axes it adds another line.
 
     Args:
-        y: labels (N,) or one-hot rows, or numbers in the shape of the predictions.
+        y: labels (N,), beside a `Predictive` one-hot rows too; or numbers in the shape of the
+            predictions.
         predictive: `keras_priors.Predictive`; or an array of probabilities (N, C).
         uncertainty: array (N,), by which the rows are ordered, the smallest first. Defaults to
             None: of classes 1 - the largest probability, of numbers the variance of y* (over
@@ -97,9 +98,9 @@ def _risk_at_coverage(errors: Any, uncertainty: Any) -> tuple[Any, Any]:
 
     Rows of the same uncertainty come together.
     """
-    _, cell = np.unique(uncertainty, return_inverse=True)
-    number = np.cumsum(np.bincount(cell))
-    risk = np.cumsum(np.bincount(cell, errors)) / number
+    table = exact_cells(uncertainty, np.stack([np.ones(len(errors)), errors], axis=1))
+    number, total = np.cumsum(table, axis=0).T
+    risk = total / number
     at = np.unique(np.linspace(0, len(number) - 1, min(len(number), _MOST_POINTS)).astype(int))
     return number[at] / len(errors), risk[at]
 
@@ -115,6 +116,6 @@ def _errors(y: Any, predictive: Any) -> tuple[Any, Any, str]:
             if one.likelihood is not None:
                 doubt = one.total.reshape(len(squares), -1).mean(axis=1)
             return squares.mean(axis=1), doubt, "mean squared error of these"
-    p = class_probabilities(owner, predictive)
-    wrong = p.argmax(axis=1) != class_labels(owner, y, p)
+    labels, p = judged_classes(owner, y, predictive)
+    wrong = p.argmax(axis=1) != labels
     return wrong.astype("float64"), 1.0 - p.max(axis=1), "share of wrong predictions among these"

@@ -80,7 +80,7 @@ def prior_gallery():
         "normal": kp.NormalPrior(0, 1),
         "Laplace": kp.LaplacePrior(0, 1),
         "Student t": kp.StudentTPrior(3.0),
-        "horseshoe": kp.HorseshoePrior(0.3),
+        "horseshoe": kp.HorseshoePrior(0.1),
     }
     return kp.plots.prior_gallery(priors)
 

@@ -107,7 +107,7 @@ def test_classes_and_numbers_are_told_apart(draw):
     ("y", "p", "message"),
     [
         ([0], np.array([[0.3, 0.4]]), "sum 1"),
-        ([], np.zeros((0, 2)), "0 rows"),
+        ([], np.zeros((0, 2)), r"shape \(0, 2\)"),
         ([0], np.array([[np.nan, 1.0]]), "sum 1"),
         ([0, 1], np.array([[0.3, 0.7]]), "one label for each of the 1 rows"),
         ([2], np.array([[0.3, 0.7]]), "from 0 to 1"),
