@@ -11,20 +11,16 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_priors import likelihoods
 from keras_priors.functional.as_array import as_array
 from keras_priors.inference.arviz import import_arviz
 from keras_priors.inference.posterior import Posterior
 from keras_priors.inference.sample_posterior import SamplePosterior
+from keras_priors.inference.scores import BEYOND, Score, chosen_metrics, of_rows, scores
 from keras_priors.inference.table import Table
-from keras_priors.metrics.brier_score import brier_score
-from keras_priors.metrics.expected_calibration_error import expected_calibration_error
 from keras_priors.predictive.joint_log_prob import joint_log_prob
 from keras_priors.predictive.predict import predict
 from keras_priors.predictive.predictive import Predictive
 from keras_priors.utils.export import export
-
-_COVERAGE = 0.9
 
 
 @export("keras_priors")
@@ -34,21 +30,28 @@ def compare(
     y: Any,
     num_samples: int | None = None,
     seed: Any = 0,
+    *,
+    metrics: Any = None,
+    sort: str | None = None,
 ) -> Table:
     """How well posteriors predict (x, y), which they should not have seen.
 
-    Columns, as far as they are defined for the likelihood and the posterior:
+    Columns by default, as far as they are defined for the likelihood and the posterior:
 
     - `nll`: -mean log mean_s p(y_i | f_s), nats per observation; lower is better;
     - `accuracy`, `brier`, `ece` for classes: share of right labels, `metrics.brier_score` and
       `metrics.expected_calibration_error`;
-    - `rmse`, `coverage` for numbers: root mean squared error of the mean, and how often the
-      central 90% interval holds y (0.9 is best);
+    - `rmse`, `coverage`, `crps` for numbers: root mean squared error of the mean, how often the
+      central 90% interval holds y (0.9 is best), and `metrics.crps`;
     - `elpd_loo`: expected log predictive density of the training data by Pareto-smoothed
       importance sampling, nats per observation, for chains of 100 draws or more whose data are at
       hand, where ArviZ is installed; left out where more than a twentieth of the Pareto k are
       above 0.7, which says that the draws are too few or the model too flexible for it;
     - `fit_s`, `predict_s`: seconds of `fit`, and of the prediction here, compilation included.
+
+    A table prints beneath each number its standard error over the rows of x, taken as independent:
+    of means by their deviation, of others by 100 resamples of the rows. Differences of candidates
+    on the same rows are often surer than each number by itself.
 
     Of a model with several outputs `nll` and `elpd_loo` are those of all together, per row:
     log mean_s prod_o p(y_io | f_so), since the outputs of a draw belong together. Beside them
@@ -63,15 +66,22 @@ def compare(
         y: targets, in the structure of the outputs.
         num_samples: integer, draws. Defaults to None: 100, or all if they are fewer.
         seed: integer or None. Defaults to 0.
+        metrics: sequence of names and of functions of (y, predictive) that give a number, such as
+            those of `keras_priors.metrics` (with `sample_weight`, they get errors too); or a
+            mapping from columns to these. Names are those above and, of classes, "mce", "ace",
+            "cce", "auroc", "aupr" (of errors), "aurc", "accuracy_at_coverage"; of numbers "mae",
+            "interval_score", "width", "sharpness", "qce", "aurc". Defaults to None: the above.
+        sort: string, the column by which rows are sorted, the best first. Defaults to None: in the
+            order of `candidates`.
 
     Returns:
-        A table: a mapping from name to a dict of numbers, that prints itself; `to_pandas()` gives
-        a data frame.
+        A table: a mapping from name to a dict of numbers, that prints itself; `standard_errors`
+        has the errors, `sort(column)` sorts, `plot()` draws, `to_pandas()` gives a data frame.
 
     Raises:
         TypeError: a candidate is none of these, or `candidates` no mapping.
         ValueError: no candidate, one without a likelihood, targets of another structure than the
-            outputs.
+            outputs, a metric that no candidate has.
 
     Example:
         >>> import numpy as np
@@ -82,9 +92,11 @@ def compare(
         ...     "far": kp.Predictive(np.full((1, 4, 1), 3.0), noise),
         ... }, np.zeros((4, 1)), np.zeros((4, 1)))
         >>> print(table)
-                    nll     rmse  coverage  predict_s
-        near     0.9189        0         1          0
-        far       5.419        3         0          0
+                    nll     rmse  coverage     crps  predict_s
+        near     0.9189        0         1   0.2337          0
+           ±          0        -         0        0          -
+        far       5.419        3         0    2.437          0
+           ±          0        0         0        0          -
         >>> table["far"]["rmse"]
         3.0
 
@@ -100,18 +112,50 @@ def compare(
         )
     if not candidates:
         raise ValueError("`candidates` must hold at least one posterior. Received: none.")
-    rows = {}
+    chosen = chosen_metrics(metrics)
+    wanted = set(BEYOND if chosen is None else chosen.values()) & set(BEYOND)
+    found = {}
     for name, candidate in candidates.items():
         begin = time.perf_counter()
         predictive = _predictive(name, candidate, x, num_samples, seed)
-        row = _scores(predictive, y)
-        if isinstance(candidate, Posterior):
-            row["elpd_loo"] = _leave_one_out(candidate)
-            row["fit_s"] = candidate.seconds
         given = isinstance(candidate, Predictive) or _is_structure(candidate)
-        row["predict_s"] = 0.0 if given else time.perf_counter() - begin
-        rows[name] = {key: value for key, value in row.items() if value is not None}
-    return Table(rows)
+        # Compilation too, which happens where the first number is asked for.
+        row: dict[str, Score | None] = dict(_scores(predictive, y, chosen))
+        seconds = 0.0 if given else time.perf_counter() - begin
+        if isinstance(candidate, Posterior):
+            row["elpd_loo"] = _leave_one_out(candidate) if "elpd_loo" in wanted else None
+            row["fit_s"] = None if candidate.seconds is None else (candidate.seconds, None)
+        row["predict_s"] = (seconds, None)
+        found[name] = row
+    return _table(found, chosen, sort)
+
+
+def _table(found: dict[str, Any], chosen: dict[str, Any] | None, sort: str | None) -> Table:
+    """The numbers and errors, in the order in which they were asked for."""
+    present = list(dict.fromkeys(key for row in found.values() for key in row))
+    columns = present if chosen is None else _in_order(present, chosen)
+    values: dict[str, dict[str, float]] = {}
+    errors: dict[str, dict[str, float]] = {}
+    for name, row in found.items():
+        scored = {key: row[key] for key in columns if row.get(key) is not None}
+        values[name] = {key: score[0] for key, score in scored.items()}
+        errors[name] = {key: score[1] for key, score in scored.items() if score[1] is not None}
+    table = Table(values, errors)
+    return table if sort is None else table.sort(sort)
+
+
+def _in_order(present: list[str], chosen: dict[str, Any]) -> list[str]:
+    columns: list[str] = []
+    for column, one in chosen.items():
+        key = one if one in BEYOND else column
+        same = [name for name in present if name == key or name.endswith(f"/{key}")]
+        if not same and one not in BEYOND:
+            raise ValueError(
+                "`metrics` must be defined for one candidate at least. Received: "
+                f"{column!r}, which none has: it is of other targets, or no row is wrong."
+            )
+        columns += same
+    return columns
 
 
 def _predictive(name: str, candidate: Any, x: Any, num_samples: int | None, seed: Any) -> Any:
@@ -138,10 +182,9 @@ def _is_structure(candidate: Any) -> bool:
     return bool(parts) and all(isinstance(part, Predictive) for part in parts)
 
 
-def _scores(predictive: Any, y: Any) -> dict[str, Any]:
+def _scores(predictive: Any, y: Any, chosen: Any) -> dict[str, Score]:
     if isinstance(predictive, Predictive):
-        y = as_array(y, "y")
-        return {"nll": -float(np.mean(predictive.log_prob(y))), **_own_scores(predictive, y)}
+        return scores(predictive, as_array(y, "y"), chosen)
     pairs = {
         name: (one, as_array(target, "y"))
         for name, (one, target) in _by_name(predictive, y).items()
@@ -152,11 +195,12 @@ def _scores(predictive: Any, y: Any) -> dict[str, Any]:
             "`compare` needs the likelihood of one output at least. Received: "
             f"{len(predictive)} outputs without. Compile the model with a likelihood for each."
         )
-    row: dict[str, Any] = {
-        "nll": -float(np.mean(joint_log_prob(*zip(*pairs.values(), strict=True))))
-    }
+    row: dict[str, Score] = {}
+    if chosen is None or "nll" in chosen.values():
+        joint = -joint_log_prob(*zip(*pairs.values(), strict=True))
+        row["nll"] = of_rows(joint)
     for name, (one, target) in pairs.items():
-        own = {"nll": -float(np.mean(one.log_prob(target))), **_own_scores(one, target)}
+        own = scores(one, target, chosen)
         row.update({f"{name}/{key}": value for key, value in own.items()})
     return row
 
@@ -177,26 +221,6 @@ def _by_name(predictive: Any, y: Any) -> dict[Any, tuple[Predictive, Any]]:
     )
 
 
-def _own_scores(predictive: Predictive, y: Any) -> dict[str, Any]:
-    row: dict[str, Any] = {}
-    if isinstance(predictive.likelihood, (likelihoods.Categorical, likelihoods.Bernoulli)):
-        p = predictive.probabilities
-        classes = isinstance(predictive.likelihood, likelihoods.Categorical)
-        labels = y.argmax(axis=-1) if classes and y.shape == p.shape else y
-        labels = labels.reshape(-1).astype("int64")
-        p = p.reshape(-1, p.shape[-1]) if classes else p.reshape(-1)
-        right = p.argmax(axis=-1) == labels if classes else (p > 0.5) == labels
-        row["accuracy"] = float(np.mean(right))
-        row["brier"] = brier_score(labels, p)
-        row["ece"] = expected_calibration_error(labels, p)
-        return row
-    y = y.reshape(predictive.mean.shape)
-    row["rmse"] = float(np.sqrt(np.mean(np.square(predictive.mean - y))))
-    low, high = predictive.interval(_COVERAGE)
-    row["coverage"] = float(np.mean((y >= low) & (y <= high)))
-    return row
-
-
 # Fewer draws give no tail to smooth.
 _FEWEST = 100
 _MOST = 4000
@@ -205,8 +229,8 @@ _LARGEST_K = 0.7
 _SHARE_ABOVE = 0.05
 
 
-def _leave_one_out(posterior: Any) -> float | None:
-    """Mean over observations of the PSIS-LOO log density in nats, or None.
+def _leave_one_out(posterior: Any) -> Score | None:
+    """Mean over observations of the PSIS-LOO log density in nats and its error, or None.
 
     For draws from the posterior itself alone: importance weights of draws from an approximation
     would be those of another posterior. None too where more than a twentieth of the observations
@@ -234,7 +258,7 @@ def _leave_one_out(posterior: Any) -> float | None:
         found = import_arviz().loo(data, pointwise=True)
     if np.mean(np.asarray(found.pareto_k) > _LARGEST_K) > _SHARE_ABOVE:
         return None
-    return float(np.mean(found.loo_i))
+    return of_rows(found.loo_i)
 
 
 def _log_likelihoods(posterior: Any, number: int) -> Any:

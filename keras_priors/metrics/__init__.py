@@ -10,6 +10,7 @@ from keras_priors.metrics.auroc import auroc
 from keras_priors.metrics.bins import reliability_table as reliability_table
 from keras_priors.metrics.brier_score import brier_score
 from keras_priors.metrics.classes import class_rows as class_rows
+from keras_priors.metrics.classes import class_values as class_values
 from keras_priors.metrics.classwise_calibration_error import classwise_calibration_error
 from keras_priors.metrics.crps import crps
 from keras_priors.metrics.crps_normal import crps_normal
@@ -20,6 +21,11 @@ from keras_priors.metrics.interval_width import interval_width
 from keras_priors.metrics.likelihood_mean import LikelihoodMean
 from keras_priors.metrics.maximum_calibration_error import maximum_calibration_error
 from keras_priors.metrics.negative_log_predictive_density import negative_log_predictive_density
+from keras_priors.metrics.number_rows import coverage_rows as coverage_rows
+from keras_priors.metrics.number_rows import crps_rows as crps_rows
+from keras_priors.metrics.number_rows import interval_score_rows as interval_score_rows
+from keras_priors.metrics.number_rows import std_rows as std_rows
+from keras_priors.metrics.number_rows import width_rows as width_rows
 from keras_priors.metrics.pinball_loss import pinball_loss
 from keras_priors.metrics.pit_values import pit_values
 from keras_priors.metrics.quantile_calibration_error import quantile_calibration_error

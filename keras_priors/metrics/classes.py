@@ -5,7 +5,9 @@ from typing import Any
 import numpy as np
 
 from keras_priors.likelihoods.bernoulli import Bernoulli
+from keras_priors.metrics.arithmetic import NUMPY
 from keras_priors.metrics.rows import row_weights, to_numpy
+from keras_priors.metrics.scores import squared_distances
 from keras_priors.predictive.predictive import Predictive
 from keras_priors.utils.export import share
 
@@ -25,6 +27,18 @@ def class_rows(y_true: Any, y_prob: Any, sample_weight: Any = None) -> tuple[Any
         return _of_predictive(y_true, y_prob, sample_weight)
     labels, probabilities = labels_and_probabilities(y_true, y_prob)
     return labels, probabilities, row_weights(sample_weight, labels.shape)
+
+
+@share
+def class_values(y_true: Any, y_prob: Any) -> tuple[Any, Any]:
+    """The squared distance of each row's probabilities, and whether its class is right."""
+    labels, probabilities, _ = class_rows(y_true, y_prob)
+    right = probabilities.argmax(axis=-1) == labels
+    values = (squared_distances(NUMPY, labels, probabilities), right.astype("float64"))
+    if not isinstance(y_prob, Predictive):
+        return values
+    shape = class_shape(y_prob)
+    return values[0].reshape(shape), values[1].reshape(shape)
 
 
 def class_shape(predictive: Predictive) -> tuple[int, ...]:

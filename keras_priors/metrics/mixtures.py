@@ -74,12 +74,16 @@ def of_samples(predictive: Predictive, function: Callable[..., Any], *others: An
     return np.concatenate(parts)
 
 
+def _mean_over_draws(function: Callable[..., Any], mean: Any, scale: Any) -> Any:
+    """mean_s function(mean_s, scale_s), some draws at a time."""
+    size = max(1, _ELEMENTS // (8 * max(mean[0].size, 1)))
+    blocks = [slice(start, start + size) for start in range(0, len(mean), size)]
+    return sum(function(mean[b], scale[b]).sum(axis=0) for b in blocks) / len(mean)
+
+
 def mixture_cdf(y: Any, mean: Any, scale: Any) -> Any:
     """mean_s Phi((y - mean_s) / scale_s)."""
-    found = np.zeros(np.broadcast_shapes(np.shape(y), mean.shape[1:]))
-    for each, spread in zip(mean, scale, strict=True):
-        found += normal_cdf(NUMPY, y, each, spread)
-    return found / len(mean)
+    return _mean_over_draws(lambda m, s: normal_cdf(NUMPY, y, m, s), mean, scale)
 
 
 def mean_cdf(predictive: Predictive, y: Any) -> tuple[Any, Any]:
@@ -125,20 +129,18 @@ def normal_mixture_crps(y: Any, mean: Any, scale: Any) -> Any:
     smooth that few points are exact: whichever is less to compute.
     """
     draws = len(mean)
-    first = sum(
-        absolute_normal(NUMPY, y - each, spread) for each, spread in zip(mean, scale, strict=True)
-    )
+    first = _mean_over_draws(lambda m, s: absolute_normal(NUMPY, y - m, s), mean, scale)
     least, most = scale.min(axis=0), scale.max(axis=0)
     start, end = mean.min(axis=0) - _TAIL * most, mean.max(axis=0) + _TAIL * most
     points = int(np.max((end - start) / (_STEP * least), initial=1.0)) + 2
     if draws == 1 or points > draws // 2:
-        return first / draws - _pairs(mean, scale) / draws**2
+        return first - _pairs(mean, scale) / draws**2
     step = (end - start) / points
     total = np.zeros(np.shape(least))
     for k in range(1, points):
         below = mixture_cdf(start + k * step, mean, scale)
         total += below * (1.0 - below)
-    return first / draws - total * step
+    return first - total * step
 
 
 def _pairs(mean: Any, scale: Any) -> Any:

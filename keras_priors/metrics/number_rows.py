@@ -22,11 +22,13 @@ from keras_priors.metrics.mixtures import (
 from keras_priors.metrics.rows import like_rows, real_array
 from keras_priors.metrics.scores import hits, interval_scores, pinball_losses
 from keras_priors.predictive.predictive import Predictive
+from keras_priors.utils.export import share
 
 # Rows for whose draws there is memory at once.
 _ELEMENTS = 2_000_000
 
 
+@share
 def crps_rows(y: Any, prediction: Any) -> Any:
     """The CRPS of each number, of a predictive or of samples (S, N, ...)."""
     if not isinstance(prediction, Predictive):
@@ -63,16 +65,19 @@ def ends(y: Any, prediction: Any, coverage: float, owner: str) -> tuple[Any, Any
     return (low if y is None else like_rows(y, low.shape, "y_true")), low, high
 
 
+@share
 def interval_score_rows(y: Any, prediction: Any, coverage: float) -> Any:
     """The interval score of each number."""
     return interval_scores(NUMPY, *ends(y, prediction, coverage, "interval_score"), coverage)
 
 
+@share
 def coverage_rows(y: Any, prediction: Any, coverage: float) -> Any:
     """1 where the interval holds y."""
     return hits(NUMPY, *ends(y, prediction, coverage, "interval_coverage"))
 
 
+@share
 def width_rows(prediction: Any, coverage: float) -> Any:
     """The width of each interval."""
     _, low, high = ends(None, prediction, coverage, "interval_width")
@@ -109,6 +114,7 @@ def pit_rows(y: Any, predictive: Predictive, seed: int) -> Any:
     return parts[:, 0] + random * parts[:, 1]
 
 
+@share
 def std_rows(predictive: Any) -> Any:
     """The standard deviation of y*."""
     check_numbers(predictive, "sharpness")

@@ -1,0 +1,176 @@
+"""The table of `compare`: errors, chosen metrics, order, pictures, frames."""
+
+import sys
+
+import numpy as np
+import pytest
+
+import keras_priors as kp
+
+RNG = np.random.default_rng(0)
+N = 80
+Y = RNG.normal(size=(N, 1))
+NUMBERS = {
+    "near": kp.Predictive(0.1 * RNG.normal(size=(3, N, 1)), kp.likelihoods.Normal(1.0)),
+    "far": kp.Predictive(RNG.normal(2.0, 1.0, (3, N, 1)), kp.likelihoods.Normal(1.0)),
+}
+LABELS = RNG.integers(0, 3, N)
+LOGITS = RNG.normal(size=(4, N, 3)) + 0.7 * np.eye(3)[LABELS]
+CLASSES = {"p": kp.Predictive(LOGITS, kp.likelihoods.Categorical())}
+FUNCTION_OF = {
+    "mce": kp.metrics.maximum_calibration_error,
+    "ace": kp.metrics.adaptive_calibration_error,
+    "cce": kp.metrics.classwise_calibration_error,
+    "auroc": kp.metrics.auroc,
+    "aupr": kp.metrics.aupr,
+    "aurc": kp.metrics.area_under_risk_coverage,
+    "accuracy_at_coverage": kp.metrics.accuracy_at_coverage,
+    "nll": kp.metrics.negative_log_predictive_density,
+    "ece": kp.metrics.expected_calibration_error,
+    "brier": kp.metrics.brier_score,
+}
+
+
+def test_standard_errors_of_means_and_of_their_root():
+    table = kp.compare(NUMBERS, Y, Y)
+    errors = table.standard_errors["far"]
+    each = -NUMBERS["far"].log_prob(Y)
+    assert errors["nll"] == pytest.approx(each.std(ddof=1) / np.sqrt(N))
+    square = (Y - NUMBERS["far"].mean) ** 2
+    expected = square.std(ddof=1) / np.sqrt(N) / (2 * np.sqrt(square.mean()))
+    assert errors["rmse"] == pytest.approx(expected)
+    assert table["far"]["crps"] == pytest.approx(kp.metrics.crps(Y, NUMBERS["far"]))
+    # Steps of a row are not independent of each other.
+    steps = kp.Predictive(np.zeros((1, N, 4, 1)), kp.likelihoods.Normal(1.0))
+    y = np.repeat(Y[:, None], 4, axis=1)
+    of_steps = kp.compare({"p": steps}, y, y).standard_errors["p"]["nll"]
+    one = kp.Predictive(np.zeros((1, N, 1)), kp.likelihoods.Normal(1.0))
+    assert of_steps == pytest.approx(kp.compare({"p": one}, Y, Y).standard_errors["p"]["nll"])
+
+
+def test_errors_of_what_is_no_mean_are_those_of_resampled_rows():
+    metrics = {"mean": "brier", "again": resampled_brier}
+    table = kp.compare(CLASSES, LABELS, LABELS, metrics=metrics)
+    mean, again = (table.standard_errors["p"][key] for key in ("mean", "again"))
+    # A deviation of 100 resamples is known to 7 percent.
+    assert again == pytest.approx(mean, rel=4 * 0.07)
+    assert table["p"]["again"] == table["p"]["mean"]
+
+
+def resampled_brier(y, predictive, sample_weight=None):
+    return kp.metrics.brier_score(y, predictive, sample_weight=sample_weight)
+
+
+def test_chosen_metrics_by_name_and_by_function():
+    table = kp.compare(CLASSES, LABELS, LABELS, metrics=list(FUNCTION_OF))
+    assert table.columns == list(FUNCTION_OF)
+    for name, function in FUNCTION_OF.items():
+        assert table["p"][name] == pytest.approx(function(LABELS, CLASSES["p"]), rel=1e-6), name
+        assert table.standard_errors["p"][name] > 0, name
+    metrics = ["mae", "interval_score", "width", "sharpness", "qce", "aurc"]
+    row = kp.compare(NUMBERS, Y, Y, metrics=metrics)["near"]
+    p = NUMBERS["near"]
+    assert list(row) == metrics
+    assert row["mae"] == pytest.approx(np.abs(Y - p.mean).mean())
+    assert row["width"] == pytest.approx(kp.metrics.interval_width(p))
+    assert row["interval_score"] == pytest.approx(kp.metrics.interval_score(Y, p))
+    assert row["sharpness"] == pytest.approx(p.std.mean())
+    assert row["qce"] == pytest.approx(kp.metrics.quantile_calibration_error(Y, p))
+    assert row["aurc"] == pytest.approx(kp.metrics.area_under_risk_coverage(Y, p))
+    functions = [kp.metrics.crps, "predict_s", "nll"]
+    table = kp.compare(NUMBERS, Y, Y, metrics=functions)
+    assert table.columns == ["crps", "predict_s", "nll"]
+    assert table.standard_errors["near"]["crps"] > 0
+
+    def bias(y, predictive):
+        return (predictive.mean - y).mean()
+
+    row = kp.compare(NUMBERS, Y, Y, metrics=bias)["far"]
+    assert row == {"bias": pytest.approx(np.mean(NUMBERS["far"].mean - Y))}
+
+
+def test_several_outputs_have_chosen_metrics_each():
+    both = {"a": NUMBERS["near"], "b": kp.Predictive(LOGITS[:3], CLASSES["p"].likelihood)}
+    table = kp.compare({"p": both}, Y, {"a": Y, "b": LABELS}, metrics=["crps", "brier", "nll"])
+    assert table.columns == ["a/crps", "b/brier", "nll", "a/nll", "b/nll"]
+
+
+def test_a_ranking_without_an_error_is_left_out():
+    perfect = kp.Predictive(100.0 * np.eye(3)[None, LABELS], kp.likelihoods.Categorical())
+    table = kp.compare({**CLASSES, "all right": perfect}, LABELS, LABELS, metrics=["auroc", "nll"])
+    assert "auroc" in table["p"] and "auroc" not in table["all right"]
+
+
+def test_what_cannot_be_chosen_is_refused():
+    with pytest.raises(ValueError, match="names of: nll"):
+        kp.compare(NUMBERS, Y, Y, metrics=["nlll"])
+    with pytest.raises(ValueError, match="one candidate at least"):
+        kp.compare(NUMBERS, Y, Y, metrics=["brier"])
+    with pytest.raises(ValueError, match="one number"):
+        kp.compare(NUMBERS, Y, Y, metrics=[kp.metrics.pit_values])
+    with pytest.raises(ValueError, match="one metric at least"):
+        kp.compare(NUMBERS, Y, Y, metrics=[])
+    with pytest.raises(ValueError, match="A column must be one of"):
+        kp.compare(NUMBERS, Y, Y, sort="loss")
+
+
+TABLE = kp.inference.Table(
+    {
+        "a": {"nll": 1.0, "accuracy": 0.5, "coverage": 1.0},
+        "b": {"nll": 0.5, "accuracy": 0.7, "coverage": 0.88},
+        "c": {"accuracy": 0.9, "coverage": 0.7},
+    },
+    {"a": {"nll": 0.125}},
+)
+
+
+def test_rows_are_sorted_the_best_first():
+    assert list(TABLE.sort("nll")) == ["b", "a", "c"]
+    assert list(TABLE.sort("nll", descending=True)) == ["a", "b", "c"]
+    assert list(TABLE.sort("accuracy")) == ["c", "b", "a"]
+    assert list(TABLE.sort("coverage")) == ["b", "a", "c"]
+    assert list(TABLE.sort("coverage", descending=False)) == ["c", "b", "a"]
+    assert TABLE.sort("nll").standard_errors == TABLE.standard_errors
+    assert list(kp.compare(NUMBERS, Y, Y, sort="nll")) == ["near", "far"]
+    backwards = dict(reversed(NUMBERS.items()))
+    assert list(kp.compare(backwards, Y, Y, sort="nll")) == ["near", "far"]
+
+
+def test_errors_are_printed_beneath():
+    assert repr(TABLE).splitlines()[:3] == [
+        "       nll accuracy coverage",
+        "a        1      0.5        1",
+        "±     0.12        -        -",
+    ]
+
+
+def test_frames_have_errors_beside():
+    frame = TABLE.to_pandas(standard_errors=True)
+    assert list(frame.columns) == ["nll", "nll ±", "accuracy", "coverage"]
+    assert frame.loc["a", "nll ±"] == 0.125 and np.isnan(frame.loc["b", "nll ±"])
+    assert list(TABLE.to_pandas().columns) == TABLE.columns
+
+
+def test_pictures():
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    axes = TABLE.plot()
+    assert [ax.get_title() for ax in axes] == TABLE.columns
+    line, _, bars = axes[0].containers[0]
+    np.testing.assert_array_equal(line.get_xdata().astype(float), [1.0, 0.5, np.nan])
+    np.testing.assert_allclose(bars[0].get_segments()[0][:, 0], [0.75, 1.25])  # two errors
+    assert [text.get_text() for text in axes[0].get_yticklabels()] == ["a", "b", "c"]
+    _, mine = pyplot.subplots()
+    assert TABLE.plot(["accuracy"], [mine]) == [mine]
+    with pytest.raises(ValueError, match="one for each of the 1"):
+        TABLE.plot(["accuracy"], [mine, mine])
+    pyplot.close("all")
+
+
+def test_without_matplotlib_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ImportError, match="pip install matplotlib"):
+        TABLE.plot()
