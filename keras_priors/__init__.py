@@ -3,6 +3,7 @@
 # Written by tools/write_doors.py.
 
 from keras_priors import (
+    calibration,
     callbacks,
     inference,
     layers,
@@ -111,6 +112,7 @@ __all__ = [
     "VariationalSeparableConv1D",
     "VariationalSeparableConv2D",
     "__version__",
+    "calibration",
     "callbacks",
     "compare",
     "get_priors",

@@ -15,6 +15,7 @@ BY_HAND = ("keras_priors.utils", "keras_priors.backend", "keras_priors.demo")
 TOP = "keras_priors"
 # Packages that users find as attributes of the top one.
 ROOMS = (
+    "calibration",
     "callbacks",
     "inference",
     "layers",
