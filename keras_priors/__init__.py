@@ -36,6 +36,7 @@ from keras_priors.models.set_priors import set_priors
 from keras_priors.models.summary import summary
 from keras_priors.models.to_deterministic import to_deterministic
 from keras_priors.models.to_variational import to_variational
+from keras_priors.predictive.acquire import acquire
 from keras_priors.predictive.ood_score import ood_score
 from keras_priors.predictive.ood_threshold import ood_threshold
 from keras_priors.predictive.predict import predict
@@ -112,6 +113,7 @@ __all__ = [
     "VariationalSeparableConv1D",
     "VariationalSeparableConv2D",
     "__version__",
+    "acquire",
     "calibration",
     "callbacks",
     "compare",

@@ -2,6 +2,7 @@
 
 # Written by tools/write_doors.py.
 
+from keras_priors.predictive.acquire import acquire
 from keras_priors.predictive.joint_log_prob import joint_log_prob as joint_log_prob
 from keras_priors.predictive.ood_score import ood_score
 from keras_priors.predictive.ood_threshold import ood_threshold
@@ -12,6 +13,7 @@ from keras_priors.predictive.wrap import wrap as wrap
 
 __all__ = [
     "Predictive",
+    "acquire",
     "ood_score",
     "ood_threshold",
     "predict",
