@@ -10,6 +10,7 @@ house style is a style file of matplotlib; nothing global is touched. For a grid
 
 # Written by tools/write_doors.py.
 
+from keras_priors.plots.class_probabilities import class_probabilities
 from keras_priors.plots.compare import compare
 from keras_priors.plots.confusion_matrix import confusion_matrix
 from keras_priors.plots.decision_boundary import decision_boundary
@@ -30,6 +31,7 @@ from keras_priors.plots.training_curves import training_curves
 from keras_priors.plots.weights import weights
 
 __all__ = [
+    "class_probabilities",
     "compare",
     "confusion_matrix",
     "decision_boundary",

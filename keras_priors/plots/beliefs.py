@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -150,7 +151,10 @@ def _of_posterior(posterior: Posterior) -> list[Belief]:
         if not drawn:
             most = min(_MOST_DRAWS, max(_FEWEST_DRAWS, _MOST_NUMBERS // _size(means)))
             number = min(most, posterior.default_num_samples)
-            drawn.update(posterior.draws(number, seed=0))
+            with warnings.catch_warnings():
+                # About what draws predict; here each weight is looked at by itself.
+                warnings.filterwarnings("ignore", "Draws of the weights of a Laplace", UserWarning)
+                drawn.update(posterior.draws(number, seed=0))
         return drawn[path]
 
     def belief(path: str, mean: Any, target: Any) -> Belief:

@@ -21,7 +21,7 @@ _POINTS = 200
 
 
 @export()
-def weights(source: Any, paths: Any = None, *, max_ridges: int = 24, ax: Any = None) -> Any:
+def weights(source: Any, paths: Any = None, *, max_ridges: int = 16, ax: Any = None) -> Any:
     """The posterior of each weight, one panel a tensor, with its prior behind.
 
     Up to `max_ridges` elements are ridges: each has its density above its index, all of one height;
@@ -35,7 +35,7 @@ def weights(source: Any, paths: Any = None, *, max_ridges: int = 24, ax: Any = N
         source: built `keras.Model` with variational layers, or an `inference.Posterior`.
         paths: str or sequence of str, which weights: paths as of `keras_priors.get_priors`, or
             patterns such as "*/kernel". Defaults to None: all, of which 12 are drawn.
-        max_ridges: integer. Defaults to 24.
+        max_ridges: integer. Defaults to 16.
         ax: Axes, or an array of one for each weight. Defaults to None: a new figure.
 
     Returns:

@@ -89,6 +89,17 @@ def training_curves():
     return kp.plots.training_curves(inputs.HISTORY)
 
 
+def class_probabilities():
+    y, predictive = inputs.classes(10)
+    return kp.plots.class_probabilities(predictive, [0, 1, 2, 3], y)
+
+
+def class_probabilities_as_names():
+    y, predictive = inputs.classes(10)
+    names = ["spruce", "pine", "aspen"]
+    return kp.plots.class_probabilities(predictive, [1, 2], y, names=names)
+
+
 def confusion_matrix():
     return kp.plots.confusion_matrix(*inputs.classes(), names=["spruce", "pine", "aspen"])
 
@@ -131,6 +142,8 @@ PICTURES = [
     prior_predictive,
     prior_gallery,
     training_curves,
+    class_probabilities,
+    class_probabilities_as_names,
     confusion_matrix,
     trace,
     rank,

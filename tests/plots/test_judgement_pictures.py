@@ -136,20 +136,24 @@ def test_histories_that_say_nothing(logs):
         kp.plots.training_curves([1.0])
 
 
-def test_a_table_is_drawn_with_the_best_hollow():
-    axes = kp.plots.compare(kp.inference.Table(inputs.TABLE))
+def test_a_table_is_drawn_with_the_best_hollow_and_its_standard_errors():
+    errors = {"MAP": {"nll": 0.01}, "NUTS": {"nll": 0.02}}
+    axes = kp.plots.compare(kp.inference.Table(inputs.TABLE, errors))
     assert [ax.get_title() for ax in axes] == ["nll", "accuracy", "coverage", "fit_s"]
     for ax, best in zip(axes[:3], (2, 1, 2), strict=True):
         name = ax.get_title()
-        dots, hollow = (line for line in ax.lines if line.get_marker() == "o")
-        assert list(dots.get_xdata()) == [row[name] for row in inputs.TABLE.values()]
-        assert hollow.get_ydata()[0] == best
+        dots = [line for line in ax.lines if line.get_marker() == "o"]
+        assert list(dots[0].get_xdata()) == [row[name] for row in inputs.TABLE.values()]
+        assert dots[1].get_ydata()[0] == best
+        assert dots[1].get_markerfacecolor() == "white"
+    bar = axes[0].collections[0].get_segments()[2]
+    np.testing.assert_allclose(bar[:, 0], [0.39 - 0.04, 0.39 + 0.04])
     assert axes[3].get_xscale() == "log"
     (ax,) = kp.plots.compare({"a": {"nll": 1.0}, "b": {"rmse": 2.0}}, "nll")
-    assert np.isnan(ax.lines[2].get_xdata()[1])
-    with pytest.raises(ValueError, match="numbers of the table"):
+    assert np.isnan(ax.lines[0].get_xdata()[1])
+    with pytest.raises(ValueError, match="brier"):
         kp.plots.compare(inputs.TABLE, ["brier"])
-    with pytest.raises(ValueError, match="it has none"):
+    with pytest.raises(ValueError, match="Received: none"):
         kp.plots.compare({})
     with pytest.raises(TypeError, match="Received: list"):
         kp.plots.compare([1])

@@ -176,6 +176,40 @@ def test_examples_of_flat_images_of_colour_and_by_a_score_of_ones_own():
             kp.plots.examples(predictive, **{"x": x, **arguments})
 
 
+@pytest.mark.parametrize("names", [None, ["a", "b", "c"]])
+def test_bars_are_the_probabilities_and_lines_their_interval_over_the_draws(names):
+    y, predictive = inputs.classes(10)
+    rows = [2, 7]
+    axes = kp.plots.class_probabilities(predictive, rows, y, coverage=0.5, names=names)
+    draws = keras.ops.convert_to_numpy(predictive.likelihood.probabilities(predictive.draws))
+    for ax, i in zip(axes, rows, strict=True):
+        length = [bar.get_height() if names is None else bar.get_width() for bar in ax.patches]
+        np.testing.assert_allclose(length, predictive.probabilities[i], rtol=1e-5)
+        segments = np.array(ax.collections[0].get_segments())
+        ends = segments[:, :, 1 if names is None else 0].T
+        np.testing.assert_allclose(ends, np.quantile(draws[:, i], [0.25, 0.75], axis=0), rtol=1e-5)
+        colours = [bar.get_facecolor() for bar in ax.patches]
+        assert [k for k, c in enumerate(colours) if c[2] > 0.5 > c[0]] == [y[i]]  # blue
+        hatched = [k for k, bar in enumerate(ax.patches) if bar.get_hatch()]
+        guess = predictive.probabilities[i].argmax()
+        assert hatched == ([] if guess == y[i] else [guess])
+
+
+def test_bars_of_two_classes_of_a_point_and_of_what_there_is_not():
+    p = kp.Predictive(np.array([[[0.0], [2.0]]]), kp.likelihoods.Bernoulli())
+    (ax,) = kp.plots.class_probabilities(p, 1)
+    one = 1 / (1 + np.exp(-2))
+    np.testing.assert_allclose([bar.get_height() for bar in ax.patches], [1 - one, one], rtol=1e-6)
+    assert not ax.collections
+    for rows in (2, [], -1, [0.5], True):
+        with pytest.raises(ValueError, match="from 0 to 1"):
+            kp.plots.class_probabilities(p, rows)
+    with pytest.raises(ValueError, match="is for classes"):
+        kp.plots.class_probabilities(inputs.regression()[2], 0)
+    with pytest.raises(ValueError, match="2 classes"):
+        kp.plots.class_probabilities(p, 0, names=["a"])
+
+
 def test_curves_of_the_prior_are_the_draws_and_the_bands_their_quantiles():
     x, _, predictive = inputs.regression(9)
     ax = kp.plots.prior_predictive(predictive, x, num_curves=4)

@@ -75,6 +75,7 @@ WRONG = {
     "pit": lambda p: plots.pit_histogram(np.zeros(3), p),
     "risk": lambda p: plots.risk_coverage(np.zeros(3), p),
     "examples": lambda p: plots.examples(p, np.zeros((3, 2))),
+    "bars": lambda p: plots.class_probabilities(p, 0),
     "confusion": lambda p: plots.confusion_matrix(np.zeros(3), p),
     "prior": lambda p: plots.prior_predictive(p, np.zeros((3, 1))),
 }
