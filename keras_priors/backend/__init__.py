@@ -1,8 +1,7 @@
 """The only folder that knows TensorFlow, JAX, PyTorch and TensorFlow Probability.
 
-Everything that the package asks of a backend is declared here, once. The backend is the one Keras
-was started with; the others are never imported. `tests/backend/test_interface.py` compares the
-three with the declarations.
+What the package asks of a backend is declared here, once. It is the one Keras was started with; the
+others are never imported. `tests/backend/test_interface.py` compares the three.
 """
 
 import contextlib
@@ -33,8 +32,7 @@ if keras.config.backend() not in _FOLDERS:
     raise NotImplementedError(
         "keras_priors needs the TensorFlow, JAX or PyTorch backend of Keras. "
         f"Received: keras.config.backend()={keras.config.backend()!r}. "
-        'Set the environment variable KERAS_BACKEND to "tensorflow", "jax" or "torch" '
-        "before Keras is imported."
+        'Set KERAS_BACKEND to "tensorflow", "jax" or "torch" before Keras is imported.'
     )
 
 _Declared = TypeVar("_Declared", bound=Callable[..., Any])
@@ -117,6 +115,11 @@ def compile_function(function: Callable[..., Any]) -> Callable[..., Any]:
 @_provided("compilation")
 def is_traced() -> bool:
     """Whether `compile_function` traces its function, which then runs without Python."""
+
+
+@_provided("compilation")
+def untraced() -> contextlib.AbstractContextManager[Any]:
+    """Within it tensors are made at once, also while a function is traced: constants of it."""
 
 
 @_provided("compilation")
@@ -261,9 +264,6 @@ def ivon_step(
         rate: scalar, the learning rate times H_0.
         debiased: scalar, 1 - beta_1^t.
         settings: (beta_1, beta_2, N / T, weight decay, the least H by which m is moved).
-
-    Returns:
-        The state after the step.
     """
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from keras_priors.inference.sample_posterior import ASTRAY
 from keras_priors.utils.export import share
 from keras_priors.utils.warn import warn
 
 
 @share
 def check_mixing(name: str, posterior: Any, r_hat: float, ess: float, advice: str) -> None:
-    """Warns where chains predict differently, or where their draws say little of predictions.
+    """Warns where chains predict differently or were thrown off, or their draws say little.
 
     Predictions are judged and not weights: a network has modes that are alike but for the order and
     signs of its units, so that chains which differ in weights may be the same functions.
@@ -49,6 +50,14 @@ def check_mixing(name: str, posterior: Any, r_hat: float, ess: float, advice: st
             f"the effective sample size of what {name} predicts is {worst['ess_bulk']:.0f} of "
             f"{total} draws, below {ess:g}: means of predictions are uncertain by "
             f"{worst['ess_bulk'] ** -0.5:.2f} of their standard deviation, tails by more"
+        )
+    if worst.get("astray"):
+        total = posterior.num_chains * posterior.num_draws
+        warn(
+            f"Draws of {name} must explain the data about as well as each other. Received: "
+            f"{worst['astray']} of {total} that are more than {ASTRAY:g} nats worse than the "
+            "median draw, for each number of a target: a step too large threw a chain off, and "
+            "means of predictions have these draws in them. Lower the `learning_rate`."
         )
     if said:
         text = "; ".join(said)

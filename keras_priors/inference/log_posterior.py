@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -200,13 +200,54 @@ class LogPosterior:
         vector = ops.convert_to_tensor(vector, dtype="float32")
         return self.positions.named(self.positions.constrain(vector)[0])
 
+    def logdensity(self, flat: bool = True) -> tuple[Callable[[Any], Any], Any]:
+        """The log posterior as a pure function, for samplers and optimizers of other libraries.
+
+        Its argument is unbounded, and its value the density of that, with the Jacobian, in nats:
+        a scalar tensor, differentiable by the backend (`jax.grad`, `tf.GradientTape`, autograd),
+        and on JAX under `jit` and `vmap`. The data are constants of it. On PyTorch `torch.func`
+        takes it as well.
+
+        Args:
+            flat: bool. Whether the argument is the vector z (D,); else a mapping from path to the
+                part of z that is this weight, in its shape. Defaults to True.
+
+        Returns:
+            (function, where the model's weights are: such an argument).
+
+        Example:
+            >>> import keras, numpy as np
+            >>> import keras_priors as kp
+            >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(
+            ...     1, use_bias=False, kernel_initializer="ones",
+            ...     kernel_regularizer=kp.NormalPrior(0, 1), name="line")])
+            >>> log_posterior = kp.inference.LogPosterior(
+            ...     model, np.ones((2, 1)), np.zeros((2, 1)), likelihood=kp.likelihoods.Normal(1.0))
+            >>> function, z = log_posterior.logdensity()
+            >>> f"{float(function(z)):.4f}"    # 3 (-log(2 pi) - 1) / 2
+            '-4.2568'
+
+        `SamplePosterior.from_draws` takes the draws back.
+        """
+        data = self.data
+        z = self.positions.unconstrain(self.positions.current())
+        if flat:
+            return lambda z: self.log_prob(z, data), z
+
+        def of_parts(parts: Mapping[str, Any]) -> Any:
+            return self.log_prob(self.positions.join([parts[p] for p in self.paths]), data)
+
+        return of_parts, dict(zip(self.paths, self.positions.split(z), strict=True))
+
     # What follows are pure functions of tensors, for methods that compile them. `data` is an
     # argument there, so that it is no constant of the program.
 
     @cached_property
     def data(self) -> tuple[Any, Any]:
         """(values of what is fixed, blocks of x, y and weights), as tensors."""
-        return self.outputs.fixed(), self.observations.blocks(self._block)
+        # They are kept, and what is made while a function is traced is of no use outside.
+        with backend.untraced():
+            return self.outputs.fixed(), self.observations.blocks(self._block)
 
     def log_prob(self, z: Any, data: Any, jacobian: bool = True) -> Any:
         """Log posterior density of a vector z (D,), in nats: a scalar, differentiable."""

@@ -12,6 +12,8 @@ from keras_priors.functional.as_array import as_array
 from keras_priors.functional.observations import Observations
 from keras_priors.functional.positions import Positions
 from keras_priors.inference.arviz import summary
+from keras_priors.inference.given_draws import given_draws
+from keras_priors.inference.log_posterior import LogPosterior
 from keras_priors.inference.mixing_of import mixing_of
 from keras_priors.inference.posterior import Posterior
 from keras_priors.inference.prediction_chains import prediction_chains
@@ -23,6 +25,10 @@ from keras_priors.utils.parameters import whole_number
 
 # Rows at which predictions are diagnosed.
 _DIAGNOSED = 100
+# Nats of one number of a target that a draw may be worse than the median draw: a Normal whose
+# squared errors have grown to seven times their size has lost 3, classes that are guessed at most
+# the logarithm of their number.
+ASTRAY = 3.0
 
 
 @export()
@@ -71,6 +77,49 @@ class SamplePosterior(Posterior):
                     f"Stored draws of {path} must have the shape (chains, draws, *{shape}), with "
                     f"the same chains and draws as all others. Received: shape {value.shape}."
                 )
+
+    @classmethod
+    def from_draws(
+        cls, log_posterior: LogPosterior, draws: Any, *, unconstrained: bool = False
+    ) -> SamplePosterior:
+        """Draws that any other sampler made, as a posterior: to predict, compare, save.
+
+        Whether they are draws of this posterior is for their sampler to say; `diagnose` and
+        `summary` tell whether chains agree.
+
+        Args:
+            log_posterior: what they are draws of; `LogPosterior.logdensity` is its density.
+            draws: array (chains, draws, D) or (draws, D) of the vector z without bounds; or a
+                mapping from path to array (chains, draws, ...) or (draws, ...) of weights; or an
+                `arviz.InferenceData`, `xarray.DataTree` or `Dataset` whose posterior has such
+                variables, also with "_" or "." in place of "/". Other variables are left out.
+            unconstrained: bool. Whether a mapping is of parts of z, as `logdensity(flat=False)`
+                takes them; else weights are as they are, within bounds. Defaults to False.
+
+        Raises:
+            ValueError: shapes that do not fit, a weight without draws, NaN or infinity, or weights
+                outside of the support of their prior.
+
+        Example:
+            >>> import keras, numpy as np
+            >>> import keras_priors as kp
+            >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(
+            ...     1, use_bias=False, kernel_regularizer=kp.NormalPrior(0, 1), name="line")])
+            >>> log_posterior = kp.inference.LogPosterior(
+            ...     model, np.ones((3, 1)), np.ones((3, 1)), kp.likelihoods.Normal(1.0))
+            >>> z = np.random.default_rng(0).normal(0.75, 0.5, (4, 100, 1))    # chains, draws, D
+            >>> posterior = kp.inference.SamplePosterior.from_draws(log_posterior, z)
+            >>> posterior.predict(np.ones((2, 1)), verbose=0).mean.shape
+            (2, 1)
+        """
+        posterior = cls(
+            log_posterior.model,
+            log_posterior.likelihoods.structure,
+            given_draws(log_posterior.positions, draws, unconstrained),
+            observations=log_posterior.observations,
+        )
+        posterior.temperature = log_posterior.temperature
+        return posterior
 
     @property
     def num_chains(self) -> int:
@@ -128,6 +177,9 @@ class SamplePosterior(Posterior):
         deviation over that of a diagonal Laplace approximation at the last draw. For draws of a
         posterior that is about normal it is 1 or more, and for several modes far more; below a
         third, chains have not parted from where they began, or members are points.
+        "astray" of the predictions is how many draws explain these data worse than the median draw
+        by more than 3 nats for each number of a target: a chain that was thrown off, by steps too
+        large, of which R-hat may say little.
 
         Args:
             x: rows, arrays. Defaults to None: those of `fit`, while they are at hand (they are not
@@ -149,16 +201,17 @@ class SamplePosterior(Posterior):
                 "Predictions are diagnosed at rows. Received: x=None, and a posterior without the "
                 "data of `fit`, which are not saved. Give x."
             )
-        rows = self._observations.x if x is None else _rows(x)  # type: ignore[union-attr]
-        found = {
-            "weights": self._stored,
-            "predictions": list(prediction_chains(self, rows, _DIAGNOSED).values()),
-        }
+        rows, y = (_rows(x), None) if x is not None else _counted(self._observations)
+        chains = prediction_chains(self, rows, _DIAGNOSED, y)
+        densities = [chains.pop(name) for name in list(chains) if name.endswith("log_prob")]
+        found = {"weights": self._stored, "predictions": list(chains.values())}
         number = (self.num_chains, self.num_draws, -1)
         rows_of = {
             name: mixing_of(np.concatenate([v.reshape(number) for v in values], axis=2))
             for name, values in found.items()
         }
+        if densities:
+            rows_of["predictions"]["astray"] = int(np.sum(_astray(densities)))
         if spread and self._observations is not None and self._most_samples > 1:
             last = {path: v[-1, -1] for path, v in zip(self.paths, self._stored, strict=True)}
             rows_of["weights"]["spread"] = spread_of(self, last, self.stddev())
@@ -240,6 +293,22 @@ def _evenly(number: int, most: int) -> Any:
     """Indices in the midst of so many equal parts of range(most)."""
     # In integers, so that the parts of equal chains are the parts of what is laid end to end.
     return ((2 * np.arange(number) + 1) * most - number) // (2 * number)
+
+
+def _counted(observations: Any) -> tuple[Any, Any]:
+    """x and y of the rows that count."""
+    both: tuple[Any, Any] = (observations.x, observations.y)
+    counted = observations.weight > 0
+    if np.all(counted) or not np.any(counted):
+        return both
+    both = keras.tree.map_structure(lambda leaf: leaf[counted], both)
+    return both
+
+
+def _astray(densities: list[Any]) -> Any:
+    """Which draws (chains, draws) explain the data absurdly worse than half of them do."""
+    each = np.mean([part.mean(axis=2, dtype="float64") for part in densities], axis=0)
+    return ~(each >= np.median(each) - ASTRAY)
 
 
 def _rows(x: Any) -> Any:

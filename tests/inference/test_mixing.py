@@ -4,6 +4,7 @@ import arviz
 import keras
 import numpy as np
 import pytest
+from scipy import stats
 
 import keras_priors as kp
 from keras_priors.inference.check_mixing import check_mixing
@@ -145,6 +146,56 @@ def test_the_scale_of_the_noise_is_a_prediction_too():
     assert posterior.diagnose(X)["predictions"]["r_hat"] > 1.7
 
 
+def thrown_off(values):
+    """The same, where one chain of four has left in its last four draws."""
+    values = [v.copy() for v in values]
+    values[1][3, -4:] += 20.0
+    return values
+
+
+def test_draws_that_a_chain_was_thrown_to_are_counted_and_said():
+    values = draws_of()
+    assert posterior_of(values).diagnose()["predictions"]["astray"] == 0
+    far = posterior_of(thrown_off(values))
+    found = far.diagnose()
+    assert found["predictions"]["astray"] == 4
+    assert found["predictions"]["r_hat"] < 1.1  # of ranks, which does not see how far
+    assert "astray" not in far.diagnose(X)["predictions"]  # without targets
+    with pytest.warns(UserWarning, match="4 of 200 that are more than 3 nats worse"):
+        check_mixing("X", far, 1.2, 1, "Do more.")
+
+
+def test_only_rows_that_count_say_so():
+    """Without weight a target may be anything."""
+    y, weight = X[:, :1].copy(), np.ones(len(X))
+    y[::2], weight[::2] = 1e3 * np.arange(65)[:, None], 0.0
+    posterior = kp.inference.SamplePosterior(
+        net(),
+        kp.likelihoods.Normal(0.3),
+        draws_of(),
+        observations=kp.functional.Observations(X, y, weight),
+    )
+    assert posterior.diagnose()["predictions"]["astray"] == 0
+
+
+def test_a_density_is_that_of_one_number_of_a_target():
+    posterior = posterior_of(draws_of())
+    y = np.random.default_rng(2).standard_normal((len(X), 1)).astype("float32")
+    chains = prediction_chains(posterior, X, 100, y)
+    rows = ((2 * np.arange(100) + 1) * 130) // 200
+    expected = stats.norm(chains["mean"][..., 0], 0.3).logpdf(y[rows, 0])
+    np.testing.assert_allclose(chains["log_prob"], expected, rtol=1e-4, atol=1e-3)
+    inputs, prior = keras.Input((2,)), {"kernel_regularizer": kp.NormalPrior(0, 1)}
+    layer = keras.layers.Dense(2, use_bias=False, name="line", **prior)
+    wide = kp.inference.SamplePosterior(
+        keras.Model(inputs, layer(inputs)),
+        kp.likelihoods.Normal(0.3),
+        [np.zeros((1, 4, 2, 2), "float32")],
+    )
+    found = prediction_chains(wide, X[:3], y=np.repeat(y[:3], 2, axis=1))["log_prob"]
+    np.testing.assert_allclose(found[0, 0], stats.norm(0, 0.3).logpdf(y[:3, 0]), rtol=1e-4)
+
+
 def test_several_outputs_have_names():
     inputs = keras.Input((2,))
     prior = {"kernel_regularizer": kp.NormalPrior(0, 1), "use_bias": False}
@@ -154,10 +205,13 @@ def test_several_outputs_have_names():
     posterior = kp.inference.SamplePosterior(
         keras.Model(inputs, outputs), {"a": normal, "b": normal}, kernels
     )
-    chains = prediction_chains(posterior, X)
+    targets = {name: np.zeros((130, 1), "float32") for name in "ab"}
+    chains = prediction_chains(posterior, X, y=targets)
     for name, kernel in zip("ab", kernels, strict=True):
         expected = np.einsum("ni,csik->csnk", X, kernel)
         np.testing.assert_allclose(chains[f"{name}/mean"], expected, rtol=1e-4, atol=1e-5)
+        density = stats.norm(0, 1).logpdf(expected[..., 0])
+        np.testing.assert_allclose(chains[f"{name}/log_prob"], density, rtol=1e-4)
 
 
 def test_a_sampler_says_what_predictions_and_weights_have():

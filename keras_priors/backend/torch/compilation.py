@@ -1,6 +1,7 @@
 """PyTorch: nothing is compiled, it runs eagerly."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -16,6 +17,10 @@ def compile_function(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def is_traced() -> bool:
     return False
+
+
+def untraced() -> AbstractContextManager[Any]:
+    return nullcontext()
 
 
 def sync_variables(model: Any) -> None:

@@ -18,6 +18,7 @@ from keras_priors.inference.mcmc.starts import STARTS, starts
 from keras_priors.inference.mcmc.warmup import rescaled, restarted, windows
 from keras_priors.inference.method import Method
 from keras_priors.inference.sample_posterior import SamplePosterior
+from keras_priors.inference.weights_at import weights_at
 from keras_priors.utils.parameters import whole_number
 from keras_priors.utils.progress import Progress
 from keras_priors.utils.warn import warn
@@ -112,7 +113,7 @@ class Hamiltonian(Method):
             mass=kind_of(run.scale),
             network=sum(len(shape) > 1 for shape in log_posterior.positions.shapes) > 1,
         )
-        values = _values(log_posterior, z)
+        values = weights_at(log_posterior.positions, z)
         if earlier is not None:
             values = [
                 np.concatenate([a, b], axis=1) for a, b in zip(earlier._stored, values, strict=True)
@@ -254,21 +255,3 @@ def _seeds(seed: Any) -> Any:
 def _tensor(value: Any) -> Any:
     value = np.asarray(value)
     return ops.convert_to_tensor(value, dtype=str(value.dtype))
-
-
-def _values(log_posterior: LogPosterior, z: Any) -> list[Any]:
-    """Weights inside their supports, (chains, draws, ...), of z (chains, draws, D)."""
-    positions = log_posterior.positions
-    flat = z.reshape(-1, z.shape[-1])
-    if positions.bounded:
-        constrain = backend.compile_function(
-            backend.vectorize(lambda each: positions.constrain(each)[0][: positions.shown])
-        )
-        parts = [ops.convert_to_numpy(v) for v in constrain(ops.convert_to_tensor(flat))]
-    else:
-        ends = np.cumsum(positions.sizes)
-        parts = [flat[:, end - size : end] for end, size in zip(ends, positions.sizes, strict=True)]
-    return [
-        part.reshape(*z.shape[:2], *shape)
-        for part, shape in zip(parts, positions.shapes[: positions.shown], strict=True)
-    ]

@@ -19,6 +19,7 @@ from keras_priors.inference.method import Method
 from keras_priors.inference.sample_posterior import SamplePosterior
 from keras_priors.inference.sgmcmc.noisy_step import metric_of, moved_square, noisy_move
 from keras_priors.inference.sgmcmc.step_plan import StepPlan, rows_of
+from keras_priors.inference.weights_at import weights_at
 from keras_priors.models.sample_prior import sample_prior
 from keras_priors.utils.parameters import number_between, whole_number
 from keras_priors.utils.progress import Progress
@@ -119,7 +120,7 @@ class StochasticGradientMethod(Method):
             state, words, done = self._continue(log_posterior, resume)
         plan = StepPlan(self, done)
         state, draws, rates, steps = self._run(log_posterior, plan, state, words, done, verbose)
-        values = self._values(log_posterior, draws)
+        values = weights_at(log_posterior.positions, draws)
         if resume is not None:
             old = [resume._stored[k] for k in range(len(values))]
             values = [np.concatenate(pair, axis=1) for pair in zip(old, values, strict=True)]
@@ -254,15 +255,6 @@ class StochasticGradientMethod(Method):
             )
 
         return run
-
-    def _values(self, log_posterior: LogPosterior, draws: Any) -> list[Any]:
-        """Weights (chains, draws, ...) from vectors (chains, draws, D)."""
-        positions, shown = log_posterior.positions, log_posterior.positions.shown
-        flat = ops.convert_to_tensor(draws.reshape(-1, draws.shape[-1]))
-        inside = backend.compile_function(
-            lambda z: backend.map_draws(lambda one: positions.constrain(one)[0][:shown], z)
-        )(flat)
-        return [ops.convert_to_numpy(v).reshape(*draws.shape[:2], *v.shape[1:]) for v in inside]
 
     def _diverged(self, log_posterior: LogPosterior, done: int) -> str:
         start = log_posterior()
