@@ -92,6 +92,11 @@ def test_calibration_errors_by_bins_one_at_a_time():
     )
 
 
+def test_an_edge_belongs_to_the_bin_below():
+    p = np.array([[0.8, 0.2], [0.7, 0.3]])  # both in (0.6, 0.8]
+    np.testing.assert_allclose(m.expected_calibration_error([0, 1], p, n_bins=5), 0.25)
+
+
 def test_adaptive_bins_hold_equally_many():
     confidence, right = P.max(axis=1), P.argmax(axis=1) == Y
     ranks = np.argsort(np.argsort(confidence))
