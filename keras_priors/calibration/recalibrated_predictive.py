@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -49,12 +50,12 @@ class RecalibratedPredictive:
     @property
     def mean(self) -> Any:
         """E[y*], (N, ...), by Gauss and Hermite's rule on the quantiles."""
-        return self._moments()[0]
+        return self._moments[0]
 
     @property
     def std(self) -> Any:
         """Standard deviation of y*, (N, ...), by the same rule."""
-        return self._moments()[1]
+        return self._moments[1]
 
     def quantile(self, q: Any) -> Any:
         """Quantiles of y*: F^-1(R^-1(q)), of each row and output by itself.
@@ -141,6 +142,7 @@ class RecalibratedPredictive:
         found = at_levels(self._predictive, z)
         return found.reshape(len(w), *target_shape(self._predictive))
 
+    @cached_property
     def _moments(self) -> tuple[Any, Any]:
         # Refused there where the likelihood has none.
         if not np.all(np.isfinite(self._predictive.total)):

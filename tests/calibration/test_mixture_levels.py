@@ -99,5 +99,12 @@ def test_far_apart_draws_and_blocks_of_rows(monkeypatch):
     z = stats.norm.ppf(q)[:, None]
     whole = at_levels(p, z)
     np.testing.assert_allclose(whole[:, 2, 0], expected, rtol=0, atol=1e-6)
+    # On the slope between the hills, without a step that halves the bracket.
+    monkeypatch.setattr("keras_priors.calibration.mixture_levels._STEPS", 60)
+    narrow = at_levels(p, stats.norm.ppf([[0.2499], [0.2501]]))[:, 0, 0]
+    np.testing.assert_allclose(narrow[0], -1e3 + 0.01 * stats.norm.ppf(0.9996), rtol=0, atol=1e-6)
+    np.testing.assert_allclose(
+        narrow[1], 1e3 + 0.01 * stats.norm.ppf(1e-4 / 0.75), rtol=0, atol=1e-6
+    )
     monkeypatch.setattr("keras_priors.calibration.blocks._NUMBERS", 100)
     np.testing.assert_allclose(at_levels(p, z), whole, rtol=1e-12)
