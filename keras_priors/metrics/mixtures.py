@@ -107,8 +107,8 @@ def normal_quantile(mean: Any, scale: Any, level: float) -> Any:
     low, high = ends.min(axis=0), ends.max(axis=0)
     if len(mean) == 1:
         return low
-    # As many as halve the bracket to a part in 10^12.
-    for _ in range(40):
+    # As many as halve the bracket to a part in 10^7, far below what the draws know.
+    for _ in range(24):
         middle = 0.5 * (low + high)
         below = mixture_cdf(middle, mean, scale) < level
         low, high = np.where(below, middle, low), np.where(below, high, middle)
