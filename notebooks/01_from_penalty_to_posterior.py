@@ -29,18 +29,7 @@ from sklearn.model_selection import train_test_split
 
 import keras_priors as kp
 
-plt.rcParams.update(
-    {
-        "figure.dpi": 90,
-        "font.size": 11,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.titlesize": 12,
-        "legend.frameon": False,
-    }
-)
-INK, PALE = "#222222", "#d4d4d4"
-COLOURS = {"plain": "#666666", "MAP": "#d08c3c", "variational": "#2f6f9f"}
+HOUSE = "keras_priors.plots.house"
 
 # %% [markdown]
 # ## The data
@@ -146,44 +135,41 @@ posterior = variational.layers[1].kernel_posterior
 weights = {
     "plain": plain.layers[1].kernel,
     "MAP": mapped.layers[1].kernel,
-    "posterior\nmean": posterior.mean(),
-    "posterior\nsd": posterior.stddev(),
+    "posterior mean": posterior.mean(),
+    "posterior sd": posterior.stddev(),
 }
 weights = {name: keras.ops.convert_to_numpy(w) for name, w in weights.items()}
 
-figure, axes = plt.subplots(4, 10, figsize=(10, 4.3))
-figure.subplots_adjust(left=0.1, right=0.92, top=0.92, bottom=0.02, wspace=0.08, hspace=0.1)
-for line, (name, w) in zip(axes, weights.items(), strict=True):
-    style = {"cmap": "RdBu_r", "vmin": -3, "vmax": 3}
-    if name == "posterior\nsd":
-        style = {"cmap": "viridis", "vmin": 0, "vmax": 1}
-    for c, axis in enumerate(line):
-        image = axis.imshow(w[:, c].reshape(8, 8), **style)
-        axis.set(xticks=[], yticks=[])
-        axis.spines[:].set_visible(False)
-    line[0].set_ylabel(name, rotation=0, ha="right", va="center")
-    if name in ("MAP", "posterior\nsd"):
-        box = line[-1].get_position()
-        bar = figure.add_axes((0.935, box.y0, 0.01, box.height))
-        figure.colorbar(image, cax=bar).ax.tick_params(labelsize=9)
-for c, axis in enumerate(axes[0]):
-    axis.set_title(str(c))
-plt.show()
+with plt.style.context(HOUSE):
+    figure, axes = plt.subplots(4, 10, figsize=(10, 4.4), layout="compressed")
+    kp.plots.kernel_images(variational, shape=(8, 8), ax=axes[2:])
+    colours = {"cmap": axes[2, 0].images[0].cmap, "clim": axes[2, 0].images[0].get_clim()}
+    for line, name in zip(axes, ("plain", "MAP"), strict=False):
+        for c, axis in enumerate(line):
+            axis.imshow(weights[name][:, c].reshape(8, 8), **colours)
+            axis.set(xticks=[], yticks=[], title=str(c) if name == "plain" else "")
+            axis.spines[:].set_visible(False)
+    for line, name in zip(axes, ("plain", "MAP", "posterior\nmean", "posterior\nsd"), strict=True):
+        line[0].set_ylabel(name, rotation=0, ha="right", va="center")
+    for axis in axes[2]:
+        axis.set_title("")
+    plt.show()
 
 # %% [markdown]
-# *One column a class. Red pixels speak for the class, blue ones against it. The prior keeps the
-# MAP small; the posterior mean is close to it. The last row is what a point estimate cannot say:
-# dark weights are pinned down, yellow ones are as unknown as before the data. Those are the
-# margins, which are blank in all images, and the whole class 9, which had no examples.*
+# *One column a class, one scale of colours for the first three rows. Light (yellow) pixels speak
+# for the class, dark (blue) ones against it. The prior keeps the MAP small; the posterior mean is
+# close to it. The last row is what a point estimate cannot say: pale weights are pinned down, dark
+# ones are as unknown as before the data. Those are the margins, which are blank in all images, and
+# the whole class 9, which had no examples.*
 
 # %%
 blank = x_train.max(axis=0) == 0
-sd = weights["posterior\nsd"]
+sd = weights["posterior sd"]
 assert np.all(sd[blank] > 0.9)
 assert sd[:, 9].mean() > 0.8
 assert np.median(sd[~blank, :9]) < 0.7
 assert np.linalg.norm(weights["MAP"]) < 0.7 * np.linalg.norm(weights["plain"])
-assert np.corrcoef(weights["MAP"].ravel(), weights["posterior\nmean"].ravel())[0, 1] > 0.8
+assert np.corrcoef(weights["MAP"].ravel(), weights["posterior mean"].ravel())[0, 1] > 0.8
 
 # %% [markdown]
 # ## A digit that they know, and one that they have never seen
@@ -204,31 +190,28 @@ certain = unseen["plain"].probabilities[:, :9].max(axis=-1) > 0.95
 seen_row = typical(known["variational"], np.flatnonzero(right))
 nine_row = typical(unseen["variational"], np.flatnonzero(certain))
 
-figure, axes = plt.subplots(2, 4, figsize=(10, 4.8), width_ratios=[0.8, 1, 1, 1])
-figure.subplots_adjust(left=0.01, right=0.99, top=0.92, bottom=0.07, wspace=0.16, hspace=0.42)
 cases = (
-    (f"a test digit: {y_test[seen_row]}", x_test, known, seen_row),
-    ("a nine: never seen", nines, unseen, nine_row),
+    (f"a test digit: {y_test[seen_row]}", x_test, y_test, known, seen_row),
+    ("a nine: never seen", nines, np.full(len(nines), 9), unseen, nine_row),
 )
-for line, (title, images, predictions, i) in zip(axes, cases, strict=True):
-    line[0].imshow(images[i].reshape(8, 8), cmap="gray_r", vmin=0, vmax=1)
-    line[0].set(xticks=[], yticks=[])
-    line[0].set_title(title, fontsize=11)
-    line[0].spines[:].set_visible(False)
-    for axis, (name, p) in zip(line[1:], predictions.items(), strict=True):
-        axis.bar(range(10), p.probabilities[i], color=COLOURS[name], width=0.75)
-        if p.num_samples > 1:
-            low, high = np.quantile(p.draws[:, i], [0.05, 0.95], axis=0)
-            axis.vlines(range(10), low, high, color=INK, linewidth=1.3)
-        axis.set(ylim=(0, 1.02), xticks=range(10), yticks=[0, 0.5, 1])
-        axis.tick_params(length=0, labelsize=9)
-        axis.set_title(f"{name}: entropy {p.entropy[i]:.2f}", fontsize=11)
-plt.show()
+with plt.style.context(HOUSE):
+    figure, axes = plt.subplots(
+        2, 4, figsize=(10, 4.4), width_ratios=[0.75, 1, 1, 1], layout="constrained"
+    )
+    for line, (title, images, labels, predictions, i) in zip(axes, cases, strict=True):
+        line[0].imshow(images[i].reshape(8, 8), cmap="gray_r", vmin=0, vmax=1)
+        line[0].set(xticks=[], yticks=[], title=title)
+        line[0].spines[:].set_visible(False)
+        for axis, (name, p) in zip(line[1:], predictions.items(), strict=True):
+            kp.plots.class_probabilities(p, i, labels, ax=axis)
+            axis.set_title(f"{name}: entropy {p.entropy[i]:.2f}")
+    plt.show()
 
 # %% [markdown]
-# *Bars: predicted probability of each class. Lines: 5% to 95% over 100 draws of the weights; a
-# point estimate has none. On the known digit all three agree. The nine is no nine to any of them,
-# but only the plain fit is certain of what it is instead.*
+# *Bars: predicted probability of each class; dark: the true one, hatched: another that was
+# preferred. Lines: 5% to 95% over 100 draws of the weights; a point estimate has none. On the known
+# digit all three agree. The nine is no nine to any of them, but only the plain fit is certain of
+# what it is instead.*
 
 # %%
 surest = {name: float(p.probabilities[nine_row].max()) for name, p in unseen.items()}
@@ -244,24 +227,23 @@ assert np.max(high - low) > 0.2
 
 # %%
 auc = {}
-figure, axes = plt.subplots(1, 3, figsize=(10, 3), sharex=True, sharey=True)
-figure.subplots_adjust(left=0.06, right=0.99, top=0.9, bottom=0.17, wspace=0.08)
 bins = np.linspace(0, np.log(10), 24)
-for axis, name in zip(axes, models, strict=True):
-    pair = known[name].entropy, unseen[name].entropy
-    auc[name] = roc_auc_score(np.repeat([0, 1], [len(e) for e in pair]), np.concatenate(pair))
-    axis.hist(pair[0], bins, density=True, color=PALE, label="known digits")
-    axis.hist(pair[1], bins, density=True, color=COLOURS[name], alpha=0.75, label="nines")
-    axis.set_title(name)
-    axis.set_xlabel("entropy of the prediction (nats)")
-    axis.set_yticks([])
-    axis.spines["left"].set_visible(False)
-    axis.legend(loc="upper right", fontsize=10)
-axes[0].set_ylim(0, 4)
-plt.show()
+with plt.style.context(HOUSE):
+    figure, axes = plt.subplots(
+        1, 3, figsize=(10, 2.8), sharex=True, sharey=True, layout="constrained"
+    )
+    for axis, name in zip(axes, models, strict=True):
+        pair = known[name].entropy, unseen[name].entropy
+        auc[name] = roc_auc_score(np.repeat([0, 1], [len(e) for e in pair]), np.concatenate(pair))
+        axis.hist(pair[0], bins, density=True, color="#d3dce3", label="known digits")
+        axis.hist(pair[1], bins, density=True, alpha=0.75, label="nines")
+        axis.set(title=name, xlabel="entropy of the prediction (nats)", yticks=[], ylim=(0, 4))
+        axis.spines["left"].set_visible(False)
+    axes[-1].legend(loc="upper right")
+    plt.show()
 
 # %% [markdown]
-# *Pale: test digits of the known classes; dark or coloured: nines. The false certainty about nines
+# *Pale: test digits of the known classes; dark: nines. The false certainty about nines
 # goes with the prior, for both inferences: few are taken for another digit at over 90%. What the
 # doubt about the weights adds is small here: it moves the nines as a whole, and the known digits
 # with them, a little to the right, so the mean entropy rises. (The first pale bar of the plain fit
