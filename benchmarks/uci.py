@@ -15,6 +15,7 @@ import argparse
 import importlib.util
 import json
 import pathlib
+import shlex
 import sys
 import time
 import warnings
@@ -172,7 +173,7 @@ def main():
         return
     published = json.loads((SHARED / "uci" / "published_results.json").read_text())
     stored = {
-        "command": "KERAS_BACKEND=jax python benchmarks/uci.py",
+        "commands": [],
         "published": {
             name: {
                 "ll": published["verified_text"][name]["ll"],
@@ -185,6 +186,9 @@ def main():
     }
     if options.out.exists():
         stored = json.loads(options.out.read_text())
+    command = shlex.join([f"KERAS_BACKEND={keras.backend.backend()}", "python", *sys.argv])
+    if command not in stored["commands"]:
+        stored["commands"].append(command)
     keys = ("set", "split", "method", "head", "rows")
     done = {tuple(row[key] for key in keys) for row in stored["results"]}
     for split in options.splits:
@@ -200,7 +204,7 @@ def main():
                     try:
                         row |= judge(*key)
                     except (ValueError, NotImplementedError) as error:
-                        row["refused"] = str(error)[:200]
+                        row["refused"] = str(error)[:120]
                     print(row, file=sys.stderr, flush=True)
                     stored["results"].append(row)
                     options.out.write_text(json.dumps(stored, indent=1))

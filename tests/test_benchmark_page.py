@@ -24,15 +24,18 @@ def test_a_cell_is_the_mean_over_splits_and_its_standard_error(tool, tmp_path):
     row |= {"rmse": 0.5, "coverage_90": 0.875}
     results = [{**row, "split": k, "ll": ll} for k, ll in enumerate([-1.0, -2.0, -1.5, -1.5])]
     results.append({**row, "split": 4, "rows": "validation", "ll": 100.0})
-    results.append({**row, "split": 5, "refused": "no"})
+    results[0]["rmse"] = 0.8
+    refused = {key: row[key] for key in ("method", "head", "set", "rows", "date")}
+    results.append({**refused, "split": 5, "refused": "no. Lower it."})
     published = {"PBP": {"ll": {"yacht": [-1.63, 0.02]}, "spread": "s.e.", "source": "a paper"}}
     stored = json.loads(
-        json.dumps({"command": "python x", "published": published, "results": results})
+        json.dumps({"commands": ["python x"], "published": published, "results": results})
     )
     lines = tool.uci(stored)
     # Standard deviation 0.408 of four, over the root of four.
     assert "| SGHMC (noise) | -1.50 ± 0.20 (4) |" in lines
-    assert "| SGHMC (noise) | 0.500 ± 0.000 (4) |" in lines
+    assert "| SGHMC (noise) | 0.5 (0.8) |" in lines
+    assert "Ended with an error: SGHMC (noise) on yacht, split 5: no.\n" in lines
     assert "| SGHMC (noise) | 88 ± 0 (4) |" in lines
     assert "| SGHMC (noise) | 100.00 (1) |" in lines  # the row by which it was chosen, apart
     assert "| *PBP* | -1.63 ± 0.02 |" in lines
