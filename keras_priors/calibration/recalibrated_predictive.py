@@ -10,6 +10,7 @@ import numpy as np
 from keras_priors.calibration.mixture_levels import at_levels, levels
 from keras_priors.calibration.rising_line import RisingLine
 from keras_priors.calibration.rows_held_back import target_shape, targets_of
+from keras_priors.predictive.quantile_predictive import QuantilePredictive
 from keras_priors.utils.export import export
 from keras_priors.utils.parameters import number_between
 
@@ -17,11 +18,13 @@ _NODES = 20
 
 
 @export()
-class RecalibratedPredictive:
+class RecalibratedPredictive(QuantilePredictive):
     """p(y* | x*) with the distribution function R(F(y)), F being that of a `Predictive`.
 
     `QuantileRecalibration.transform` makes one. It has what is defined of such a distribution by
-    the names of `Predictive`; not the parts of the variance, which R does not keep apart.
+    the names of `Predictive`; not the parts of the variance, which R does not keep apart. Metrics
+    and pictures of numbers take it, and `keras_priors.compare`: on rows that are new to both fits
+    they tell what recalibration gained.
 
     Args:
         predictive: `Predictive` with a likelihood of numbers.
@@ -46,6 +49,16 @@ class RecalibratedPredictive:
     def predictive(self) -> Any:
         """What was recalibrated."""
         return self._predictive
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of y*, (N, ...)."""
+        return target_shape(self._predictive)
+
+    @property
+    def has_density(self) -> bool:
+        """Whether there is one number in a row, so that `log_prob` is known."""
+        return len(self._lines) == 1
 
     @property
     def mean(self) -> Any:
@@ -117,7 +130,7 @@ class RecalibratedPredictive:
             ValueError: a row has several numbers. Each was recalibrated by itself, which says
                 nothing of their joint density.
         """
-        if len(self._lines) > 1:
+        if not self.has_density:
             raise ValueError(
                 "`log_prob` needs one number in a row: quantiles are recalibrated for each number "
                 f"by itself, which leaves their joint density unsaid. Received: {len(self._lines)} "

@@ -8,6 +8,7 @@ import numpy as np
 from keras_priors.functional.as_array import as_array
 from keras_priors.likelihoods.bernoulli import Bernoulli
 from keras_priors.likelihoods.categorical import Categorical
+from keras_priors.predictive.check_outputs_known import check_outputs_known
 from keras_priors.predictive.predictive import Predictive
 
 
@@ -24,13 +25,7 @@ def check_predictive(owner: str, predictive: Any) -> None:
                 "around outputs of your own write keras_priors.Predictive(draws, likelihood)."
             )
         )
-    bad = np.isnan(predictive.draws)
-    if bad.any():
-        row = int(np.argwhere(bad)[0][1])
-        raise ValueError(
-            f"{owner} needs outputs that are numbers. Received: NaN in {int(bad.sum())} of "
-            f"{bad.size} outputs, first in row {row}. Look for NaN in the inputs or the weights."
-        )
+    check_outputs_known(owner, predictive)
 
 
 def check_classes(owner: str, predictive: Any) -> None:

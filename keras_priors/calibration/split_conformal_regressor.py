@@ -122,14 +122,19 @@ class SplitConformalRegressor:
 
         Returns:
             Two arrays in the shape of `y`: the lower and the upper end. With "quantile" the
-            threshold may be negative; where the lower end is then above the upper, no y is inside.
+            threshold may be negative; where the ends would cross, both are the middle.
         """
         check_fitted("SplitConformalRegressor", self._kind)
         self._check(predictive)
         check_fitted("SplitConformalRegressor", self._kind, kind_of(predictive))
         if self.score == "quantile":
             low, high = self._interval(predictive)
-            return low - self.threshold_, high + self.threshold_
+            # A point holds no less than nothing, so that the coverage is as promised.
+            with np.errstate(invalid="ignore"):
+                middle = 0.5 * (low + high)
+            low, high = low - self.threshold_, high + self.threshold_
+            crossed = low > high
+            return np.where(crossed, middle, low), np.where(crossed, middle, high)
         half = self.threshold_ * self._unit(predictive)
         return predictive.mean - half, predictive.mean + half
 

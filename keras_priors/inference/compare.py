@@ -17,9 +17,11 @@ from keras_priors.inference.posterior import Posterior
 from keras_priors.inference.sample_posterior import SamplePosterior
 from keras_priors.inference.scores import BEYOND, Score, chosen_metrics, of_rows, scores
 from keras_priors.inference.table import Table
+from keras_priors.predictive.check_outputs_known import check_outputs_known
 from keras_priors.predictive.joint_log_prob import joint_log_prob
 from keras_priors.predictive.predict import predict
 from keras_priors.predictive.predictive import Predictive
+from keras_priors.predictive.quantile_predictive import QuantilePredictive
 from keras_priors.utils.export import export
 
 
@@ -60,8 +62,8 @@ def compare(
 
     Args:
         candidates: mapping from a name to a posterior, a `keras.Model` (compiled with a likelihood;
-            `keras_priors.predict` is used), or a `Predictive` at x; for several outputs, a list or
-            dictionary of them.
+            `keras_priors.predict` is used), or a `Predictive` at x, recalibrated too; for several
+            outputs, a list or dictionary of them.
         x: inputs.
         y: targets, in the structure of the outputs.
         num_samples: integer, draws. Defaults to None: 100, or all if they are fewer.
@@ -81,7 +83,7 @@ def compare(
     Raises:
         TypeError: a candidate is none of these, or `candidates` no mapping.
         ValueError: no candidate, one without a likelihood, targets of another structure than the
-            outputs, a metric that no candidate has.
+            outputs, a metric that no candidate has, predictions that are NaN.
 
     Example:
         >>> import numpy as np
@@ -118,10 +120,10 @@ def compare(
     for name, candidate in candidates.items():
         begin = time.perf_counter()
         predictive = _predictive(name, candidate, x, num_samples, seed)
-        given = isinstance(candidate, Predictive) or _is_structure(candidate)
+        _check_known(name, predictive)
         # Compilation too, which happens where the first number is asked for.
         row: dict[str, Score | None] = dict(_scores(predictive, y, chosen))
-        seconds = 0.0 if given else time.perf_counter() - begin
+        seconds = 0.0 if _is_given(candidate) else time.perf_counter() - begin
         if isinstance(candidate, Posterior):
             row["elpd_loo"] = _leave_one_out(candidate) if "elpd_loo" in wanted else None
             row["fit_s"] = None if candidate.seconds is None else (candidate.seconds, None)
@@ -141,6 +143,8 @@ def _table(found: dict[str, Any], chosen: dict[str, Any] | None, sort: str | Non
         values[name] = {key: score[0] for key, score in scored.items()}
         errors[name] = {key: score[1] for key, score in scored.items() if score[1] is not None}
     table = Table(values, errors)
+    for column, one in (chosen or {}).items():
+        table._kinds[column] = one if isinstance(one, str) else getattr(one, "__name__", column)
     return table if sort is None else table.sort(sort)
 
 
@@ -165,7 +169,7 @@ def _predictive(name: str, candidate: Any, x: Any, num_samples: int | None, seed
         predictive = candidate.predict(x, number, seed=seed, verbose=0)
     elif isinstance(candidate, keras.Model):
         predictive = predict(candidate, x, num_samples or 100, seed=seed, verbose=0)
-    elif isinstance(candidate, Predictive) or _is_structure(candidate):
+    elif _is_given(candidate):
         predictive = candidate
     else:
         raise TypeError(
@@ -175,7 +179,17 @@ def _predictive(name: str, candidate: Any, x: Any, num_samples: int | None, seed
     return predictive
 
 
-def _is_structure(candidate: Any) -> bool:
+def _check_known(name: str, predictive: Any) -> None:
+    """Refuse predictions that are no numbers by the name of their candidate."""
+    for one in keras.tree.flatten(predictive):
+        if isinstance(one, Predictive):
+            check_outputs_known(f"`compare` of {name!r}", one)
+
+
+def _is_given(candidate: Any) -> bool:
+    """Whether it is a prediction, or those of several outputs."""
+    if isinstance(candidate, (Predictive, QuantilePredictive)):
+        return True
     if not isinstance(candidate, (dict, list, tuple)):
         return False
     parts = candidate.values() if isinstance(candidate, dict) else candidate
@@ -183,7 +197,7 @@ def _is_structure(candidate: Any) -> bool:
 
 
 def _scores(predictive: Any, y: Any, chosen: Any) -> dict[str, Score]:
-    if isinstance(predictive, Predictive):
+    if isinstance(predictive, (Predictive, QuantilePredictive)):
         return scores(predictive, as_array(y, "y"), chosen)
     pairs = {
         name: (one, as_array(target, "y"))

@@ -33,8 +33,10 @@ from keras_priors.metrics.number_rows import (
     width_rows,
 )
 from keras_priors.metrics.quantile_calibration_error import quantile_calibration_error
+from keras_priors.metrics.rows import like_rows
 from keras_priors.metrics.sharpness import sharpness
 from keras_priors.predictive.predictive import Predictive
+from keras_priors.predictive.quantile_predictive import QuantilePredictive
 
 _COVERAGE = 0.9
 _REPLICATES = 100
@@ -48,7 +50,7 @@ _ROWS_OF_CLASSES: dict[str, Callable[..., Any]] = {
     "brier": lambda y, p: class_values(y, p)[0],
 }
 _ROWS_OF_NUMBERS: dict[str, Callable[..., Any]] = {
-    "mae": lambda y, p: np.abs(y.reshape(p.mean.shape) - p.mean),
+    "mae": lambda y, p: np.abs(like_rows(y, p.mean.shape, "y") - p.mean),
     "coverage": lambda y, p: coverage_rows(y, p, _COVERAGE),
     "crps": crps_rows,
     "interval_score": lambda y, p: interval_score_rows(y, p, _COVERAGE),
@@ -109,13 +111,17 @@ def chosen_metrics(metrics: Any) -> dict[str, Any] | None:
     return chosen
 
 
-def scores(predictive: Predictive, y: Any, chosen: Mapping[str, Any] | None) -> dict[str, Score]:
+def scores(predictive: Any, y: Any, chosen: Mapping[str, Any] | None) -> dict[str, Score]:
     """By column: the number and its error, of those that the likelihood has."""
-    classes = isinstance(predictive.likelihood, (likelihoods.Bernoulli, likelihoods.Categorical))
+    no_draws = isinstance(predictive, QuantilePredictive)
+    of_classes = (likelihoods.Bernoulli, likelihoods.Categorical)
+    classes = not no_draws and isinstance(predictive.likelihood, of_classes)
     if chosen is None:
         default = ("accuracy", "brier", "ece") if classes else ("rmse", "coverage", "crps")
         chosen = {name: name for name in ("nll", *default)}
-    allowed = (*_OF_ANY, *(_OF_CLASSES if classes else _OF_NUMBERS))
+    allowed = {*_OF_ANY, *(_OF_CLASSES if classes else _OF_NUMBERS)}
+    if no_draws and not predictive.has_density:
+        allowed.remove("nll")
     found = {}
     for column, one in chosen.items():
         if callable(one):
@@ -139,7 +145,9 @@ def _of_name(name: str, predictive: Predictive, y: Any) -> Score:
     if name == "nll":
         return of_rows(-predictive.log_prob(y))
     if name == "rmse":
-        square, error = of_rows(np.square(y.reshape(predictive.mean.shape) - predictive.mean))
+        square, error = of_rows(
+            np.square(like_rows(y, predictive.mean.shape, "y") - predictive.mean)
+        )
         root = float(np.sqrt(square))
         return root, None if error is None or root == 0.0 else error / (2.0 * root)
     if name == "qce":

@@ -41,6 +41,7 @@ class Table(Mapping[str, dict[str, float]]):
     ) -> None:
         self._rows = dict(rows)
         self._errors = {name: dict((standard_errors or {}).get(name, {})) for name in self._rows}
+        self._kinds: dict[str, str] = {}
 
     def __getitem__(self, name: str) -> dict[str, float]:
         return self._rows[name]
@@ -68,7 +69,8 @@ class Table(Mapping[str, dict[str, float]]):
             column: string, one of `columns`.
             descending: bool, whether the highest is first. Defaults to None, the best first: the
                 highest of accuracies, areas under curves and `elpd_loo`, what is nearest to 0.9 of
-                `coverage`, else the lowest.
+                `coverage`, else the lowest, of a metric of your own too. A name that `metrics`
+                of `compare` gave changes nothing of it.
 
         Returns:
             Another `Table`.
@@ -77,7 +79,7 @@ class Table(Mapping[str, dict[str, float]]):
             ValueError: there is no such column.
         """
         self._check([column])
-        kind = column.rpartition("/")[2]
+        kind = self._kind(column)
         best = descending is None
 
         def place(name: str) -> tuple[bool, float]:
@@ -90,7 +92,9 @@ class Table(Mapping[str, dict[str, float]]):
             return False, -value if high else value
 
         names = sorted(self._rows, key=place)
-        return Table({name: self._rows[name] for name in names}, self._errors)
+        table = Table({name: self._rows[name] for name in names}, self._errors)
+        table._kinds = self._kinds
+        return table
 
     def plot(self, columns: Sequence[str] | None = None, axes: Any = None) -> Any:
         """Dots of the numbers with bars of two standard errors, one panel for each column.
@@ -153,6 +157,11 @@ class Table(Mapping[str, dict[str, float]]):
                 if not all(map(math.isnan, errors)):
                     frame.insert(frame.columns.get_loc(column) + 1, f"{column} ±", errors)
         return frame
+
+    def _kind(self, column: str) -> str:
+        """The score that a column is, which may have another name."""
+        name = column.rpartition("/")[2]
+        return self._kinds.get(name, name)
 
     def _check(self, columns: Sequence[str]) -> None:
         for column in columns:

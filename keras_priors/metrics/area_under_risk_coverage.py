@@ -26,7 +26,8 @@ def area_under_risk_coverage(
 
     Args:
         y_true: targets, as the model was trained on them.
-        prediction: `Predictive` with a likelihood, or probabilities (N, C).
+        prediction: `Predictive` with a likelihood, a `calibration.RecalibratedPredictive`, or
+            probabilities (N, C).
         score: string, a score of `keras_priors.ood_score` ("entropy" and "max_probability" of
             probabilities; "variance" and "epistemic" of numbers); or an array of one number for
             each row, high where in doubt. Defaults to None: "max_probability", which is

@@ -6,8 +6,9 @@ import numpy as np
 
 from keras_priors.likelihoods.bernoulli import Bernoulli
 from keras_priors.metrics.arithmetic import NUMPY
-from keras_priors.metrics.rows import row_weights, to_numpy
+from keras_priors.metrics.rows import probability_array, row_weights, to_numpy, without_ones
 from keras_priors.metrics.scores import squared_distances
+from keras_priors.predictive.check_outputs_known import check_outputs_known
 from keras_priors.predictive.predictive import Predictive
 from keras_priors.utils.export import share
 
@@ -48,6 +49,7 @@ def class_shape(predictive: Predictive) -> tuple[int, ...]:
 
 
 def _of_predictive(y_true: Any, predictive: Predictive, sample_weight: Any) -> tuple[Any, Any, Any]:
+    check_outputs_known("A metric of classes", predictive)
     p, labels, shape = predictive.probabilities, to_numpy(y_true), class_shape(predictive)
     two = isinstance(predictive.likelihood, Bernoulli)
     if not two and labels.shape == p.shape:
@@ -57,7 +59,7 @@ def _of_predictive(y_true: Any, predictive: Predictive, sample_weight: Any) -> t
                 "not all zeros and one 1. Give labels, or one-hot rows."
             )
         labels = labels.argmax(axis=-1)
-    if labels.size != int(np.prod(shape)) or labels.shape[:1] != shape[:1]:
+    if without_ones(labels.shape) != without_ones(shape):
         raise ValueError(
             f"`y` must hold one label for each prediction, of the shape {shape}. Received: shape "
             f"{labels.shape}."
@@ -70,7 +72,7 @@ def _of_predictive(y_true: Any, predictive: Predictive, sample_weight: Any) -> t
 
 def labels_and_probabilities(y_true: Any, y_prob: Any) -> tuple[Any, Any]:
     """Integer labels (N,) and float64 probabilities (N, C); (N,) of class 1 becomes (N, 2)."""
-    y_true, y_prob = to_numpy(y_true), to_numpy(y_prob).astype("float64")
+    y_true, (y_prob, rounding) = to_numpy(y_true), probability_array(y_prob)
     if y_prob.ndim == 1 or y_prob.shape[1:] == (1,):
         y_prob = np.stack([1.0 - y_prob.ravel(), y_prob.ravel()], axis=1)
     if y_prob.ndim != 2 or len(y_prob) == 0:
@@ -78,7 +80,7 @@ def labels_and_probabilities(y_true: Any, y_prob: Any) -> tuple[Any, Any]:
             "`y_prob` must have the shape (N, C), or (N,) for the probability of class 1 of 2. "
             f"Received: shape {y_prob.shape}."
         )
-    if not (np.all(y_prob >= 0) and np.allclose(y_prob.sum(axis=1), 1.0, atol=1e-4)):
+    if not (np.all(y_prob >= 0) and np.allclose(y_prob.sum(axis=1), 1.0, atol=rounding)):
         raise ValueError(
             "Rows of `y_prob` must be probabilities: not negative, with the sum 1. Received: "
             f"values from {y_prob.min():.4g} to {y_prob.max():.4g}, sums from "
@@ -91,6 +93,12 @@ def labels_and_probabilities(y_true: Any, y_prob: Any) -> tuple[Any, Any]:
         raise ValueError(
             f"`y_true` must hold one label for each of the {len(y_prob)} rows of `y_prob`. "
             f"Received: shape {y_true.shape}. Of one-hot rows take y_true.argmax(axis=-1)."
+        )
+    if y_true.dtype.kind in "UTSO":
+        raise ValueError(
+            "`y_true` must hold integer labels, the columns of `y_prob`. Received: labels of dtype "
+            f"{y_true.dtype}, first {y_true[0]!r}. Number the classes: classes, y_true = "
+            "numpy.unique(y_true, return_inverse=True)."
         )
     classes = y_prob.shape[1]
     if not np.all(np.isin(y_true, np.arange(classes))):

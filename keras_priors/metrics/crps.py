@@ -22,7 +22,8 @@ def crps(y_true: Any, prediction: Any, *, sample_weight: Any = None) -> float:
 
     Args:
         y_true: array (N, ...), the targets.
-        prediction: `Predictive` with a likelihood of numbers; or samples of y*, (S, N, ...).
+        prediction: `Predictive` with a likelihood of numbers; or a
+            `calibration.RecalibratedPredictive`; or samples of y*, (S, N, ...).
         sample_weight: array (N,), by how much each row counts. Defaults to None: all alike.
 
     Returns:

@@ -19,7 +19,8 @@ def interval_coverage(
     Args:
         y_true: array (N, ...), the targets.
         prediction: `Predictive` with a likelihood of numbers, whose central interval is taken,
-            exact for mixtures of normals; or a pair (lower, upper) of arrays (N, ...).
+            exact for mixtures of normals; a `calibration.RecalibratedPredictive`; or a pair
+            (lower, upper) of arrays (N, ...).
         coverage: float between 0 and 1, of the interval. Defaults to 0.9.
         sample_weight: array (N,), by how much each row counts. Defaults to None: all alike.
 

@@ -7,6 +7,7 @@ import numpy as np
 from keras_priors.metrics.classes import labels_and_probabilities
 from keras_priors.metrics.rows import real_array, weighted_mean
 from keras_priors.predictive.predictive import Predictive
+from keras_priors.predictive.quantile_predictive import QuantilePredictive
 from keras_priors.utils.export import export
 
 
@@ -21,7 +22,8 @@ def negative_log_predictive_density(
 
     Args:
         y_true: targets, N rows, as the model was trained on them.
-        prediction: `Predictive`; or probabilities (N, C), or (N,) of class 1 of 2.
+        prediction: `Predictive`; a `calibration.RecalibratedPredictive` of one number in a row; or
+            probabilities (N, C), or (N,) of class 1 of 2.
         sample_weight: array (N,), by how much each row counts, or one number for each step of
             it. Defaults to None: all alike.
 
@@ -42,7 +44,7 @@ def negative_log_predictive_density(
         - Gneiting and Raftery, 2007, Strictly proper scoring rules, prediction, and estimation,
           section 4.1, Journal of the American Statistical Association 102(477).
     """
-    if isinstance(prediction, Predictive):
+    if isinstance(prediction, (Predictive, QuantilePredictive)):
         values = -prediction.log_prob(real_array(y_true, "y_true").astype("float64"))
     else:
         labels, probabilities = labels_and_probabilities(y_true, prediction)

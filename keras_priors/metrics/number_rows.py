@@ -16,12 +16,14 @@ from keras_priors.metrics.mixtures import (
     normal_mixture_crps,
     of_samples,
     quantile,
+    quantile_crps,
     sample_crps,
     target_shape,
 )
 from keras_priors.metrics.rows import like_rows, real_array
 from keras_priors.metrics.scores import hits, interval_scores, pinball_losses
 from keras_priors.predictive.predictive import Predictive
+from keras_priors.predictive.quantile_predictive import QuantilePredictive
 from keras_priors.utils.export import share
 
 # Rows for whose draws there is memory at once.
@@ -31,6 +33,8 @@ _ELEMENTS = 2_000_000
 @share
 def crps_rows(y: Any, prediction: Any) -> Any:
     """The CRPS of each number, of a predictive or of samples (S, N, ...)."""
+    if isinstance(prediction, QuantilePredictive):
+        return quantile_crps(prediction, like_rows(y, target_shape(prediction), "y_true"))
     if not isinstance(prediction, Predictive):
         samples = real_array(prediction, "prediction")
         if samples.ndim < 2 or 0 in samples.shape:
@@ -86,17 +90,19 @@ def width_rows(prediction: Any, coverage: float) -> Any:
 
 def pinball_rows(y: Any, prediction: Any, level: float) -> Any:
     """The pinball loss of each number, of a predictive or of an array of quantiles."""
-    if isinstance(prediction, Predictive):
+    if isinstance(prediction, (Predictive, QuantilePredictive)):
         check_numbers(prediction, "pinball_loss")
         prediction = quantile(prediction, level)
     found = real_array(prediction, "prediction")
     return pinball_losses(NUMPY, like_rows(y, found.shape, "y_true"), found, level)
 
 
-def pit_rows(y: Any, predictive: Predictive, seed: int) -> Any:
+def pit_rows(y: Any, predictive: Any, seed: int) -> Any:
     """F(y) of each number; of counts between F(y - 1) and F(y), drawn uniformly."""
     check_numbers(predictive, "pit_values")
     y = like_rows(y, target_shape(predictive), "y_true")
+    if isinstance(predictive, QuantilePredictive):
+        return predictive.cdf(y)
     if is_normal(predictive):
         return mixture_cdf(y, *draw_moments(predictive))
 

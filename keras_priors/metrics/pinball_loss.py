@@ -20,7 +20,8 @@ def pinball_loss(y_true: Any, prediction: Any, q: float, *, sample_weight: Any =
     Args:
         y_true: array (N, ...), the targets.
         prediction: `Predictive` with a likelihood of numbers, whose quantile is taken, exact for
-            mixtures of normals; or an array (N, ...) of quantiles.
+            mixtures of normals; a `calibration.RecalibratedPredictive`; or an array (N, ...) of
+            quantiles.
         q: float between 0 and 1, the level.
         sample_weight: array (N,), by how much each row counts. Defaults to None: all alike.
 

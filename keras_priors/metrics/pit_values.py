@@ -21,7 +21,8 @@ def pit_values(y_true: Any, predictive: Any, *, seed: int = 0) -> Any:
 
     Args:
         y_true: array (N, ...), the targets.
-        predictive: `Predictive` with a likelihood of numbers.
+        predictive: `Predictive` with a likelihood of numbers, or a
+            `calibration.RecalibratedPredictive`.
         seed: integer, for what is drawn of counts. Defaults to 0.
 
     Returns:

@@ -23,7 +23,8 @@ def quantile_calibration_error(
 
     Args:
         y_true: array (N, ...), the targets.
-        predictive: `Predictive` with a likelihood of numbers.
+        predictive: `Predictive` with a likelihood of numbers, or a
+            `calibration.RecalibratedPredictive`.
         n_bins: integer, at least 2. Defaults to 20: the quantiles of 5%, 10%, ..., 95%.
         sample_weight: array (N,), by how much each row counts. Defaults to None: all alike.
 

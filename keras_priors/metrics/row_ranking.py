@@ -14,6 +14,7 @@ from keras_priors.metrics.ranking import equal_cells, exact_cells
 from keras_priors.metrics.rows import like_rows, real_array, row_weights
 from keras_priors.predictive.ood_score import ood_score
 from keras_priors.predictive.predictive import Predictive
+from keras_priors.predictive.quantile_predictive import QuantilePredictive
 
 OF = ("errors", "y")
 
@@ -52,7 +53,8 @@ def risk_table(
 ) -> Any:
     """Cells (weight, weight x loss): of classes an error, of numbers the squared error."""
     steps = bins_or_none(owner, "num_thresholds", num_thresholds)
-    if not isinstance(prediction, Predictive) or _is_classes(prediction):
+    of_numbers = isinstance(prediction, QuantilePredictive)
+    if not of_numbers and (not isinstance(prediction, Predictive) or _is_classes(prediction)):
         score = "max_probability" if score is None else score
         return class_table(y, prediction, score, "errors", steps, sample_weight, owner)
     check_numbers(prediction, owner)
@@ -60,8 +62,9 @@ def risk_table(
     loss = np.square(y - prediction.mean)
     weights = row_weights(sample_weight, loss.shape)
     if score is None or isinstance(score, str):
-        word = one_of("score", score or "variance", ("variance", "epistemic"))
-        score = prediction.total if word == "variance" else prediction.epistemic
+        words = ("variance",) if of_numbers else ("variance", "epistemic")
+        word = one_of("score", score or "variance", words)
+        score = np.square(prediction.std) if word == "variance" else prediction.epistemic
     return _table(like_rows(score, loss.shape, "score"), weights, loss, None, steps, owner)
 
 
@@ -88,6 +91,11 @@ def bound(score: Any, classes: int) -> float | None:
 
 def _score_of_rows(prediction: Any, score: Any) -> tuple[Any, float | None]:
     if not isinstance(prediction, Predictive):
+        if score != "max_probability":
+            raise ValueError(
+                '`score` is of a Predictive with of="y". Received: score='
+                f"{score!r} beside an array, whose numbers are the scores. Leave it out."
+            )
         return real_array(prediction, "prediction"), 1.0
     values = ood_score(prediction, score) if isinstance(score, str) else score
     classes = _classes(prediction) if _is_classes(prediction) else None

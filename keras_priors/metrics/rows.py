@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from keras_priors.functional.as_array import as_array
+from keras_priors.utils.export import share
 
 
 def to_numpy(values: Any) -> Any:
@@ -30,11 +31,12 @@ def real_array(values: Any, name: str) -> Any:
     return array
 
 
+@share
 def like_rows(values: Any, shape: tuple[int, ...], name: str) -> Any:
     """An array of this shape, whose last axes of size 1 may lack or be more."""
     array = real_array(values, name)
     if array.shape != shape and not (
-        array.size == int(np.prod(shape)) and _without_ones(array.shape) == _without_ones(shape)
+        array.size == int(np.prod(shape)) and without_ones(array.shape) == without_ones(shape)
     ):
         raise ValueError(
             f"`{name}` must have the shape of what was predicted, {shape}. Received: shape "
@@ -43,7 +45,21 @@ def like_rows(values: Any, shape: tuple[int, ...], name: str) -> Any:
     return array.reshape(shape)
 
 
-def _without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
+def probability_array(values: Any) -> tuple[Any, float]:
+    """Probabilities in float64, and by how much a sum may miss 1: by more in half precision."""
+    array = to_numpy(values)
+    if array.dtype.kind not in "fiub" and not array.dtype.name.startswith("bfloat"):
+        got = type(values).__name__
+        raise TypeError(
+            "Probabilities must be a Predictive of classes, or an array of numbers. Received: "
+            f"{got}. Of a model with several outputs give one, with its own targets."
+        )
+    half = array.dtype.itemsize == 2 and array.dtype.kind not in "iu"
+    return array.astype("float64"), 2e-2 if half else 1e-4
+
+
+def without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """A shape without its last axes of size 1."""
     shape = tuple(shape)
     while shape and shape[-1] == 1:
         shape = shape[:-1]
@@ -59,7 +75,7 @@ def row_weights(sample_weight: Any, shape: tuple[int, ...]) -> Any:
     weights = real_array(sample_weight, "sample_weight")
     given = weights.shape
     if weights.shape != shape[: weights.ndim]:
-        weights = weights.reshape(_without_ones(weights.shape))
+        weights = weights.reshape(without_ones(weights.shape))
     if weights.ndim == 0 or weights.shape != shape[: weights.ndim]:
         raise ValueError(
             "`sample_weight` must have one number for each row, or for each step of it. Received: "

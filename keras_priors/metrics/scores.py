@@ -36,7 +36,8 @@ def interval_scores(xp: Any, y: Any, low: Any, high: Any, coverage: float) -> An
 def hits(xp: Any, y: Any, low: Any, high: Any) -> Any:
     """1 where low <= y <= high, 0 elsewhere, and NaN for a NaN."""
     inside = xp.cast(xp.logical_and(y >= low, y <= high), low.dtype)
-    return inside + 0.0 * y
+    known = xp.logical_not(xp.logical_or(xp.isnan(y), xp.logical_or(xp.isnan(low), xp.isnan(high))))
+    return xp.where(known, inside, xp.full_like(inside, math.nan))
 
 
 def pinball_losses(xp: Any, y: Any, quantile: Any, level: float) -> Any:

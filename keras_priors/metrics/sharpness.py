@@ -16,7 +16,8 @@ def sharpness(prediction: Any, *, sample_weight: Any = None) -> float:
     It knows no target: of two predictions that are both calibrated the sharper is better.
 
     Args:
-        prediction: `Predictive` with a likelihood of numbers.
+        prediction: `Predictive` with a likelihood of numbers, or a
+            `calibration.RecalibratedPredictive`.
         sample_weight: array (N,), by how much each row counts. Defaults to None: all alike.
 
     Returns:

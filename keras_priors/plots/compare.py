@@ -67,7 +67,7 @@ def compare(table: Any, columns: Sequence[str] | None = None, *, ax: Any = None)
 
 def _dress(ax: Any, table: Table, name: str) -> None:
     """Where the best is, and an axis that fits."""
-    kind, names = name.rpartition("/")[2], list(table)
+    kind, names = table._kind(name), list(table)
     for row in range(len(names)):
         ax.axhline(row, color=GREY, linewidth=0.4, linestyle=":", zorder=0)
     ax.margins(x=0.1)

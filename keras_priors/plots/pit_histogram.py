@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from keras_priors.functional.as_array import as_array
 from keras_priors.metrics.pit_values import pit_values
 from keras_priors.plots.canvas import BLUE, INK, PALE, one_axes
-from keras_priors.plots.predictions import is_classes, numbers, one_predictive
+from keras_priors.plots.predictions import is_classes, one_of_numbers
 from keras_priors.utils.export import export
 from keras_priors.utils.parameters import whole_number
 
@@ -25,7 +26,8 @@ def pit_histogram(y: Any, predictive: Any, *, n_bins: int = 10, ax: Any = None) 
 
     Args:
         y: observations, in the shape of the predictions; several outputs are pooled.
-        predictive: `keras_priors.Predictive` of a regression, with a likelihood.
+        predictive: `keras_priors.Predictive` of a regression, with a likelihood; or a
+            `calibration.RecalibratedPredictive`.
         n_bins: integer, number of bars. Defaults to 10.
         ax: Axes. Defaults to None: a new figure.
 
@@ -49,13 +51,13 @@ def pit_histogram(y: Any, predictive: Any, *, n_bins: int = 10, ax: Any = None) 
           sharpness, Journal of the Royal Statistical Society B 69, section 3.1.
     """
     n_bins = whole_number("pit_histogram", "n_bins", n_bins)
-    one = one_predictive("pit_histogram", predictive)
+    one = one_of_numbers("pit_histogram", predictive)
     if is_classes(one):
         raise ValueError(
             "`pit_histogram` needs outcomes with an order. Received: classes. See "
             "`reliability_diagram`."
         )
-    values = pit_values(numbers("pit_histogram", y, one), one)
+    values = pit_values(as_array(y, "y"), one)
     height, edges = np.histogram(values, n_bins, (0.0, 1.0), density=True)
     with one_axes(ax, (5.0, 3.4)) as ax:
         ax.bar(

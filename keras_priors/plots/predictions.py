@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import keras
 import numpy as np
 
 from keras_priors.functional.as_array import as_array
 from keras_priors.likelihoods.bernoulli import Bernoulli
 from keras_priors.likelihoods.categorical import Categorical
 from keras_priors.metrics.classes import class_rows
+from keras_priors.metrics.rows import like_rows
 from keras_priors.predictive.predictive import Predictive
+from keras_priors.predictive.quantile_predictive import QuantilePredictive
 
 
 def one_predictive(owner: str, predictive: Any) -> Predictive:
@@ -26,9 +29,27 @@ def one_predictive(owner: str, predictive: Any) -> Predictive:
     )
 
 
-def is_classes(predictive: Predictive) -> bool:
+def one_of_numbers(owner: str, predictive: Any) -> Any:
+    """The same, or what has quantiles and no draws, as a recalibrated one."""
+    if isinstance(predictive, QuantilePredictive):
+        return predictive
+    return one_predictive(owner, predictive)
+
+
+def is_classes(predictive: Any) -> bool:
     """Whether y* is a class."""
-    return isinstance(predictive.likelihood, (Bernoulli, Categorical))
+    one = isinstance(predictive, Predictive)
+    return one and isinstance(predictive.likelihood, (Bernoulli, Categorical))
+
+
+def is_array(predictive: Any) -> bool:
+    """Whether these are probabilities themselves: an array, a tensor, or a list of rows."""
+    rows = isinstance(predictive, (list, tuple))
+    one = predictive[0] if rows and predictive else predictive
+    numbers = isinstance(one, (float, int, list, np.ndarray))
+    return (
+        isinstance(predictive, np.ndarray) or keras.ops.is_tensor(predictive) or (rows and numbers)
+    )
 
 
 def class_probabilities(owner: str, predictive: Any) -> Any:
@@ -44,7 +65,7 @@ def class_probabilities(owner: str, predictive: Any) -> Any:
 
 def judged_classes(owner: str, y: Any, predictive: Any) -> tuple[Any, Any]:
     """Labels (M,) and probabilities (M, C) of a predictive or an array of probabilities."""
-    if not isinstance(predictive, np.ndarray):
+    if not is_array(predictive):
         _check_classes(owner, one_predictive(owner, predictive))
     labels, probabilities, _ = class_rows(as_array(y, "y"), predictive)
     return labels, probabilities
@@ -58,15 +79,9 @@ def _check_classes(owner: str, predictive: Predictive) -> None:
         )
 
 
-def numbers(owner: str, y: Any, predictive: Predictive) -> Any:
+def numbers(owner: str, y: Any, predictive: Any) -> Any:
     """Targets of a regression in the shape of `predictive.mean`, float64."""
-    y = as_array(y, "y")
-    if y.size != predictive.mean.size:
-        raise ValueError(
-            f"`y` of `{owner}` must have the shape of the predictions, {predictive.mean.shape}. "
-            f"Received: shape {y.shape}."
-        )
-    return y.reshape(predictive.mean.shape).astype("float64")
+    return like_rows(as_array(y, "y"), predictive.mean.shape, f"y` of `{owner}")
 
 
 def one_output(owner: str, values: Any, output: int) -> Any:

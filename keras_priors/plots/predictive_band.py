@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_priors.functional.as_array import as_array
 from keras_priors.plots.canvas import BLUE, INK, one_axes
-from keras_priors.plots.predictions import is_classes, numbers, one_output, one_predictive
+from keras_priors.plots.predictions import is_classes, numbers, one_of_numbers, one_output
 from keras_priors.predictive.predictive import Predictive
 from keras_priors.utils.export import export
 
@@ -35,10 +35,11 @@ def predictive_band(
     The dark band holds the mean function E[y* | f] with the probability `coverage`: doubt about the
     weights, which more data would lessen (epistemic). The pale band with dashed edges holds an
     observation y*: the noise (aleatoric) comes on top. Without a likelihood there is only the
-    first. Of more than 1000 rows every so many-th is drawn, in the order of x.
+    first; of a `calibration.RecalibratedPredictive` only the second. Of more than 1000 rows every
+    so many-th is drawn, in the order of x.
 
     Args:
-        predictive: `keras_priors.Predictive` at N rows.
+        predictive: `keras_priors.Predictive` at N rows, recalibrated too.
         x: array (N,), (N, 1) or (N, features): the rows that were predicted, in any order.
         y: data to show as dots, at `x_data`. Defaults to None.
         coverage: float between 0 and 1. Defaults to 0.9.
@@ -64,7 +65,7 @@ def predictive_band(
         >>> [float(v) for v in ax.lines[-1].get_ydata()]
         [0.0, 0.25, 0.5, 0.75, 1.0]
     """
-    one = one_predictive("predictive_band", predictive)
+    one = one_of_numbers("predictive_band", predictive)
     if is_classes(one):
         raise ValueError(
             "`predictive_band` is for regressions. Received: classes. Over two inputs see "
@@ -74,25 +75,32 @@ def predictive_band(
     points = None
     if y is not None:
         points = _data(one, at, y, x_data, feature, output)
-    order = np.argsort(at, kind="stable")
+    order: Any = np.argsort(at, kind="stable")
     if len(order) > _MOST_ROWS:
         order = order[np.linspace(0, len(order) - 1, _MOST_ROWS).astype(int)]
-    one, at = Predictive(one.draws[:, order], one.likelihood), at[order]
-    mean = one_output("predictive_band", one.mean, output)
-    bands = {"mean": one.interval(coverage, of="mean")}
-    if one.likelihood is not None:
+    at = at[order]
+    bands: dict[str, Any] = {}
+    if isinstance(one, Predictive):
+        one, order = Predictive(one.draws[:, order], one.likelihood), slice(None)
+        bands["mean"] = one.interval(coverage, of="mean")
+    if not isinstance(one, Predictive) or one.likelihood is not None:
         bands["y"] = one.interval(coverage)
+    mean = one_output("predictive_band", one.mean, output)[order]
+    bands = {
+        name: [one_output("predictive_band", end, output)[order] for end in ends]
+        for name, ends in bands.items()
+    }
     share = f"{coverage:.0%}"
     with one_axes(ax) as ax:
         if "y" in bands:
-            low, high = (one_output("predictive_band", v, output) for v in bands["y"])
+            low, high = bands["y"]
             label = f"an observation ({share})"
             ax.fill_between(at, low, high, color=BLUE, alpha=0.18, linewidth=0, label=label)
             for edge in (low, high):
                 ax.plot(at, edge, color=BLUE, linewidth=0.8, linestyle="--")
-        low, high = (one_output("predictive_band", v, output) for v in bands["mean"])
-        label = f"its mean: doubt about the weights ({share})"
-        ax.fill_between(at, low, high, color=BLUE, alpha=0.5, linewidth=0, label=label)
+        if "mean" in bands:
+            label = f"its mean: doubt about the weights ({share})"
+            ax.fill_between(at, *bands["mean"], color=BLUE, alpha=0.5, linewidth=0, label=label)
         if points is not None:
             targets, where = points
             style = {"alpha": 0.4, "markersize": 2} if len(targets) > _MANY else {}

@@ -10,11 +10,13 @@ from keras_priors.functional.as_array import as_array
 from keras_priors.metrics.ranking import exact_cells
 from keras_priors.plots.canvas import GREY, one_axes
 from keras_priors.plots.predictions import (
+    is_array,
     is_classes,
     judged_classes,
     numbers,
-    one_predictive,
+    one_of_numbers,
 )
+from keras_priors.predictive.predictive import Predictive
 from keras_priors.utils.export import export
 
 _MOST_POINTS = 1000
@@ -108,13 +110,13 @@ def _risk_at_coverage(errors: Any, uncertainty: Any) -> tuple[Any, Any]:
 def _errors(y: Any, predictive: Any) -> tuple[Any, Any, str]:
     """Error of each row, its uncertainty or None, and the name of their mean."""
     owner = "risk_coverage"
-    if not isinstance(predictive, np.ndarray):
-        one = one_predictive(owner, predictive)
+    if not is_array(predictive):
+        one = one_of_numbers(owner, predictive)
         if not is_classes(one):
             squares = np.square(one.mean - numbers(owner, y, one)).reshape(len(one.mean), -1)
             doubt = None
-            if one.likelihood is not None:
-                doubt = one.total.reshape(len(squares), -1).mean(axis=1)
+            if not isinstance(one, Predictive) or one.likelihood is not None:
+                doubt = np.square(one.std).reshape(len(squares), -1).mean(axis=1)
             return squares.mean(axis=1), doubt, "mean squared error of these"
     labels, p = judged_classes(owner, y, predictive)
     wrong = p.argmax(axis=1) != labels

@@ -8,6 +8,7 @@ import numpy as np
 from keras_priors.likelihoods.bernoulli import Bernoulli
 from keras_priors.likelihoods.categorical import Categorical
 from keras_priors.predictive.by_rows import by_rows
+from keras_priors.predictive.check_outputs_known import check_outputs_known
 from keras_priors.predictive.predictive import Predictive
 from keras_priors.utils.export import export
 from keras_priors.utils.parameters import seed_or_none, whole_number
@@ -44,7 +45,7 @@ def acquire(predictive: Predictive, n: int, method: str = "bald", *, seed: int |
     Raises:
         TypeError: `predictive` is no `Predictive`.
         ValueError: another method, more rows than there are, one draw, a likelihood that the
-            method does not have, or rows with steps.
+            method does not have, rows with steps, or NaN in the outputs.
 
     Example:
         >>> import numpy as np
@@ -67,6 +68,7 @@ def acquire(predictive: Predictive, n: int, method: str = "bald", *, seed: int |
         raise ValueError(
             f"`method` must be one of {', '.join(map(repr, _METHODS))}. Received: {method!r}."
         )
+    check_outputs_known("`acquire`", predictive)
     n, seed = whole_number("acquire", "n", n), seed_or_none("acquire", seed)
     draws, rows = predictive.draws.shape[:2]
     if n > rows:

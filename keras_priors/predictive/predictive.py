@@ -327,6 +327,9 @@ class Predictive:
 
 def _checked(draws: Any) -> Any:
     array = keras.ops.convert_to_numpy(draws) if keras.ops.is_tensor(draws) else np.asarray(draws)
+    # The small floats of `ml_dtypes`, bfloat16 too, which NumPy does not count as numbers.
+    if array.dtype.name.startswith("bfloat"):
+        array = array.astype("float32")
     if not np.issubdtype(array.dtype, np.number):
         raise TypeError(f"`draws` must be an array of numbers. Received: dtype {array.dtype}.")
     if array.ndim < 2 or 0 in array.shape[:2]:

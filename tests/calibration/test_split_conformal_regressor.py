@@ -5,6 +5,7 @@ from scipy import stats
 from keras_priors import likelihoods
 from keras_priors.calibration import SplitConformalRegressor
 from keras_priors.calibration.conformal_threshold import conformal_threshold
+from keras_priors.metrics import interval_coverage
 from keras_priors.predictive import Predictive
 
 RNG = np.random.default_rng(0)
@@ -37,6 +38,20 @@ def check_coverage(inside, coverage, rows):
     assert abs(seen.mean() - p) < 4 * np.sqrt(variance / splits)
     # The standard error of a variance, for a kurtosis of up to 5.
     assert abs(seen.var() / variance - 1.0) < 4 * np.sqrt(4.0 / splits)
+
+
+def test_ends_that_would_cross_are_one_point():
+    # Far too unsure: 90% of |y| are below 0.09, and the interval of the second row is narrow.
+    p = Predictive(np.zeros((1, 99)), likelihoods.Normal(1.0))
+    conformal = SplitConformalRegressor("quantile").fit(p, 0.1 * np.linspace(-1.0, 1.0, 99))
+    assert conformal.threshold_ < -1.5
+    sure = Predictive(np.array([[5.0, -5.0]]), likelihoods.Normal(0.1))
+    low, high = conformal.predict(sure)
+    np.testing.assert_allclose(low, [5.0, -5.0])
+    np.testing.assert_array_equal(low, high)
+    low, high = conformal.predict(p)
+    np.testing.assert_allclose(high - low, 2 * 0.1 * 45 / 49, rtol=1e-6)  # the 90th of 99
+    assert interval_coverage([5.0, 0.0], conformal.predict(sure)) == 0.5
 
 
 @pytest.mark.parametrize("score", ["absolute", "normalized", "quantile"])

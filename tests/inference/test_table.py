@@ -136,6 +136,37 @@ def test_rows_are_sorted_the_best_first():
     assert list(kp.compare(backwards, Y, Y, sort="nll")) == ["near", "far"]
 
 
+def test_a_column_of_another_name_is_sorted_as_what_it_is():
+    y = np.zeros(4, "int64")
+    likelihood = kp.likelihoods.Categorical(from_logits=False)
+    p = {
+        name: kp.Predictive(np.array([[[right, 1 - right]] * 4]), likelihood)
+        for name, right in (("wrong", 0.1), ("right", 0.9))
+    }
+    for metric in ("accuracy", kp.metrics.accuracy_at_coverage):
+        table = kp.compare(p, y, y, metrics={"top": metric}, sort="top")
+        assert list(table) == ["right", "wrong"]
+    narrow, fit = (kp.Predictive(np.zeros((1, N, 1)), kp.likelihoods.Normal(s)) for s in (0.1, 1.0))
+    metrics = [kp.metrics.interval_coverage, "nll"]
+    table = kp.compare({"narrow": narrow, "fit": fit}, Y, Y, metrics=metrics)
+    assert list(table.sort("nll").sort("interval_coverage")) == ["fit", "narrow"]
+    (ax,) = kp.plots.compare(table, "interval_coverage")
+    hollow = [line for line in ax.lines if line.get_markerfacecolor() == "white"]
+    assert hollow[0].get_ydata()[0] == 1
+
+
+def test_predictions_that_are_nan_and_targets_of_another_shape_are_refused():
+    draws = np.zeros((2, N, 2))
+    two = kp.Predictive(draws.copy(), kp.likelihoods.Normal(1.0))
+    for name in ("rmse", "mae"):
+        with pytest.raises(ValueError, match="shape of what was predicted"):
+            kp.compare({"two": two}, Y, np.zeros((2, N)), metrics=[name])
+    draws[1, 3] = np.nan
+    bad = kp.Predictive(draws, two.likelihood)
+    with pytest.raises(ValueError, match=r"'bad'.*first in row 3"):
+        kp.compare({"good": two, "bad": bad}, Y, np.zeros((N, 2)))
+
+
 def test_errors_are_printed_beneath():
     assert repr(TABLE).splitlines()[:3] == [
         "       nll accuracy coverage",
