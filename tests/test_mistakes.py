@@ -144,7 +144,7 @@ TABLE = {
     # --- targets ---------------------------------------------------------------------------------
     "NaN in y": (
         lambda: regression(y=changed(numbers(ROWS, 1), np.nan)),
-        {**NO_DENSITY, "compare": ("visible", "inf|nan")},
+        {**NO_DENSITY, "compare": ("refused", "NaN")},
     ),
     "label 3 of 3 classes": (
         lambda: classes(y=changed(LABELS, 3)),
