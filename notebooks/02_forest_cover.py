@@ -28,17 +28,7 @@ from sklearn.datasets import fetch_covtype
 
 import keras_priors as kp
 
-plt.rcParams.update(
-    {
-        "figure.dpi": 90,
-        "font.size": 11,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.titlesize": 12,
-        "legend.frameon": False,
-    }
-)
-INK, GREY, BLUE, RED = "#222222", "#8a8a8a", "#2f6f9f", "#c8553d"
+HOUSE = "keras_priors.plots.house"
 CLASSES = (
     "Spruce/fir",
     "Lodgepole pine",
@@ -96,9 +86,9 @@ def net(dense):
     return keras.Sequential(
         [
             keras.Input((54,)),
-            dense(20, activation="tanh"),
-            dense(20, activation="tanh"),
-            dense(7, activation="softmax"),
+            dense(20, activation="tanh", name="first"),
+            dense(20, activation="tanh", name="second"),
+            dense(7, activation="softmax", name="output"),
         ]
     )
 
@@ -130,31 +120,12 @@ for layer in bayesian.layers:
 # ## The bound that `fit` raised
 
 # %%
-epochs = np.arange(1, len(logs["elbo"]) + 1)
-figure, axis = plt.subplots(figsize=(10, 3.4))
-axis.fill_between(epochs, 0, logs["nll"], color=BLUE, alpha=0.85, linewidth=0)
-axis.fill_between(
-    epochs, logs["nll"], np.negative(logs["elbo"]), color=BLUE, alpha=0.35, linewidth=0
-)
-axis.plot(epochs, np.negative(logs["elbo"]), color=INK, linewidth=1.5)
-axis.text(epochs[-1] * 0.6, 0.25, "nll: misfit", color="white", fontsize=12, va="center")
-axis.annotate(
-    "kl: distance of the posterior from the prior",
-    (epochs[-1] * 0.72, logs["nll"][-1] + 0.5 * logs["kl"][-1]),
-    (epochs[-1] * 0.55, 1.15),
-    arrowprops={"arrowstyle": "-", "color": GREY},
-)
-axis.annotate(
-    "−ELBO",
-    (epochs[4], -logs["elbo"][4]),
-    (epochs[6], 1.15),
-    arrowprops={"arrowstyle": "-", "color": GREY},
-)
-axis.set(xlabel="epoch", ylabel="nats per observation", xlim=(1, epochs[-1]), ylim=(0, 1.4))
+kp.plots.training_curves(logs)
 plt.show()
 
 # %% [markdown]
-# *The loss is the negative evidence lower bound per observation, in two parts. The KL is what the
+# *The loss is the negative evidence lower bound per observation, the thick line, in two parts: the
+# misfit and the KL. The KL is what the
 # net pays for a posterior that is not the prior, and it falls too, for the start is far from the
 # prior: there the standard deviations are 0.01 to 0.02, so that the noise of the draws does not
 # hide what the means have to learn. Then they grow towards the prior's 1, each until the misfit
@@ -178,25 +149,20 @@ sds = [keras.ops.convert_to_numpy(q.stddev()) for q in posteriors]
 assert [m.shape for m in means] == [(54, 20), (20, 20), (20, 7)]
 assert plain.count_params() == 1667
 
-grid = np.linspace(-3.2, 3.2, 1281)
-rng = np.random.default_rng(0)
-figure, axes = plt.subplots(1, 3, figsize=(10, 3.2), sharey=True)
-figure.subplots_adjust(left=0.02, right=0.98, top=0.9, bottom=0.17, wspace=0.06)
-titles = ("first layer, 54 × 20", "second layer, 20 × 20", "output layer, 20 × 7")
-for axis, m, s, title in zip(axes, means, sds, titles, strict=True):
-    for i in rng.choice(m.size, 40, replace=False):
-        height = np.exp(-0.5 * ((grid - m.flat[i]) / s.flat[i]) ** 2)
-        axis.fill_between(grid, height, color=BLUE, alpha=0.04, linewidth=0)
-        axis.plot(grid, height, color=BLUE, alpha=0.7, linewidth=0.9)
-    axis.plot(grid, np.exp(-0.5 * grid**2), color=INK, linestyle="--", linewidth=1.6)
-    axis.set(title=title, xlabel="weight", yticks=[], ylim=(0, 1.05), xlim=(-3.2, 3.2))
-    axis.spines["left"].set_visible(False)
+kp.plots.weights(bayesian, "*/kernel")
 plt.show()
 
 # %% [markdown]
-# *Each curve is the posterior of one weight, 40 of each layer, all drawn to the same height;
-# dashed: the prior. Narrow curves are weights that the data have decided. Only the first layer
-# has many that are still nearly as wide as the prior.*
+# *All weights of a layer, in the order of their means, each with its 50% and 90%; hatched: 90% of
+# the prior. Narrow bands are weights that the data have decided. Only the first layer has many that
+# are still nearly as wide as the prior, as their standard deviations say:*
+
+# %%
+kp.plots.scales(bayesian)
+plt.show()
+
+# %% [markdown]
+# *Dot: the median of a tensor; bars: 50% and 90% of its weights; upright mark: the prior.*
 
 # %%
 typical = [float(np.median(s)) for s in sds]
@@ -212,20 +178,21 @@ assert all(now > np.median(s) for now, s in zip(typical, sds_at_start, strict=Tr
 # %%
 rows_of_soil = x_train[:, 14:].sum(axis=0)
 sd_of_soil = sds[0][14:].mean(axis=1)
-figure, axis = plt.subplots(figsize=(10, 3.2))
-axis.axhline(1, color=INK, linestyle="--", linewidth=1.2)
-axis.text(5.5e3, 0.975, "prior", ha="right", va="top")
-axis.scatter(np.maximum(rows_of_soil, 0.5), sd_of_soil, s=42, color=BLUE, alpha=0.8, linewidth=0)
-axis.set_xscale("log")
-axis.set(
-    xlabel="training rows with this soil type (0 at the left edge)",
-    ylabel="posterior sd",
-    xlim=(0.4, 6e3),
-    ylim=(0, 1.08),
-)
-axis.set_xticks([0.5, 1, 10, 100, 1000], ["0", "1", "10", "100", "1000"])
-axis.minorticks_off()
-plt.show()
+with plt.style.context(HOUSE):
+    figure, axis = plt.subplots(figsize=(8, 3.2), layout="constrained")
+    axis.axhline(1, color="#222222", linestyle="--", linewidth=1.2)
+    axis.text(5.5e3, 0.975, "prior", ha="right", va="top")
+    axis.scatter(np.maximum(rows_of_soil, 0.5), sd_of_soil, s=36, alpha=0.8, linewidth=0)
+    axis.set_xscale("log")
+    axis.set(
+        xlabel="training rows with this soil type (0 at the left edge)",
+        ylabel="posterior sd",
+        xlim=(0.4, 6e3),
+        ylim=(0, 1.08),
+    )
+    axis.set_xticks([0.5, 1, 10, 100, 1000], ["0", "1", "10", "100", "1000"])
+    axis.minorticks_off()
+    plt.show()
 
 # %% [markdown]
 # *One point a soil type: the standard deviation of its weights, averaged over the 20 units. Of
@@ -258,35 +225,28 @@ assert abs(accuracy["Bayesian"] - accuracy["plain"]) < 0.04
 {name: round(value, 3) for name, value in accuracy.items()}
 
 # %%
-share = np.zeros((7, 7))
-np.add.at(share, (y_test, predicted), 1)
-share /= share.sum(axis=1, keepdims=True)
-figure, axis = plt.subplots(figsize=(7.4, 4.6))
-axis.imshow(share, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-for (i, j), value in np.ndenumerate(share):
-    if value >= 0.005:
-        colour = "white" if value > 0.5 else INK
-        axis.text(j, i, f"{value:.0%}", ha="center", va="center", color=colour, fontsize=10)
-axis.set_xticks(range(7), CLASSES, rotation=30, ha="right")
-axis.set_yticks(range(7), CLASSES)
-axis.tick_params(length=0)
-axis.spines[:].set_visible(False)
-axis.set(xlabel="predicted", ylabel="true")
+kp.plots.confusion_matrix(y_test, predictive, names=CLASSES)
 plt.show()
 
 # %% [markdown]
-# *Of the patches of each true class (a line), where the predictions went. The small classes lose
-# most: cottonwood and Douglas fir are more often taken for ponderosa pine, and aspen for lodgepole
-# pine, than for what they are. Spruce and lodgepole pine, the two large classes, are mistaken for
-# one another, and some of the krummholz for spruce.*
+# *Of the patches of each true class (a line), where the predictions went, in percent. Left: the
+# half of the patches whose predictions have the lower entropy. Right: the other half, where most of
+# the mistakes are. The small classes lose most: cottonwood and Douglas fir are more often taken for
+# ponderosa pine, and aspen for lodgepole pine, than for what they are. Spruce and lodgepole pine,
+# the two large classes, are mistaken for one another, and some of the krummholz for spruce.*
 
 # %%
+share = np.zeros((7, 7))
+np.add.at(share, (y_test, predicted), 1)
+share /= share.sum(axis=1, keepdims=True)
 assert share[0, 1] > 0.1
 assert share[1, 0] > 0.1
 assert share[4, 1] > max(0.4, share[4, 4])
 assert share[5, 2] > max(0.4, share[5, 5])
 assert share[3, 2] > max(0.4, share[3, 3])
 assert share[6, 0] > 0.1
+certain = predictive.entropy < np.median(predictive.entropy)
+assert np.mean(right[certain]) > np.mean(right[~certain]) + 0.15
 
 # %% [markdown]
 # ## Class probabilities
@@ -296,31 +256,21 @@ assert share[6, 0] > 0.1
 # %%
 by_doubt = np.argsort(predictive.entropy)
 rows = by_doubt[np.linspace(0, len(by_doubt) - 1, 6).astype(int)]
-figure, axes = plt.subplots(2, 3, figsize=(10, 5.4), sharex=True, sharey=True)
-figure.subplots_adjust(left=0.16, right=0.98, top=0.94, bottom=0.09, wspace=0.1, hspace=0.28)
-for axis, i in zip(axes.flat, rows, strict=True):
-    low, high = np.quantile(predictive.draws[:, i], [0.05, 0.95], axis=0)
-    colours = ["#c9d9e6"] * 7
-    colours[predicted[i]] = RED
-    colours[y_test[i]] = BLUE
-    axis.barh(range(7), predictive.probabilities[i], color=colours, height=0.72)
-    axis.hlines(range(7), low, high, color=INK, linewidth=1.4)
-    verdict = "right" if right[i] else "wrong"
-    axis.set_title(f"entropy {predictive.entropy[i]:.2f}: {verdict}", fontsize=11)
-    axis.set_xlim(0, 1.02)
-    axis.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
-    axis.tick_params(length=0)
-axes[0, 0].set_yticks(range(7), CLASSES)
-axes[0, 0].invert_yaxis()
-for axis in axes[1]:
-    axis.set_xlabel("probability")
-plt.show()
+with plt.style.context(HOUSE):
+    figure, axes = plt.subplots(
+        2, 3, figsize=(10, 4.6), sharex=True, sharey=True, layout="constrained"
+    )
+    kp.plots.class_probabilities(predictive, rows, y_test, names=CLASSES, ax=axes)
+    for axis, i in zip(axes.flat, rows, strict=True):
+        verdict = "right" if right[i] else "wrong"
+        axis.set_title(f"entropy {predictive.entropy[i]:.2f}: {verdict}")
+    plt.show()
 
 # %% [markdown]
-# *Bars: predicted probabilities; lines: 5% to 95% over 100 draws of the weights. Blue: the true
-# class; red: a wrong class that was preferred. All draws agree on the first patch. Further on the
-# probability spreads over more classes and the lines lengthen, as the draws disagree by more. What
-# is wrong is among the last three, the least sure.*
+# *Bars: predicted probabilities; lines: 5% to 95% over 100 draws of the weights. Dark: the true
+# class; hatched: a wrong class that was preferred. All draws agree on the first patch. Further on
+# the probability spreads over more classes and the lines lengthen, as the draws disagree by more.
+# What is wrong is among the last three, the least sure.*
 
 # %%
 low, high = np.quantile(predictive.draws[:, rows], [0.05, 0.95], axis=0)
@@ -338,24 +288,33 @@ assert not right[rows[3:]].all()
 tenths = np.array_split(by_doubt, 10)
 accuracy_of_tenth = [float(np.mean(right[part])) for part in tenths]
 
-figure, axes = plt.subplots(1, 2, figsize=(10, 3.6))
-figure.subplots_adjust(left=0.07, right=0.99, top=0.9, bottom=0.16, wspace=0.16)
 bins = np.linspace(0, 1.6, 33)
-axes[0].hist(predictive.entropy[right], bins, density=True, color=BLUE, alpha=0.75, label="right")
-axes[0].hist(predictive.entropy[~right], bins, density=True, color=RED, alpha=0.6, label="wrong")
-axes[0].set(title="entropy of predictions", xlabel="nats", yticks=[])
-axes[0].spines["left"].set_visible(False)
-axes[0].legend(loc="upper right")
-axes[1].bar(range(1, 11), accuracy_of_tenth, color=BLUE, width=0.75)
-axes[1].set(title="accuracy by tenth of entropy", xlabel="from surest to least sure", ylim=(0, 1))
-axes[1].set_xticks(range(1, 11))
-axes[1].tick_params(axis="x", length=0)
-plt.show()
+with plt.style.context(HOUSE):
+    figure, axes = plt.subplots(1, 3, figsize=(11, 3.8), layout="constrained")
+    axes[0].hist(predictive.entropy[right], bins, density=True, color="#d3dce3", label="right")
+    axes[0].hist(
+        predictive.entropy[~right],
+        bins,
+        density=True,
+        histtype="step",
+        linewidth=1.6,
+        label="wrong",
+    )
+    axes[0].set(title="entropy of the predictions", xlabel="nats", yticks=[])
+    axes[0].spines["left"].set_visible(False)
+    axes[0].legend(loc="upper right")
+    kp.plots.risk_coverage(y_test, predictive, uncertainty=predictive.entropy, ax=axes[1])
+    axes[1].set_title("errors among the surest")
+    kp.plots.reliability_diagram(y_test, predictive, ax=axes[2])
+    axes[2].set_title("calibration")
+    plt.show()
 
 # %% [markdown]
 # *Left: predictions that turn out wrong had the higher entropy; the peak at log 2 = 0.69 is a
-# coin tossed between two trees. Right: the surest tenth is nearly always right, the least sure
-# tenth about half of the time. The net knows which of its answers to doubt.*
+# coin tossed between two trees. Middle: the surest tenth is nearly always right, and the share of
+# errors rises with every tenth less sure that is let in; dotted is the best order that there is,
+# dashed all rows. Right: of predictions at each probability, how many came true, and beneath how
+# many there are; dashed is perfect calibration. The net knows which of its answers to doubt.*
 
 # %%
 assert predictive.entropy[~right].mean() > predictive.entropy[right].mean() + 0.1
@@ -375,17 +334,17 @@ count = np.bincount(y_train)
 order = np.argsort(-count)
 names = [f"{CLASSES[c]} ({count[c] / len(y_train):.1%})" for c in order]
 
-figure, axis = plt.subplots(figsize=(10, 3.4))
-figure.subplots_adjust(left=0.22, right=0.98, top=0.97, bottom=0.16)
-axis.barh(range(7), doubt[order], color=BLUE, height=0.7, label="doubt about the weights")
-axis.barh(
-    range(7), noise[order], 0.7, doubt[order], color="#c9d9e6", label="patches that look alike"
-)
-axis.set_yticks(range(7), names)
-axis.tick_params(axis="y", length=0)
-axis.set(xlabel="mean entropy of the predictions (nats)", xlim=(0, 1.25))
-axis.legend(loc="lower right")
-plt.show()
+with plt.style.context(HOUSE):
+    figure, axis = plt.subplots(figsize=(8, 3.2), layout="constrained")
+    axis.barh(range(7), doubt[order], 0.7, label="doubt about the weights")
+    axis.barh(
+        range(7), noise[order], 0.7, doubt[order], color="#d3dce3", label="patches that look alike"
+    )
+    axis.set_yticks(range(7), names)
+    axis.tick_params(axis="y", length=0)
+    axis.set(xlabel="mean entropy of the predictions (nats)", xlim=(0, 1.25))
+    axis.legend(loc="lower right")
+    plt.show()
 
 # %% [markdown]
 # *Test patches by true class, the rarest on top, with the share of each class in the data. With

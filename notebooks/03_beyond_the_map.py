@@ -30,17 +30,7 @@ from sklearn.model_selection import train_test_split
 
 import keras_priors as kp
 
-plt.rcParams.update(
-    {
-        "figure.dpi": 90,
-        "font.size": 11,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.titlesize": 12,
-        "legend.frameon": False,
-    }
-)
-INK, PALE, COLOUR = "#222222", "#d4d4d4", "#2f6f9f"
+HOUSE = "keras_priors.plots.house"
 
 # %% [markdown]
 # ## 1. A plain Keras model
@@ -92,35 +82,31 @@ with warnings.catch_warnings():
     }
 
 # %%
-edge = np.linspace(-3, 4, 120), np.linspace(-3, 3.5, 110)
-grid = np.stack(np.meshgrid(*edge), axis=-1).reshape(-1, 2).astype("float32")
-shown = {name: p.predict(grid, seed=0, verbose=0) for name, p in posteriors.items()}
-
-figure, axes = plt.subplots(2, 3, figsize=(10, 6.6), sharex=True, sharey=True)
-figure.subplots_adjust(left=0.02, right=0.87, top=0.94, bottom=0.02, wspace=0.05, hspace=0.14)
-for axis, (name, predictive) in zip(axes.flat, shown.items(), strict=True):
-    entropy = predictive.entropy.reshape(len(edge[1]), len(edge[0]))
-    image = axis.contourf(*edge, entropy, np.linspace(0, np.log(2), 15), cmap="Blues")
-    probability = predictive.probabilities.reshape(entropy.shape)
-    axis.contour(*edge, probability, [0.5], colors=INK, linewidths=1)
-    for label, marker in ((0, "o"), (1, "^")):
-        points = x[y[:, 0] == label]
-        axis.plot(*points.T, marker, color=INK, markersize=3.5, markerfacecolor="white")
-    axis.set(title=name, xticks=[], yticks=[])
-bar = figure.colorbar(image, cax=figure.add_axes((0.89, 0.15, 0.015, 0.7)))
-bar.set_ticks([0, 0.35, np.log(2)], labels=["0", "0.35", "log 2"])
-bar.set_label("entropy of the prediction (nats)")
-plt.show()
+with plt.style.context(HOUSE):
+    figure, axes = plt.subplots(
+        2, 3, figsize=(10, 5.6), sharex=True, sharey=True, layout="constrained"
+    )
+    for axis, (name, posterior) in zip(axes.flat, posteriors.items(), strict=True):
+        kp.plots.decision_boundary(posterior, x, y, margin=0.6, ax=axis)
+        axis.collections[0].colorbar.remove()
+        axis.set(title=name, xlabel="", ylabel="")
+    bar = figure.colorbar(axes[0, 0].collections[0], ax=axes, aspect=40)
+    bar.set_ticks([0, 0.35, np.log(2)], labels=["0", "0.35", "log 2"])
+    bar.set_label("entropy of the prediction (nats)")
+    plt.show()
 
 # %% [markdown]
-# *Dark: no idea which class. The line is where both are as likely. The MAP is sure everywhere but
-# along its one line, also where there has never been a point. The others open up away from the
-# data, each as far as it sees of the posterior: Laplace and mean field around one bend of the line,
-# the ensemble at its five ends, SGHMC and NUTS wherever the weights can go.*
+# *Circles and triangles: the two moons. Dark: no idea which class. The line is where both are as
+# likely. The MAP is sure everywhere but along its one line, also where there has never been a
+# point. The others open up away from the data, each as far as it sees of the posterior: Laplace and
+# mean field around one bend of the line, the ensemble at its five ends, SGHMC and NUTS wherever the
+# weights can go.*
 
 # %%
-far = np.linalg.norm(grid - [0.5, 0.25], axis=1) > 3
-doubt = {name: float(np.mean(p.entropy[far])) for name, p in shown.items()}
+grid = np.stack(np.meshgrid(np.linspace(-3, 4, 36), np.linspace(-3, 3.5, 33)), axis=-1)
+far = grid[np.linalg.norm(grid - [0.5, 0.25], axis=-1) > 3].astype("float32")
+shown = {name: p.predict(far, seed=0, verbose=0) for name, p in posteriors.items()}
+doubt = {name: float(np.mean(p.entropy)) for name, p in shown.items()}
 assert doubt["MAP"] < min(doubt["Laplace"], doubt["NUTS"], doubt["SGHMC"])
 {name: round(value, 2) for name, value in doubt.items()}
 
@@ -137,7 +123,13 @@ assert all(row["accuracy"] > 0.85 for row in table.values())
 pairs = [posteriors[name].predict(x_test, seed=0).log_prob(y_test) for name in ("NUTS", "MAP")]
 apart = np.subtract(*pairs)
 assert abs(apart.mean()) < 3 * apart.std() / np.sqrt(len(apart))
+kp.plots.compare(table, ["nll", "accuracy", "ece", "fit_s"])
+plt.show()
 table
+
+# %% [markdown]
+# *Hollow: the best of its panel. Bars: two standard errors. Between NUTS and the MAP lies less than
+# the noise of these points.*
 
 # %% [markdown]
 # ## 4. A regression, and what is known of its noise
@@ -173,33 +165,28 @@ idata = exact.to_arviz()
 summary = az.summary(idata)
 assert summary["r_hat"].max() < 1.02
 
-figure, axes = plt.subplots(1, 2, figsize=(10, 3.6), width_ratios=[1.2, 1])
-figure.subplots_adjust(left=0.09, right=0.98, top=0.9, bottom=0.16, wspace=0.2)
-beta = exact.draws(2000, seed=0)["line/kernel"][:, :, 0]
-order = np.argsort(np.median(beta, axis=0))
-low, high = np.quantile(beta, [0.05, 0.95], axis=0)
-for place, k in enumerate(order):
-    axes[0].plot([low[k], high[k]], [place, place], color=COLOUR, linewidth=2)
-    axes[0].plot(np.median(beta[:, k]), place, "o", color=COLOUR)
-axes[0].axvline(0, color=PALE, zorder=0)
-axes[0].set_yticks(range(10), [data.feature_names[k] for k in order])
-axes[0].set_title("effect on the disease (standard deviations)")
-
 sigma = exact.draws(2000, seed=0)["noise/scale"].reshape(-1)
-axes[1].hist(sigma, 40, density=True, color=PALE, label="NUTS")
-at = np.linspace(0.55, 0.9, 200)
 mean, sd = (float(f()["noise/scale"].reshape(())) for f in (laplace.mean, laplace.stddev))
-axes[1].plot(at, stats.norm(mean, sd).pdf(at), color=COLOUR, label="Laplace")
-axes[1].set_title("standard deviation of the noise")
-axes[1].set_yticks([])
-axes[1].legend()
-plt.show()
+with plt.style.context(HOUSE):
+    figure, axes = plt.subplots(
+        1, 2, figsize=(10, 4.2), width_ratios=[1.2, 1], layout="constrained"
+    )
+    kp.plots.weights(exact, "line/kernel", ax=axes[0])
+    axes[0].axvline(0, color="#d3dce3", zorder=0)
+    axes[0].set_yticks(axes[0].get_yticks(), data.feature_names)
+    axes[0].set(title="effect on the disease", xlabel="standard deviations")
+    axes[1].hist(sigma, 40, density=True, color="#d3dce3", label="NUTS")
+    at = np.linspace(0.55, 0.9, 200)
+    axes[1].plot(at, stats.norm(mean, sd).pdf(at), label="Laplace")
+    axes[1].set(title="standard deviation of the noise", yticks=[])
+    axes[1].legend()
+    plt.show()
 
 # %% [markdown]
-# *Left: medians and central 90% of the coefficients. Right: what is known of the noise. Laplace has
-# the right width and sits a little low: it stands where all weights are at their best together,
-# and a line that fits its 221 patients as well as it can leaves too little noise. NUTS averages
-# over all lines.*
+# *Left: the posterior of each coefficient; dashed: its prior, N(0, 0.5²). Right: what is known of
+# the noise. Laplace has the right width and sits a little low: it stands where all weights are at
+# their best together, and a line that fits its 221 patients as well as it can leaves too little
+# noise. NUTS averages over all lines.*
 
 # %%
 assert 0 < sigma.mean() - mean < 0.7 * sigma.std()
@@ -223,14 +210,15 @@ evidence = [
 ]
 best = float(widths[int(np.argmax(evidence))])
 
-figure, axis = plt.subplots(figsize=(6, 3))
-figure.subplots_adjust(left=0.13, right=0.97, top=0.93, bottom=0.2)
-axis.semilogx(widths, evidence, color=COLOUR)
-axis.axvline(best, color=PALE, zorder=0)
-axis.set(xlabel="standard deviation of the prior of β", ylabel="log p(y | x) (nats)")
-axis.set_ylim(max(evidence) - 40, max(evidence) + 4)
-axis.text(best * 1.1, max(evidence) - 36, f"{best:.2f}")
-plt.show()
+with plt.style.context(HOUSE):
+    figure, axis = plt.subplots(figsize=(6, 3), layout="constrained")
+    axis.semilogx(widths, evidence)
+    axis.axvline(best, color="#d3dce3", linestyle="-", zorder=0)
+    axis.set(xlabel="standard deviation of the prior of β", ylabel="log p(y | x) (nats)")
+    axis.set_ylim(max(evidence) - 40, max(evidence) + 4)
+    axis.set_xticks([0.2, 0.5, 1, 2, 5, 10], ["0.2", "0.5", "1", "2", "5", "10"])
+    axis.text(best * 1.1, max(evidence) - 36, f"{best:.2f}")
+    plt.show()
 
 # %% [markdown]
 # *Too narrow a prior forbids the effects that are there; too wide a one bets on effects that are

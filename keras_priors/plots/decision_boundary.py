@@ -63,7 +63,8 @@ def decision_boundary(
         margin: float, how far the map goes beyond x, as a share of its range. Defaults to 0.25.
         num_samples: integer, draws. Defaults to None: 100, or all if they are fewer.
         seed: integer or None. Defaults to 0.
-        ax: Axes. Defaults to None: a new figure.
+        ax: Axes; there is then no legend of the classes above them, where a title of your own goes,
+            and `ax.legend()` makes one. Defaults to None: a new figure.
 
     Returns:
         The Axes.
@@ -93,7 +94,7 @@ def decision_boundary(
     grid = np.stack(np.meshgrid(*edges), axis=-1).reshape(-1, 2).astype(x.dtype)
     one = one_predictive("decision_boundary", _predict(source, grid, num_samples, seed))
     values, name, top, style = _values(one, of)
-    square = (resolution, resolution)
+    square, is_new = (resolution, resolution), ax is None
     with one_axes(ax, (5.4, 4.2)) as ax:
         bottom = float(values.min()) if top is None else 0.0
         top = float(values.max()) if top is None else top
@@ -105,6 +106,8 @@ def decision_boundary(
             _draw_boundary(ax, edges, class_probabilities("decision_boundary", one), square)
         if y is not None and is_classes(one):
             _draw_points(ax, x, y)
+            if is_new:
+                ax.legend(title="class", loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=8)
         ax.set(xlim=edges[0][[0, -1]], ylim=edges[1][[0, -1]], xlabel="first input")
         ax.set_ylabel("second input")
     return ax
@@ -186,4 +189,3 @@ def _draw_points(ax: Any, x: Any, y: Any) -> None:
             markeredgewidth=0.8,
             label=f"{label:g}",
         )
-    ax.legend(title="class", loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=8)

@@ -103,6 +103,16 @@ def test_the_boundary_is_where_the_most_probable_class_changes():
     assert len(ax.get_legend().get_texts()) == 3
 
 
+def test_a_map_on_axes_of_ones_own_leaves_the_place_of_the_title_and_the_bar_can_go():
+    x, y, model = inputs.two_moons()
+    _, ax = plt.subplots(layout="constrained")
+    kp.plots.decision_boundary(model, x, y, resolution=3, num_samples=2, ax=ax)
+    assert ax.get_legend() is None
+    assert ax.get_legend_handles_labels()[1] == ["0", "1"]
+    ax.collections[0].colorbar.remove()
+    assert ax.figure.axes == [ax]
+
+
 def test_a_map_of_a_regression_and_of_a_posterior():
     posterior = inputs.chains()
     ax = kp.plots.decision_boundary(posterior, np.eye(2), resolution=5, num_samples=8)
