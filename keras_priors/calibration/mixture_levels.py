@@ -11,8 +11,8 @@ import keras
 import numpy as np
 
 from keras_priors import likelihoods
-from keras_priors.calibration.blocks import in_blocks
 from keras_priors.calibration.rows_held_back import outputs_of
+from keras_priors.predictive.by_rows import by_rows
 
 # Of the steps of a search the first ones are chords, and the others halve the bracket, so that it
 # ends. Draws that are a hundred million standard deviations apart were seen to take 52 chords.
@@ -39,7 +39,7 @@ def levels(predictive: Any, y: Any) -> Any:
     def each(f: Any, rows: Any) -> Any:
         return _elements(predictive.likelihood, f).level(rows.ravel()).reshape(rows.shape)
 
-    return in_blocks(each, outputs_of(predictive), y, copies=4)
+    return by_rows(each, outputs_of(predictive), y, copies=4)
 
 
 def at_levels(predictive: Any, z: Any) -> Any:
@@ -64,7 +64,7 @@ def at_levels(predictive: Any, z: Any) -> Any:
             low = invert(elements, low, high, wanted.ravel())
         return low.reshape(count, *f.shape[1:-1], width)
 
-    return in_blocks(each, outputs_of(predictive), copies=4 * count, axis=1)
+    return by_rows(each, outputs_of(predictive), copies=4 * count, axis=1)
 
 
 def _crossing(elements: "_Elements", low: Any, high: Any, wanted: Any) -> Any:

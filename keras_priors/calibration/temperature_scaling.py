@@ -7,7 +7,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_priors.calibration.blocks import in_blocks
 from keras_priors.calibration.rows_held_back import (
     check_classes,
     check_fitted,
@@ -17,6 +16,7 @@ from keras_priors.calibration.rows_held_back import (
 )
 from keras_priors.likelihoods.bernoulli import Bernoulli
 from keras_priors.likelihoods.categorical import Categorical
+from keras_priors.predictive.by_rows import by_rows
 from keras_priors.predictive.predictive import Predictive
 from keras_priors.utils.export import export
 from keras_priors.utils.warn import warn
@@ -163,7 +163,7 @@ def _log_probabilities(predictive: Any, pooled: bool) -> Any:
         with np.errstate(divide="ignore"):
             return logsumexp(_of_draws(likelihood, f), axis=0) - np.log(len(f))
 
-    return in_blocks(pool, outputs, copies=2)[None]
+    return by_rows(pool, outputs, copies=2)[None]
 
 
 def _of_draws(likelihood: Any, outputs: Any) -> Any:
@@ -226,7 +226,7 @@ def _of_any(logs: Any, labels: Any) -> float:
             return logsumexp(scaled[:, at[: len(which)], which], axis=0)
 
         with np.errstate(divide="ignore"):
-            return -float(in_blocks(each, logs, labels, copies=2).mean() - np.log(len(logs)))
+            return -float(by_rows(each, logs, labels, copies=2).mean() - np.log(len(logs)))
 
     grid = np.linspace(np.log(_LEAST), np.log(_MOST), _GRID)
     values = [nll(log_t) for log_t in grid]

@@ -3,6 +3,7 @@
 # Written by tools/write_doors.py.
 
 from keras_priors.predictive.acquire import acquire
+from keras_priors.predictive.by_rows import by_rows as by_rows
 from keras_priors.predictive.check_outputs_known import check_outputs_known as check_outputs_known
 from keras_priors.predictive.joint_log_prob import joint_log_prob as joint_log_prob
 from keras_priors.predictive.ood_score import ood_score

@@ -5,10 +5,13 @@ from typing import Any
 
 import numpy as np
 
+from keras_priors.utils.export import share
+
 # Elements of a block: 32 MiB in float64, a few times that with what is computed from it.
 _ELEMENTS = 4_000_000
 
 
+@share
 def by_rows(
     function: Callable[..., Any], draws: Any, *others: Any, copies: int = 1, axis: int = 0
 ) -> Any:

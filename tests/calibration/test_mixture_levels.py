@@ -1,3 +1,5 @@
+import importlib
+
 import numpy as np
 import pytest
 from scipy import optimize, stats
@@ -106,5 +108,6 @@ def test_far_apart_draws_and_blocks_of_rows(monkeypatch):
     np.testing.assert_allclose(
         narrow[1], 1e3 + 0.01 * stats.norm.ppf(1e-4 / 0.75), rtol=0, atol=1e-6
     )
-    monkeypatch.setattr("keras_priors.calibration.blocks._NUMBERS", 100)
+    module = importlib.import_module("keras_priors.predictive.by_rows")
+    monkeypatch.setattr(module, "_ELEMENTS", 100)
     np.testing.assert_allclose(at_levels(p, z), whole, rtol=1e-12)
