@@ -1,3 +1,5 @@
+import importlib
+
 import keras
 import numpy as np
 import pytest
@@ -7,6 +9,8 @@ from scipy.special import logsumexp
 from keras_priors import likelihoods
 from keras_priors.predictive import Predictive
 
+# The module: the function of this name hides it.
+BLOCKS = importlib.import_module("keras_priors.predictive.by_rows")
 RNG = np.random.default_rng(0)
 DRAWS = RNG.standard_normal((7, 5, 2))
 CLASSES = np.array([[[0.5, 0.5], [1.0, 0.0]], [[0.5, 0.5], [0.0, 1.0]]])
@@ -29,7 +33,7 @@ def test_blocks_of_rows_change_nothing(monkeypatch):
     whole = Predictive(DRAWS, likelihoods.Normal(0.3))
     y = RNG.standard_normal((5, 2))
     expected = whole.mean, whole.total, whole.log_prob(y)
-    monkeypatch.setattr("keras_priors.predictive.by_rows._ELEMENTS", 30)
+    monkeypatch.setattr(BLOCKS, "_ELEMENTS", 30)
     blocks = Predictive(DRAWS, likelihoods.Normal(0.3))
     for a, b in zip(expected, (blocks.mean, blocks.total, blocks.log_prob(y)), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-7)
@@ -38,7 +42,7 @@ def test_blocks_of_rows_change_nothing(monkeypatch):
 
 
 def test_blocks_of_rows_have_noise_of_their_own(monkeypatch):
-    monkeypatch.setattr("keras_priors.predictive.by_rows._ELEMENTS", 1000)  # two rows a block
+    monkeypatch.setattr(BLOCKS, "_ELEMENTS", 1000)  # two rows a block
     drawn = Predictive(np.zeros((1, 6, 1)), likelihoods.Normal(1.0)).sample_observations(500, 0)
     apart = np.corrcoef(drawn[..., 0].T) - np.eye(6)
     assert np.abs(apart).max() < 4.5 / 500**0.5
