@@ -303,7 +303,7 @@ with plt.style.context(HOUSE):
     axes[0].set(title="entropy of the predictions", xlabel="nats", yticks=[])
     axes[0].spines["left"].set_visible(False)
     axes[0].legend(loc="upper right")
-    kp.plots.risk_coverage(y_test, predictive, uncertainty=predictive.entropy, ax=axes[1])
+    kp.plots.risk_coverage(y_test, predictive, score="entropy", ax=axes[1])
     axes[1].set_title("errors among the surest")
     kp.plots.reliability_diagram(y_test, predictive, ax=axes[2])
     axes[2].set_title("calibration")

@@ -277,7 +277,7 @@ def coverage(stored):
 
 PARTS = {
     "uci.json": uci,
-    "coverage.json": coverage,
+    "simulated_coverage.json": coverage,
     "variational_covertype.json": variational,
     "variational_images.json": variational,
     "nuts.json": samplers,

@@ -67,7 +67,7 @@ def _of_data(posterior: Any, data: Observations, number: tuple[int, int], seed: 
     }
 
 
-def summary(posterior: Any, interval: float, chains: dict[str, Any] | None = None) -> Any:
+def summary(posterior: Any, coverage: float, chains: dict[str, Any] | None = None) -> Any:
     """A pandas table of arrays (chains, draws, ...) by name; see `Posterior.summary`."""
     az = import_arviz()
     chains = posterior._chains(None, 0) if chains is None else chains
@@ -80,7 +80,7 @@ def summary(posterior: Any, interval: float, chains: dict[str, Any] | None = Non
     several = next(iter(chains.values())).shape[0] > 1
     kind = "all" if several else "stats"
     with np.errstate(divide="ignore", invalid="ignore"):  # chains that stood still
-        return az.summary(data, hdi_prob=interval, kind=kind, round_to="none")
+        return az.summary(data, hdi_prob=coverage, kind=kind, round_to="none")
 
 
 def _renamed(values: dict[str, Any], separator: str) -> dict[str, Any]:

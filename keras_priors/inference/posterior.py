@@ -236,16 +236,16 @@ class Posterior:
         """
         return to_arviz(self, num_samples, num_prior_samples, seed, x, y, separator)
 
-    def summary(self, interval: float = 0.9) -> Any:
+    def summary(self, coverage: float = 0.9) -> Any:
         """A pandas table with a row for each scalar weight, such as "dense/kernel[0, 0]".
 
         Mean, standard deviation, highest-density interval, and for chains the Monte-Carlo errors,
         effective sample sizes and R-hat (Vehtari et al., 2021, arXiv:1903.08008), by ArviZ.
 
         Args:
-            interval: float, the probability of the interval. Defaults to 0.9.
+            coverage: float, the probability of the interval. Defaults to 0.9.
         """
-        return summary(self, interval)
+        return summary(self, coverage)
 
     def to_model(self, draw: int | Mapping[str, Any] | None = None) -> Any:
         """A plain Keras model at one draw, which needs no keras_priors to load.

@@ -145,22 +145,22 @@ class SamplePosterior(Posterior):
             for path, v in zip(self.paths, self._stored, strict=True)
         }
 
-    def summary(self, interval: float = 0.9, x: Any = None) -> Any:
+    def summary(self, coverage: float = 0.9, x: Any = None) -> Any:
         """A pandas table with a row for each scalar weight, or for each prediction at x.
 
         Mean, standard deviation, highest-density interval, and for chains the Monte-Carlo errors,
         effective sample sizes and R-hat (Vehtari et al., 2021, arXiv:1903.08008), by ArviZ.
 
         Args:
-            interval: float, the probability of the interval. Defaults to 0.9.
+            coverage: float, the probability of the interval. Defaults to 0.9.
             x: rows, arrays. With them the table is that of E[y* | x, w] at the draws w, of classes
                 their probabilities: rows such as "mean[0, 0]", of the first row and output, or
                 "a/mean[0, 0]" of an output "a"; and of the standard deviation of y*, "sd[0, 0]",
                 where the outputs say more than the mean. Defaults to None: weights.
         """
         if x is None:
-            return super().summary(interval)
-        return summary(self, interval, prediction_chains(self, _rows(x)))
+            return super().summary(coverage)
+        return summary(self, coverage, prediction_chains(self, _rows(x)))
 
     def diagnose(self, x: Any = None) -> Table:
         """How well the chains have mixed: in weights, and in what they predict.

@@ -30,6 +30,7 @@ from keras_priors.metrics.pinball_loss import pinball_loss
 from keras_priors.metrics.pit_values import pit_values
 from keras_priors.metrics.quantile_calibration_error import quantile_calibration_error
 from keras_priors.metrics.ranking import exact_cells as exact_cells
+from keras_priors.metrics.row_ranking import score_of_classes as score_of_classes
 from keras_priors.metrics.rows import like_rows as like_rows
 from keras_priors.metrics.sharpness import sharpness
 from keras_priors.metrics.streaming.accuracy_at_coverage import AccuracyAtCoverage

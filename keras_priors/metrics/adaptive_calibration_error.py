@@ -14,7 +14,7 @@ from keras_priors.utils.parameters import whole_number
 @export()
 def adaptive_calibration_error(
     y_true: Any,
-    y_prob: Any,
+    prediction: Any,
     *,
     n_bins: int = 15,
     num_thresholds: int | None = None,
@@ -30,7 +30,7 @@ def adaptive_calibration_error(
 
     Args:
         y_true: the labels; this and the next are as in `expected_calibration_error`.
-        y_prob: `Predictive`, or the probabilities.
+        prediction: `Predictive`, or the probabilities.
         n_bins: integer, number of bins. Defaults to 15.
         num_thresholds: integer, to how many equal steps from 0 to 1 the confidence is known when
             bins are made, as in `AdaptiveCalibrationError`; None for exactly. Defaults to None.
@@ -57,7 +57,7 @@ def adaptive_calibration_error(
     """
     n_bins = whole_number("adaptive_calibration_error", "n_bins", n_bins)
     steps = bins_or_none("adaptive_calibration_error", "num_thresholds", num_thresholds)
-    labels, probabilities, weights = class_rows(y_true, y_prob, sample_weight)
+    labels, probabilities, weights = class_rows(y_true, prediction, sample_weight)
     confidence, right = top_label(NUMPY, labels, probabilities)
     sums = columns(NUMPY, confidence, right, weights)
     table = (

@@ -14,7 +14,7 @@ from keras_priors.utils.export import export
 @export()
 def brier_score(
     y_true: Any,
-    y_prob: Any,
+    prediction: Any,
     *,
     part: str = "total",
     n_bins: int | None = 15,
@@ -39,8 +39,8 @@ def brier_score(
 
     Args:
         y_true: integer array (N,), the labels; beside a `Predictive` one-hot rows too.
-        y_prob: `Predictive` with a likelihood of classes; array (N, C), the probabilities; (N,) is
-            the probability of class 1 of 2.
+        prediction: `Predictive` with a likelihood of classes; array (N, C), the probabilities;
+            (N,) is the probability of class 1 of 2.
         part: "total", "reliability", "resolution" or "uncertainty". Defaults to "total".
         n_bins: integer, bins of equal width of a probability, for the parts; None for one bin for
             each distinct value. Defaults to 15.
@@ -66,7 +66,7 @@ def brier_score(
           Applied Meteorology 12(4).
     """
     part, n_bins = part_or_total(part), bins_or_none("brier_score", "n_bins", n_bins)
-    labels, probabilities, weights = class_rows(y_true, y_prob, sample_weight)
+    labels, probabilities, weights = class_rows(y_true, prediction, sample_weight)
     if part == "total":
         return weighted_mean(squared_distances(NUMPY, labels, probabilities), weights)
     if n_bins is None:

@@ -14,31 +14,31 @@ from keras_priors.utils.export import share
 
 
 @share
-def class_rows(y_true: Any, y_prob: Any, sample_weight: Any = None) -> tuple[Any, Any, Any]:
+def class_rows(y_true: Any, prediction: Any, sample_weight: Any = None) -> tuple[Any, Any, Any]:
     """Integer labels (M,), float64 probabilities (M, C) and weights (M,).
 
     Steps of a row, and the several outputs of `Bernoulli`, are rows of their own here.
 
     Args:
         y_true: labels, or one-hot rows beside a `Predictive`.
-        y_prob: `Predictive` with a likelihood of classes; (M, C); or (M,), of class 1 of 2.
+        prediction: `Predictive` with a likelihood of classes; (M, C); or (M,), of class 1 of 2.
         sample_weight: for each row, or step; None for 1.
     """
-    if isinstance(y_prob, Predictive):
-        return _of_predictive(y_true, y_prob, sample_weight)
-    labels, probabilities = labels_and_probabilities(y_true, y_prob)
+    if isinstance(prediction, Predictive):
+        return _of_predictive(y_true, prediction, sample_weight)
+    labels, probabilities = labels_and_probabilities(y_true, prediction)
     return labels, probabilities, row_weights(sample_weight, labels.shape)
 
 
 @share
-def class_values(y_true: Any, y_prob: Any) -> tuple[Any, Any]:
+def class_values(y_true: Any, prediction: Any) -> tuple[Any, Any]:
     """The squared distance of each row's probabilities, and whether its class is right."""
-    labels, probabilities, _ = class_rows(y_true, y_prob)
+    labels, probabilities, _ = class_rows(y_true, prediction)
     right = probabilities.argmax(axis=-1) == labels
     values = (squared_distances(NUMPY, labels, probabilities), right.astype("float64"))
-    if not isinstance(y_prob, Predictive):
+    if not isinstance(prediction, Predictive):
         return values
-    shape = class_shape(y_prob)
+    shape = class_shape(prediction)
     return values[0].reshape(shape), values[1].reshape(shape)
 
 
@@ -70,40 +70,40 @@ def _of_predictive(y_true: Any, predictive: Predictive, sample_weight: Any) -> t
     return labels, probabilities, row_weights(sample_weight, shape).reshape(-1)
 
 
-def labels_and_probabilities(y_true: Any, y_prob: Any) -> tuple[Any, Any]:
+def labels_and_probabilities(y_true: Any, prediction: Any) -> tuple[Any, Any]:
     """Integer labels (N,) and float64 probabilities (N, C); (N,) of class 1 becomes (N, 2)."""
-    y_true, (y_prob, rounding) = to_numpy(y_true), probability_array(y_prob)
-    if y_prob.ndim == 1 or y_prob.shape[1:] == (1,):
-        y_prob = np.stack([1.0 - y_prob.ravel(), y_prob.ravel()], axis=1)
-    if y_prob.ndim != 2 or len(y_prob) == 0:
+    y_true, (prediction, rounding) = to_numpy(y_true), probability_array(prediction)
+    if prediction.ndim == 1 or prediction.shape[1:] == (1,):
+        prediction = np.stack([1.0 - prediction.ravel(), prediction.ravel()], axis=1)
+    if prediction.ndim != 2 or len(prediction) == 0:
         raise ValueError(
-            "`y_prob` must have the shape (N, C), or (N,) for the probability of class 1 of 2. "
-            f"Received: shape {y_prob.shape}."
+            "`prediction` must have the shape (N, C), or (N,) for the probability of class 1 of 2. "
+            f"Received: shape {prediction.shape}."
         )
-    if not (np.all(y_prob >= 0) and np.allclose(y_prob.sum(axis=1), 1.0, atol=rounding)):
+    if not (np.all(prediction >= 0) and np.allclose(prediction.sum(axis=1), 1.0, atol=rounding)):
         raise ValueError(
-            "Rows of `y_prob` must be probabilities: not negative, with the sum 1. Received: "
-            f"values from {y_prob.min():.4g} to {y_prob.max():.4g}, sums from "
-            f"{y_prob.sum(axis=1).min():.4g} to {y_prob.sum(axis=1).max():.4g}. "
+            "Rows of `prediction` must be probabilities: not negative, with the sum 1. Received: "
+            f"values from {prediction.min():.4g} to {prediction.max():.4g}, sums from "
+            f"{prediction.sum(axis=1).min():.4g} to {prediction.sum(axis=1).max():.4g}. "
             "Of logits take the softmax first."
         )
-    if y_true.shape == (len(y_prob), 1):
+    if y_true.shape == (len(prediction), 1):
         y_true = y_true[:, 0]
-    if y_true.shape != (len(y_prob),):
+    if y_true.shape != (len(prediction),):
         raise ValueError(
-            f"`y_true` must hold one label for each of the {len(y_prob)} rows of `y_prob`. "
+            f"`y_true` must hold one label for each of the {len(prediction)} rows of `prediction`. "
             f"Received: shape {y_true.shape}. Of one-hot rows take y_true.argmax(axis=-1)."
         )
     if y_true.dtype.kind in "UTSO":
         raise ValueError(
-            "`y_true` must hold integer labels, the columns of `y_prob`. Received: labels of dtype "
-            f"{y_true.dtype}, first {y_true[0]!r}. Number the classes: classes, y_true = "
+            "`y_true` must hold integer labels, the columns of `prediction`. Received: labels of "
+            f"dtype {y_true.dtype}, first {y_true[0]!r}. Number the classes: classes, y_true = "
             "numpy.unique(y_true, return_inverse=True)."
         )
-    classes = y_prob.shape[1]
+    classes = prediction.shape[1]
     if not np.all(np.isin(y_true, np.arange(classes))):
         raise ValueError(
             f"`y_true` must hold integer labels from 0 to {classes - 1}, the columns of "
-            f"`y_prob`. Received: values from {y_true.min()!r} to {y_true.max()!r}."
+            f"`prediction`. Received: values from {y_true.min()!r} to {y_true.max()!r}."
         )
-    return y_true.astype("int64"), y_prob
+    return y_true.astype("int64"), prediction

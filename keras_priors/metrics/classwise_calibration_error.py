@@ -11,7 +11,7 @@ from keras_priors.utils.parameters import whole_number
 
 @export()
 def classwise_calibration_error(
-    y_true: Any, y_prob: Any, *, n_bins: int = 15, sample_weight: Any = None
+    y_true: Any, prediction: Any, *, n_bins: int = 15, sample_weight: Any = None
 ) -> float:
     """How far the probability of a class is from its frequency, on average over classes.
 
@@ -22,7 +22,7 @@ def classwise_calibration_error(
 
     Args:
         y_true: the labels; this and the others are as in `expected_calibration_error`.
-        y_prob: `Predictive`, or the probabilities.
+        prediction: `Predictive`, or the probabilities.
         n_bins: integer, number of bins. Defaults to 15.
         sample_weight: by how much each row counts. Defaults to None: all alike.
 
@@ -44,5 +44,5 @@ def classwise_calibration_error(
         - Kull et al., 2019, Beyond temperature scaling, section 2, arXiv:1910.12656.
     """
     n_bins = whole_number("classwise_calibration_error", "n_bins", n_bins)
-    rows = class_rows(y_true, y_prob, sample_weight)
+    rows = class_rows(y_true, prediction, sample_weight)
     return float(mean_class_gap(NUMPY, class_tables(NUMPY, *rows, n_bins)))

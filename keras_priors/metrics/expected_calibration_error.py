@@ -11,7 +11,7 @@ from keras_priors.utils.parameters import whole_number
 
 @export()
 def expected_calibration_error(
-    y_true: Any, y_prob: Any, *, n_bins: int = 15, sample_weight: Any = None
+    y_true: Any, prediction: Any, *, n_bins: int = 15, sample_weight: Any = None
 ) -> float:
     """How far the confidence in the predicted class is from its accuracy, on average.
 
@@ -23,8 +23,8 @@ def expected_calibration_error(
 
     Args:
         y_true: integer array (N,), the labels; beside a `Predictive` one-hot rows too.
-        y_prob: `Predictive` with a likelihood of classes; array (N, C), the probabilities; (N,) is
-            the probability of class 1 of 2.
+        prediction: `Predictive` with a likelihood of classes; array (N, C), the probabilities;
+            (N,) is the probability of class 1 of 2.
         n_bins: integer, number of bins. Defaults to 15.
         sample_weight: array (N,), by how much each row counts. Defaults to None: all alike.
 
@@ -46,5 +46,5 @@ def expected_calibration_error(
           arXiv:1706.04599.
     """
     n_bins = whole_number("expected_calibration_error", "n_bins", n_bins)
-    rows = class_rows(y_true, y_prob, sample_weight)
+    rows = class_rows(y_true, prediction, sample_weight)
     return float(expected_gap(NUMPY, top_label_table(NUMPY, *rows, n_bins)))

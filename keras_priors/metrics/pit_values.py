@@ -7,7 +7,7 @@ from keras_priors.utils.export import export
 
 
 @export()
-def pit_values(y_true: Any, predictive: Any, *, seed: int = 0) -> Any:
+def pit_values(y_true: Any, prediction: Any, *, seed: int = 0) -> Any:
     """Probability integral transform of each target: uniform on (0, 1) where predictions are right.
 
         F_i(y_i),    F_i(t) = mean_s P(y_i* <= t | f_is)
@@ -21,7 +21,7 @@ def pit_values(y_true: Any, predictive: Any, *, seed: int = 0) -> Any:
 
     Args:
         y_true: array (N, ...), the targets.
-        predictive: `Predictive` with a likelihood of numbers, or a
+        prediction: `Predictive` with a likelihood of numbers, or a
             `calibration.RecalibratedPredictive`.
         seed: integer, for what is drawn of counts. Defaults to 0.
 
@@ -46,4 +46,4 @@ def pit_values(y_true: Any, predictive: Any, *, seed: int = 0) -> Any:
         - Czado, Gneiting and Held, 2009, Predictive model assessment for count data, section 2.1,
           Biometrics 65(4), for counts.
     """
-    return pit_rows(y_true, predictive, seed)
+    return pit_rows(y_true, prediction, seed)

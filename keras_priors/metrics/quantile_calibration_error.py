@@ -13,7 +13,7 @@ from keras_priors.utils.export import export
 
 @export()
 def quantile_calibration_error(
-    y_true: Any, predictive: Any, *, n_bins: int = 20, sample_weight: Any = None
+    y_true: Any, prediction: Any, *, n_bins: int = 20, sample_weight: Any = None
 ) -> float:
     """How far the share of targets below each quantile is from its level, on average.
 
@@ -23,7 +23,7 @@ def quantile_calibration_error(
 
     Args:
         y_true: array (N, ...), the targets.
-        predictive: `Predictive` with a likelihood of numbers, or a
+        prediction: `Predictive` with a likelihood of numbers, or a
             `calibration.RecalibratedPredictive`.
         n_bins: integer, at least 2. Defaults to 20: the quantiles of 5%, 10%, ..., 95%.
         sample_weight: array (N,), by how much each row counts. Defaults to None: all alike.
@@ -47,7 +47,7 @@ def quantile_calibration_error(
           calibrated regression, section 3.5, arXiv:1807.00263, where distances are squared.
     """
     n_bins = levels("quantile_calibration_error", n_bins)
-    values = pit_rows(y_true, predictive, 0)
+    values = pit_rows(y_true, prediction, 0)
     weights = row_weights(sample_weight, values.shape)
     table = pit_bins(NUMPY, np.ravel(values), np.ravel(weights), n_bins)
     return float(distance_from_uniform(NUMPY, table))

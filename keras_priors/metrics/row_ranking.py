@@ -15,6 +15,7 @@ from keras_priors.metrics.rows import like_rows, real_array, row_weights
 from keras_priors.predictive.ood_score import ood_score
 from keras_priors.predictive.predictive import Predictive
 from keras_priors.predictive.quantile_predictive import QuantilePredictive
+from keras_priors.utils.export import share
 
 OF = ("errors", "y")
 
@@ -43,7 +44,7 @@ def class_table(
         weights = row_weights(sample_weight, values.shape)
         return _table(values, weights, positive, high, steps, owner)
     labels, probabilities, weights = class_rows(y, prediction, sample_weight)
-    values, high = _score_of_classes(prediction, probabilities, score)
+    values, high = score_of_classes(prediction, probabilities, score)
     wrong = probabilities.argmax(axis=-1) != labels
     return _table(values, weights, wrong, high, steps, owner)
 
@@ -103,7 +104,9 @@ def _score_of_rows(prediction: Any, score: Any) -> tuple[Any, float | None]:
     return real_array(values, "score"), high
 
 
-def _score_of_classes(prediction: Any, probabilities: Any, score: Any) -> tuple[Any, float | None]:
+@share
+def score_of_classes(prediction: Any, probabilities: Any, score: Any) -> tuple[Any, float | None]:
+    """Scores of rows (M,) by name or from an array, and the largest that there can be, or None."""
     if not isinstance(score, str):
         values = real_array(score, "score")
         if values.size != len(probabilities):

@@ -16,6 +16,7 @@ from keras_priors.plots.predictions import (
     judged_classes,
     numbers,
     one_predictive,
+    row_scores,
 )
 from keras_priors.utils.export import export
 from keras_priors.utils.parameters import whole_number
@@ -30,7 +31,7 @@ def examples(
     y: Any = None,
     *,
     count: int = 6,
-    uncertainty: Any = None,
+    score: Any = None,
     shape: Sequence[int] | None = None,
     names: Sequence[str] | None = None,
     ax: Any = None,
@@ -46,8 +47,9 @@ def examples(
         x: array (N, ...): images (N, height, width) or (N, height, width, 1 or 3), or rows.
         y: labels (N,), one-hot rows, or numbers. Defaults to None: no verdict.
         count: integer, how many of each. Defaults to 6.
-        uncertainty: array (N,) by which they are chosen. Defaults to None: the entropy of classes
-            in nats, the standard deviation of numbers (with no likelihood, that of the mean).
+        score: by what they are chosen: string, a score of `keras_priors.ood_score`, or array (N,).
+            Defaults to None: the entropy of classes in nats, the standard deviation of numbers
+            (with no likelihood, that of the mean).
         shape: shape of the image that a row is, such as (8, 8). Defaults to None: rows are rows.
         names: sequence of str, the names of the features, of rows; of images those of the classes.
             Defaults to None: numbers.
@@ -58,7 +60,7 @@ def examples(
 
     Raises:
         TypeError: `predictive` is no `Predictive` of one output.
-        ValueError: shapes that do not match.
+        ValueError: shapes that do not match, another `score`.
 
     Example:
         >>> import numpy as np
@@ -76,12 +78,7 @@ def examples(
             f"`x` of `examples` must have the {len(one.mean)} rows that were predicted. "
             f"Received: {len(x)}."
         )
-    doubt = _doubt(one) if uncertainty is None else as_array(uncertainty, "uncertainty").ravel()
-    if len(doubt) != len(x):
-        raise ValueError(
-            f"`uncertainty` must hold one number for each of the {len(x)} rows. "
-            f"Received: {len(doubt)}."
-        )
+    doubt = _doubt(one) if score is None else row_scores("examples", one, score, len(x))
     count = min(count, len(x))
     order = np.argsort(doubt, kind="stable")
     lines = order[:count], order[::-1][:count]

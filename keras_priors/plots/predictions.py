@@ -11,7 +11,9 @@ from keras_priors.functional.as_array import as_array
 from keras_priors.likelihoods.bernoulli import Bernoulli
 from keras_priors.likelihoods.categorical import Categorical
 from keras_priors.metrics.classes import class_rows
+from keras_priors.metrics.row_ranking import score_of_classes
 from keras_priors.metrics.rows import like_rows
+from keras_priors.predictive.ood_score import ood_score
 from keras_priors.predictive.predictive import Predictive
 from keras_priors.predictive.quantile_predictive import QuantilePredictive
 
@@ -82,6 +84,22 @@ def _check_classes(owner: str, predictive: Predictive) -> None:
 def numbers(owner: str, y: Any, predictive: Any) -> Any:
     """Targets of a regression in the shape of `predictive.mean`, float64."""
     return like_rows(as_array(y, "y"), predictive.mean.shape, f"y` of `{owner}")
+
+
+def row_scores(owner: str, predictive: Any, score: Any, rows: int) -> Any:
+    """float64 (N,), high where in doubt: those of `ood_score` by name, or an array of them."""
+    if isinstance(score, str) and (is_array(predictive) or is_classes(predictive)):
+        probabilities = class_rows(np.zeros(rows, "int64"), predictive)[1]
+        score, _ = score_of_classes(predictive, probabilities, score)
+    elif isinstance(score, str):
+        score = ood_score(one_predictive(owner, predictive), score)
+    values = as_array(score, "score").astype("float64").reshape(-1)
+    if len(values) != rows:
+        raise ValueError(
+            f"`score` of `{owner}` must hold one number for each of the {rows} rows. "
+            f"Received: {len(values)}."
+        )
+    return values
 
 
 def one_output(owner: str, values: Any, output: int) -> Any:

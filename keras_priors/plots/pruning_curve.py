@@ -31,7 +31,7 @@ def pruning_curve(
     x: Any,
     y: Any,
     *,
-    score: str = "nll",
+    metric: str = "nll",
     fractions: Sequence[float] | None = None,
     ax: Any = None,
 ) -> Any:
@@ -46,7 +46,7 @@ def pruning_curve(
             `inference.Posterior`; with one output.
         x: rows.
         y: their targets.
-        score: "nll", the mean of -log p(y | f) in nats; "accuracy", or "rmse". Defaults to "nll".
+        metric: "nll", the mean of -log p(y | f) in nats; "accuracy", or "rmse". Defaults to "nll".
         fractions: sequence of floats in [0, 1]. Defaults to None: 21 of them, evenly.
         ax: Axes. Defaults to None: a new figure.
 
@@ -55,7 +55,7 @@ def pruning_curve(
 
     Raises:
         TypeError: `source` is neither, or has several outputs.
-        ValueError: another `score`, fractions out of range, a model without likelihood or
+        ValueError: another `metric`, fractions out of range, a model without likelihood or
             posteriors.
 
     Example:
@@ -71,10 +71,10 @@ def pruning_curve(
         - Blundell et al., 2015, Weight uncertainty in neural networks, section 5.1 and figure 5,
           arXiv:1505.05424.
     """
-    if score not in _NAMES:
+    if metric not in _NAMES:
         raise ValueError(
-            f"`score` of `pruning_curve` must be one of {', '.join(map(repr, _NAMES))}. "
-            f"Received: score={score!r}."
+            f"`metric` of `pruning_curve` must be one of {', '.join(map(repr, _NAMES))}. "
+            f"Received: metric={metric!r}."
         )
     at = np.asarray(np.linspace(0, 1, 21) if fractions is None else fractions, "float64").ravel()
     if not at.size or not np.all((at >= 0.0) & (at <= 1.0)):
@@ -95,12 +95,12 @@ def pruning_curve(
     )
     if isinstance(outputs, (dict, list, tuple)):
         one_predictive("pruning_curve", outputs)
-    scores = [_score(score, Predictive(outputs[k][None], likelihood), y) for k in range(len(at))]
+    values = [_value(metric, Predictive(outputs[k][None], likelihood), y) for k in range(len(at))]
     with one_axes(ax) as ax:
-        ax.plot(at, scores, color=BLUE, linestyle="-", marker="o", markersize=4)
-        whole = scores[int(np.argmin(at))]
+        ax.plot(at, values, color=BLUE, linestyle="-", marker="o", markersize=4)
+        whole = values[int(np.argmin(at))]
         ax.axhline(whole, color=GREY, linewidth=0.9, linestyle="--", zorder=0)
-        ax.set(xlabel="share of weights set to zero", ylabel=_NAMES[score], xlim=(-0.02, 1.02))
+        ax.set(xlabel="share of weights set to zero", ylabel=_NAMES[metric], xlim=(-0.02, 1.02))
     return ax
 
 
@@ -128,15 +128,15 @@ def _pruned(found: list[Belief], at: Any) -> Any:
     return values
 
 
-def _score(score: str, predictive: Predictive, y: Any) -> float:
-    if score == "nll":
+def _value(metric: str, predictive: Predictive, y: Any) -> float:
+    if metric == "nll":
         return -float(np.mean(predictive.log_prob(as_array(y, "y"))))
-    if score == "accuracy":
+    if metric == "accuracy":
         labels, p = judged_classes("pruning_curve", y, predictive)
         return float(np.mean(p.argmax(axis=1) == labels))
     if is_classes(predictive):
         raise ValueError(
-            'score="rmse" is for regressions. Received: classes. Use "nll" or "accuracy".'
+            'metric="rmse" is for regressions. Received: classes. Use "nll" or "accuracy".'
         )
     errors = predictive.mean - numbers("pruning_curve", y, predictive)
     return float(np.sqrt(np.mean(np.square(errors))))

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from keras_priors.functional.as_array import as_array
 from keras_priors.metrics.ranking import exact_cells
 from keras_priors.plots.canvas import GREY, one_axes
 from keras_priors.plots.predictions import (
@@ -15,6 +14,7 @@ from keras_priors.plots.predictions import (
     judged_classes,
     numbers,
     one_of_numbers,
+    row_scores,
 )
 from keras_priors.predictive.predictive import Predictive
 from keras_priors.utils.export import export
@@ -27,7 +27,7 @@ def risk_coverage(
     y: Any,
     predictive: Any,
     *,
-    uncertainty: Any = None,
+    score: Any = None,
     label: str | None = None,
     ax: Any = None,
 ) -> Any:
@@ -43,8 +43,9 @@ def risk_coverage(
         y: labels (N,), beside a `Predictive` one-hot rows too; or numbers in the shape of the
             predictions.
         predictive: `keras_priors.Predictive`; or an array of probabilities (N, C).
-        uncertainty: array (N,), by which the rows are ordered, the smallest first. Defaults to
-            None: of classes 1 - the largest probability, of numbers the variance of y* (over
+        score: by what the rows are ordered, the smallest first: string, a score of
+            `keras_priors.ood_score` ("entropy" and "max_probability" of probabilities); or array
+            (N,). Defaults to None: of classes "max_probability", of numbers "variance" (over
             several outputs its mean).
         label: str, the name of the line in the legend. Defaults to None: no legend.
         ax: Axes. Defaults to None: a new figure.
@@ -54,7 +55,8 @@ def risk_coverage(
 
     Raises:
         TypeError: `predictive` is neither.
-        ValueError: shapes that do not match; a regression without likelihood or `uncertainty`.
+        ValueError: shapes that do not match; another `score`; a regression without
+            likelihood or `score`.
 
     Example:
         >>> import numpy as np
@@ -69,17 +71,12 @@ def risk_coverage(
           arXiv:1705.08500.
     """
     errors, order_by, name = _errors(y, predictive)
-    if uncertainty is not None:
-        order_by = as_array(uncertainty, "uncertainty").reshape(-1)
+    if score is not None:
+        order_by = row_scores("risk_coverage", predictive, score, len(errors))
     if order_by is None:
         raise ValueError(
             "`risk_coverage` orders a regression by the variance of y*, which needs a likelihood. "
-            f" Received: {predictive!r}. Give one, or `uncertainty`."
-        )
-    if len(order_by) != len(errors):
-        raise ValueError(
-            f"`uncertainty` must hold one number for each of the {len(errors)} rows. "
-            f"Received: {len(order_by)}."
+            f"Received: {predictive!r}. Give one, or `score`."
         )
     with one_axes(ax, (5.4, 3.6)) as ax:
         coverage, best = _risk_at_coverage(errors, np.argsort(np.argsort(errors, kind="stable")))
@@ -95,12 +92,12 @@ def risk_coverage(
     return ax
 
 
-def _risk_at_coverage(errors: Any, uncertainty: Any) -> tuple[Any, Any]:
+def _risk_at_coverage(errors: Any, score: Any) -> tuple[Any, Any]:
     """Shares (at most 1000), and the mean error of all rows that are at most so uncertain.
 
     Rows of the same uncertainty come together.
     """
-    table = exact_cells(uncertainty, np.stack([np.ones(len(errors)), errors], axis=1))
+    table = exact_cells(score, np.stack([np.ones(len(errors)), errors], axis=1))
     number, total = np.cumsum(table, axis=0).T
     risk = total / number
     at = np.unique(np.linspace(0, len(number) - 1, min(len(number), _MOST_POINTS)).astype(int))

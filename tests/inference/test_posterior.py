@@ -157,7 +157,7 @@ def test_what_goes_to_arviz_is_of_one_piece(chains, stored):
     )
     with pytest.raises(ValueError, match=r"at most the draws of each chain.*num_samples=26"):
         chains.to_arviz(26)
-    table = chains.summary(interval=0.5)
+    table = chains.summary(coverage=0.5)
     assert list(table.columns)[:4] == ["mean", "sd", "hdi_25%", "hdi_75%"]
     row = table.loc["hidden/kernel[1, 2]"]
     one = stored["hidden/kernel"][..., 1, 2].astype("float64")

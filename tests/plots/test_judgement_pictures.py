@@ -79,9 +79,22 @@ def test_risk_at_coverage_is_the_mean_of_the_most_certain_and_its_area_the_metri
     assert np.all(best <= risk + 1e-12)
     assert ax.lines[0].get_ydata()[0] == pytest.approx(wrong.mean())
     lines = len(ax.lines)
-    kp.plots.risk_coverage(y, p, uncertainty=np.ones(50), ax=ax)
+    kp.plots.risk_coverage(y, p, score=np.ones(50), ax=ax)
     assert ax.lines[-1].get_ydata() == pytest.approx(wrong.mean())  # all rows come together
     assert len(ax.lines) == lines + 2
+    # A score by its name orders as it does in the metric; of probabilities those that they have.
+    for given, score in (
+        (predictive, "mutual_information"),
+        (predictive, "entropy"),
+        (p, "entropy"),
+    ):
+        line = kp.plots.risk_coverage(y, given, score=score).lines[-1].get_ydata()
+        area = kp.metrics.area_under_risk_coverage(y, given, score=score)
+        assert line.mean() == pytest.approx(area)
+    with pytest.raises(ValueError, match='must be "entropy", "max_probability" or an array'):
+        kp.plots.risk_coverage(y, p, score="mutual_information")
+    with pytest.raises(ValueError, match="one number for each of the 50 rows"):
+        kp.plots.risk_coverage(y, p, score=[1.0])
 
 
 def test_risk_of_a_regression_is_the_squared_error():
@@ -95,7 +108,7 @@ def test_risk_of_a_regression_is_the_squared_error():
     np.testing.assert_allclose(risk, [squares[order][:n].mean() for n in ends])
     with pytest.raises(ValueError, match="needs a likelihood"):
         kp.plots.risk_coverage(y, kp.Predictive(predictive.draws))
-    kp.plots.risk_coverage(y, kp.Predictive(predictive.draws), uncertainty=np.abs(x))
+    kp.plots.risk_coverage(y, kp.Predictive(predictive.draws), score=np.abs(x))
 
 
 def test_confusion_is_that_of_scikit_learn_on_each_side():

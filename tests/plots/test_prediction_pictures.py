@@ -172,7 +172,7 @@ def test_examples_of_flat_images_of_colour_and_by_a_score_of_ones_own():
     _, predictive = inputs.classes(6)
     x = np.random.default_rng(0).uniform(size=(6, 48))
     axes = kp.plots.examples(
-        predictive, x, shape=(4, 4, 3), count=1, uncertainty=-np.arange(6.0), names="abc"
+        predictive, x, shape=(4, 4, 3), count=1, score=-np.arange(6.0), names="abc"
     )
     assert axes[0, 0].images[0].get_array().shape == (4, 4, 3)
     guess = "abc"[predictive.probabilities[5].argmax()]
@@ -180,7 +180,8 @@ def test_examples_of_flat_images_of_colour_and_by_a_score_of_ones_own():
     for arguments, message in (
         ({"x": x[:2]}, "must have the 6 rows"),
         ({"shape": (7, 7)}, "of 48 numbers"),
-        ({"uncertainty": [1.0]}, "one number for each of the 6 rows"),
+        ({"score": [1.0]}, "one number for each of the 6 rows"),
+        ({"score": "doubt"}, "must be one of 'entropy'"),
     ):
         with pytest.raises(ValueError, match=message):
             kp.plots.examples(predictive, **{"x": x, **arguments})

@@ -204,10 +204,10 @@ def test_the_pruning_curve_is_that_of_prune():
         )
         assert found == pytest.approx(-predictive.log_prob(y).mean(), rel=1e-4)
         rmse = np.sqrt(np.mean((predictive.mean - y) ** 2))
-        curve = kp.plots.pruning_curve(model, x, y, score="rmse", fractions=[fraction])
+        curve = kp.plots.pruning_curve(model, x, y, metric="rmse", fractions=[fraction])
         assert curve.lines[0].get_ydata()[0] == pytest.approx(rmse, rel=1e-4)
     with pytest.raises(ValueError, match="must be one of 'nll'"):
-        kp.plots.pruning_curve(model, x, y, score="mae")
+        kp.plots.pruning_curve(model, x, y, metric="mae")
     with pytest.raises(ValueError, match="must lie in"):
         kp.plots.pruning_curve(model, x, y, fractions=[1.5])
 
@@ -222,10 +222,10 @@ def test_the_pruning_curve_of_a_posterior_and_of_classes():
     model = inputs.variational_net(outputs=3)
     model.compile(loss=kp.likelihoods.Categorical())
     y = keras.ops.convert_to_numpy(model(np.eye(3))).argmax(axis=-1)
-    ax = kp.plots.pruning_curve(model, np.eye(3), y, score="accuracy", fractions=[0.0])
+    ax = kp.plots.pruning_curve(model, np.eye(3), y, metric="accuracy", fractions=[0.0])
     assert ax.lines[0].get_ydata()[0] == 1.0
     with pytest.raises(ValueError, match="is for regressions"):
-        kp.plots.pruning_curve(model, np.eye(3), y, score="rmse")
+        kp.plots.pruning_curve(model, np.eye(3), y, metric="rmse")
 
 
 def test_scales_are_quantiles_of_the_deviations_beside_the_prior():

@@ -285,7 +285,7 @@ def test_it_goes_to_arviz(full, regression):
     expected = stats.norm(x @ w[0], NOISE).logpdf(y[None])[..., 0]
     np.testing.assert_allclose(opened.log_likelihood["y"].values[0], expected, atol=1e-3)
     np.testing.assert_array_equal(opened.observed_data["y"].values, y[:, 0])
-    table = full.summary(interval=0.9)
+    table = full.summary(coverage=0.9)
     assert list(table.columns) == ["mean", "sd", "hdi_5%", "hdi_95%"] and len(table) == D
     mean, sd = full.mean()["line/kernel"][:, 0], full.stddev()["line/kernel"][:, 0]
     np.testing.assert_array_less(np.abs(table["mean"] - mean), 4 * sd / np.sqrt(1000))
