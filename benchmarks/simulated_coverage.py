@@ -1,6 +1,7 @@
 """How often intervals of each method hold the truth, and how far it is from known posteriors.
 
-    KERAS_BACKEND=jax python benchmarks/simulated_coverage.py --out benchmarks/results/simulated_coverage.json
+    KERAS_BACKEND=jax python benchmarks/simulated_coverage.py --posteriors FOLDER \
+        --out benchmarks/results/simulated_coverage.json
 
 `line`: a regression with 5 weights whose inputs have the correlation 0.8, 40 rows, weights drawn
 from the prior, noise known. The exact posterior is normal: `mean_error` is the root mean square of
@@ -228,7 +229,8 @@ def main():
         print(row, file=sys.stderr, flush=True)
         stored["results"].append(row)
         stored |= {
-            "command": "KERAS_BACKEND=jax python benchmarks/simulated_coverage.py --posteriors FOLDER",
+            "command": "KERAS_BACKEND=jax python benchmarks/simulated_coverage.py "
+            "--posteriors FOLDER",
             "date": time.strftime("%Y-%m-%d"),
             "keras": keras.__version__,
             "backend": keras.backend.backend(),
