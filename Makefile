@@ -9,6 +9,7 @@
 #   make lint        ruff and mypy
 #   make format      ruff, mending what it can, and the `__init__` of every room
 #   make notebooks   executes notebooks/*.py and writes the rendered .ipynb beside them
+#   make docs        builds the documentation into build/site; a warning fails
 #   make bench       runs the benchmarks, which print JSON
 #   make clean       removes the caches; make distclean the virtual environment too
 
@@ -53,7 +54,7 @@ BACKEND_STAMP := $(if $(filter $(BACKEND),jax torch),$(STAMPS)/$(BACKEND))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo install install-tools test test-all test-lowest test-newest extreme lint format notebooks bench clean distclean
+.PHONY: help demo install install-tools test test-all test-lowest test-newest extreme lint format notebooks docs bench clean distclean
 
 help:
 	@sed -n 's/^#   make/  make/p' Makefile
@@ -67,7 +68,7 @@ test: $(BACKEND_STAMP) $(STAMPS)/test
 # Only the environment of `make test`; two of these must not run at once.
 install: $(BACKEND_STAMP) $(STAMPS)/test
 
-# Those of `make notebooks` and `make lint`.
+# Those of `make notebooks`, `make docs` and `make lint`.
 install-tools: $(STAMPS)/docs $(STAMPS)/dev
 
 test-all: $(BACKEND_STAMP) $(STAMPS)/test
@@ -110,6 +111,10 @@ format: $(STAMPS)/dev
 
 notebooks: $(STAMPS)/docs $(BACKEND_STAMP)
 	$(QUIET) KERAS_BACKEND=$(BACKEND) $(PY) tools/render_notebooks.py --out "$(NOTEBOOK_DIR)" $(NOTEBOOKS)
+
+# Its theme says at each build that another program will succeed MkDocs.
+docs: $(STAMPS)/docs $(BACKEND_STAMP)
+	$(QUIET) KERAS_BACKEND=$(BACKEND) NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build
 
 bench: $(STAMPS)/demo $(BACKEND_STAMP)
 	@set -e; for script in $(BENCHMARKS); do \
