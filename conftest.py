@@ -1,5 +1,6 @@
 """What every test and doctest starts from: a quiet backend, a seed, Keras' own settings."""
 
+import importlib.util
 import os
 import pathlib
 import sys
@@ -27,6 +28,9 @@ if os.environ["KERAS_BACKEND"] == "torch":
     # that takes 7 ms with one was seen to take 300.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# PyTensor runs its graphs in Python: to compile C takes longer than these tests.
+os.environ.setdefault("PYTENSOR_FLAGS", "mode=FAST_COMPILE,linker=py")
+
 import keras
 import pytest
 
@@ -34,6 +38,11 @@ BACKENDS = ("tensorflow", "jax", "torch")
 
 # Its modules import one library each, which the environment of another backend may lack.
 collect_ignore_glob = ["keras_priors/backend/*"]
+# A bridge is a way into a library, which an environment may lack, as its backend.
+if importlib.util.find_spec("pymc") is None:
+    collect_ignore_glob.append("keras_priors/bridges/pymc/*")
+if importlib.util.find_spec("numpyro") is None or os.environ["KERAS_BACKEND"] != "jax":
+    collect_ignore_glob.append("keras_priors/bridges/numpyro/*")
 
 
 def pytest_configure(config):

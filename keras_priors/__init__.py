@@ -3,6 +3,7 @@
 # Written by tools/write_doors.py.
 
 from keras_priors import (
+    bridges,
     calibration,
     callbacks,
     inference,
@@ -114,6 +115,7 @@ __all__ = [
     "VariationalSeparableConv2D",
     "__version__",
     "acquire",
+    "bridges",
     "calibration",
     "callbacks",
     "compare",

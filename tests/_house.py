@@ -27,6 +27,8 @@ LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
 OPEN = {"utils", "backend"}
 BACKEND_LIBRARIES = {"tensorflow", "tensorflow_probability", "tf_keras", "jax", "jaxlib", "torch"}
 KNOWS_LIBRARIES = {"backend", "bridges"}
+# Other probabilistic libraries: a bridge alone knows them, and imports them where they are used.
+BRIDGED_LIBRARIES = {"blackjax", "numpyro", "pymc", "pytensor"}
 BACKENDS = ("tensorflow", "jax", "torch")
 MAX_LINES = 400
 MIN_LINES = 50
@@ -80,6 +82,8 @@ def import_violations(path, tree):
         top, *rest = name.split(".")
         if top in BACKEND_LIBRARIES and here not in KNOWS_LIBRARIES:
             yield f"{path}: only backend/ and bridges/ import {top}"
+        if top in BRIDGED_LIBRARIES and here != "bridges":
+            yield f"{path}: only bridges/ imports {top}"
         if top != "keras_priors" or here == "__init__" or is_demo(path):
             continue
         if not rest or (rest[0] not in LEVEL and rest[0] != "version"):

@@ -10,11 +10,18 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-# Their doors are no list of names: modules are imported from the first, the second is written out.
-BY_HAND = ("keras_priors.utils", "keras_priors.backend", "keras_priors.demo")
+# Their doors are no list of names: modules are imported from the first, the second is written out,
+# the third has one package for each library.
+BY_HAND = (
+    "keras_priors.utils",
+    "keras_priors.backend",
+    "keras_priors.bridges",
+    "keras_priors.demo",
+)
 TOP = "keras_priors"
 # Packages that users find as attributes of the top one.
 ROOMS = (
+    "bridges",
     "calibration",
     "callbacks",
     "inference",
