@@ -4,6 +4,6 @@ A function for any other sampler, such as BlackJAX', is `inference.LogPosterior.
 libraries are optional, and imported where they are used.
 """
 
-from keras_priors.bridges import pymc
+from keras_priors.bridges import numpyro, pymc
 
-__all__ = ["pymc"]
+__all__ = ["numpyro", "pymc"]

@@ -1,7 +1,6 @@
 """A Keras model as a part of a PyMC model."""
 
 import os
-import sys
 
 import keras
 import numpy as np
@@ -269,12 +268,6 @@ def test_a_forked_process_is_refused(monkeypatch):
     monkeypatch.setattr(os, "getpid", lambda: pid + 1)
     with pytest.raises(RuntimeError, match="cores=1"):
         found.eval()
-
-
-def test_a_library_that_is_not_there_names_its_extra(monkeypatch):
-    monkeypatch.setitem(sys.modules, "pymc", None)
-    with pytest.raises(ModuleNotFoundError, match=r"keras-priors\[pymc\]"):
-        bridge.weights(line())
 
 
 @pytest.mark.slow
