@@ -19,7 +19,7 @@ def test_a_library_that_is_not_there_names_its_extra(monkeypatch):
 def test_what_a_library_itself_lacks_is_its_own_to_say(tmp_path, monkeypatch):
     (tmp_path / "half_a_library.py").write_text("import nothing_of_this_name")
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(ModuleNotFoundError, match="^No module named 'nothing_of_this_name'"):
+    with pytest.raises(ModuleNotFoundError, match=r"nothing_of_this_name'$"):
         library("half_a_library")
 
 

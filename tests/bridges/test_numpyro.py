@@ -55,7 +55,7 @@ def test_every_prior_is_a_site_of_its_density_in_the_unbounded_space():
 
 
 def test_draws_of_a_site_are_those_of_the_prior():
-    from keras_priors.bridges.numpyro.prior_distribution import PriorDistribution
+    from keras_priors.bridges.numpyro.site_distribution import PriorDistribution
 
     site = PriorDistribution(kp.GammaPrior(4.0, 2.0), (2, 3))
     draws = np.asarray(site.sample(jax.random.PRNGKey(0), (50, 20)))

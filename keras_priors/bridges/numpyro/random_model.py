@@ -14,7 +14,6 @@ from keras_priors.functional.check_built import check_built
 from keras_priors.functional.positions import Positions
 from keras_priors.functional.pure_outputs import PureOutputs
 from keras_priors.functional.warn_flat import warn_flat
-from keras_priors.priors.prior import Prior
 from keras_priors.utils.export import export
 
 
@@ -71,7 +70,7 @@ def random_model(model: Any, priors: Mapping[str, Any] | None = None) -> Callabl
           probabilistic programming in NumPyro, arXiv:1912.11554.
     """
     numpyro = library("numpyro", ("jax",))
-    from keras_priors.bridges.numpyro.prior_distribution import PriorDistribution
+    from keras_priors.bridges.numpyro.site_distribution import site_distribution
 
     check_built("random_model", model)
     positions = Positions(model, expanded=True)
@@ -89,15 +88,7 @@ def random_model(model: Any, priors: Mapping[str, Any] | None = None) -> Callabl
     def site(k: int) -> Any:
         path, shape = positions.paths[k], positions.shapes[k]
         prior = given.get(path, positions.priors[k])
-        if prior is None:
-            distributions = numpyro.distributions
-            of = distributions.ImproperUniform(distributions.constraints.real, (), shape)
-        elif isinstance(prior, Prior):
-            prior.check_shape(shape)
-            of = PriorDistribution(prior, shape)
-        else:
-            of = _checked(path, prior, shape)
-        return numpyro.sample(path, of)
+        return numpyro.sample(path, site_distribution(path, prior, shape))
 
     scales = {
         scaled.scale: site(scaled.scale)
@@ -120,14 +111,3 @@ def random_model(model: Any, priors: Mapping[str, Any] | None = None) -> Callabl
         return pure(values, pure.fixed(), keras.tree.map_structure(ops.convert_to_tensor, x))
 
     return outputs
-
-
-def _checked(path: str, distribution: Any, shape: tuple[int, ...]) -> Any:
-    """A distribution of NumPyro of one weight, as one event."""
-    found = (*distribution.batch_shape, *distribution.event_shape)
-    if found != shape:
-        raise ValueError(
-            f"The distribution of {path} must have the shape {shape} of the weight. Received: "
-            f"{type(distribution).__name__} of shape {found}. Write `.expand({list(shape)})`."
-        )
-    return distribution.to_event(len(distribution.batch_shape))

@@ -1,4 +1,4 @@
-"""A prior as a distribution of NumPyro."""
+"""The distribution of NumPyro that a weight has."""
 
 from __future__ import annotations
 
@@ -10,6 +10,30 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 from numpyro.distributions import constraints
+
+from keras_priors.priors.prior import Prior
+
+
+def site_distribution(path: str, prior: Any, shape: tuple[int, ...]) -> Any:
+    """One event of the shape of a weight.
+
+    Args:
+        path: of the weight, for messages.
+        prior: a prior without unknown scales, a distribution of NumPyro, or None for a flat one.
+        shape: the shape of the weight.
+    """
+    if prior is None:
+        return dist.ImproperUniform(constraints.real, (), shape)
+    if isinstance(prior, Prior):
+        prior.check_shape(shape)
+        return PriorDistribution(prior, shape)
+    found = (*prior.batch_shape, *prior.event_shape)
+    if found != shape:
+        raise ValueError(
+            f"The distribution of {path} must have the shape {shape} of the weight. Received: "
+            f"{type(prior).__name__} of shape {found}. Write `.expand({list(shape)})`."
+        )
+    return prior.to_event(len(prior.batch_shape))
 
 
 class PriorDistribution(dist.Distribution):  # type: ignore[misc, unused-ignore]
