@@ -41,11 +41,16 @@ def maximize(
     """
     rows = log_posterior.num_rows
 
+    # Compiled by itself: the line search names it in eight places, each traced else.
+    @backend.compile_function
+    def loss_of(z: Any, data: Any) -> tuple[Any, Any]:
+        value, gradient = log_posterior.log_prob_and_gradient(z, data, jacobian)
+        return -value / rows, -gradient / rows
+
     def search_of(count: int) -> Any:
         def search(z: Any, data: Any) -> tuple[Any, ...]:
-            def loss(z: Any) -> tuple[Any, Any]:
-                value, gradient = log_posterior.log_prob_and_gradient(z, data, jacobian)
-                return -value / rows, -gradient / rows
+            def loss(z: Any) -> Any:
+                return loss_of(z, data)
 
             first, gradient = loss(z)
             finite = ops.all(ops.isfinite(gradient))

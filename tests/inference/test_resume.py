@@ -32,7 +32,14 @@ def fit(name, y=2 * X, x=X, likelihood=None, prior=None, **more):
     return METHODS[name].fit(line(prior), x, y, likelihood, seed=0, verbose=0, **more)
 
 
-@pytest.mark.parametrize("name", METHODS)
+# What those that are slow do is what others of their family do here.
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (name in ("HMC", "FullRank")))
+        for name in METHODS
+    ],
+)
 @pytest.mark.filterwarnings("ignore::UserWarning")  # few draws
 def test_what_differs_is_named(name, tmp_path, backend):
     if backend == "torch" and name in ("NUTS", "HMC"):

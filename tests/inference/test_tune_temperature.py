@@ -1,5 +1,6 @@
 """The temperature of the lowest negative log density of held rows, against its closed form."""
 
+import functools
 import warnings
 
 import keras
@@ -24,7 +25,10 @@ def line():
 @pytest.fixture(scope="module")
 def fit():
     model, laplace = line(), kp.inference.Laplace("full")
-    return lambda T: laplace.fit(model, ONES, ONES, NOISE, verbose=0, temperature=T)
+    # The same for each test: a fit at a temperature is made once.
+    return functools.cache(
+        lambda T: laplace.fit(model, ONES, ONES, NOISE, verbose=0, temperature=T)
+    )
 
 
 def exact(temperature, y):

@@ -104,7 +104,9 @@ class RandomizedMAP(Method):
         centres = [_centre(w) for w in positions.weights]
         fixed, blocks = log_posterior.data
 
-        def search(anchor: Any, data: Any) -> Any:
+        # Compiled by itself: the line search names it in eight places, each traced else.
+        @backend.compile_function
+        def loss_of(z: Any, anchor: Any, data: Any) -> tuple[Any, Any]:
             fixed, blocks = data
             of_block = backend.value_and_gradient(
                 lambda z, block: log_posterior.log_likelihood_of(positions.split(z), fixed, block)
@@ -119,10 +121,13 @@ class RandomizedMAP(Method):
                 ]
                 return log_posterior.log_prior_of(moved)
 
+            likelihood, slope = backend.sum_over(lambda block: of_block(z, block), blocks)
+            prior, prior_slope = backend.value_and_gradient(of_prior)(z)
+            return -(likelihood + prior) / rows, -(slope + prior_slope) / rows
+
+        def search(anchor: Any, data: Any) -> Any:
             def loss(z: Any) -> Any:
-                likelihood, slope = backend.sum_over(lambda block: of_block(z, block), blocks)
-                prior, prior_slope = backend.value_and_gradient(of_prior)(z)
-                return -(likelihood + prior) / rows, -(slope + prior_slope) / rows
+                return loss_of(z, anchor, data)
 
             return backend.minimize(loss, anchor, self.max_iterations, self.tolerance)
 

@@ -146,13 +146,14 @@ def test_draws_far_from_the_linearized_network_are_warned_of_once():
     noise = kp.likelihoods.Normal(0.1)
     message = r'part from the linearized ones by .* noise, 0\.1\. Trust predict\(method="glm"\)'
     method = Laplace("full", max_iterations=50)
+    posterior = method.fit(curved(20), X, Y, noise, verbose=0)
     for use in (
         lambda p: p.draws(2, seed=0),
         lambda p: p.to_model(3),
         lambda p: p.predict(X, 5, seed=0, method="mc", verbose=0),
         lambda p: p.log_likelihood(X, Y, 5, seed=0),
     ):
-        posterior = method.fit(curved(20), X, Y, noise, verbose=0)
+        posterior._compared = False  # as of a posterior that nothing has been asked yet
         posterior.predict(X, 5, seed=0, verbose=0)  # which is the linearized one
         posterior.to_model()
         with pytest.warns(UserWarning, match=message) as caught:
