@@ -227,6 +227,8 @@ class LogPosterior:
             >>> f"{float(function(z)):.4f}"    # 3 (-log(2 pi) - 1) / 2
             '-4.2568'
 
+        On JAX it is what BlackJAX takes, `blackjax.window_adaptation(blackjax.nuts, function)` and
+        then `.run(key, z, 1000)`, and NumPyro, `NUTS(potential_fn=lambda z: -function(z))`.
         `SamplePosterior.from_draws` takes the draws back.
         """
         data = self.data
