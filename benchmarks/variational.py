@@ -1,4 +1,4 @@
-"""Plain nets, variational layers as they come, and the recipe of the README: JSON of each seed.
+"""Plain nets, variational layers as they come, and the recipe of the guide: JSON of each seed.
 
     KERAS_BACKEND=jax python benchmarks/variational.py --seeds 0 1 2
 

@@ -24,6 +24,11 @@ from tests._house import (
 
 PAGES = {name: (ROOT / name).read_text("utf-8") for name in ("CONTRIBUTING.md", "ARCHITECTURE.md")}
 PAGES["README.md"] = (ROOT / "README.md").read_text("utf-8")
+PAGES |= {
+    str(path.relative_to(ROOT)): path.read_text("utf-8")
+    for path in sorted((ROOT / "docs").rglob("*.md"))
+    if path.name != "comparison.md"  # which names what others have
+}
 BLOCKS = dict(
     re.findall(r"^## (Add a \w+)\n.*?```python\n(.*?)```", PAGES["CONTRIBUTING.md"], re.M | re.S)
 )

@@ -28,7 +28,7 @@ def same(one, other):
 
 
 def with_noise():
-    """The README's regression net, at a point."""
+    """The guide's regression net, at a point."""
     prior = kp.NormalPrior(0.0, 1.0)
     model = keras.Sequential(
         [

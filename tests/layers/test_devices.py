@@ -142,7 +142,7 @@ def test_tensorflow_step_has_no_float64_and_no_python(name, backend):
 
 @every_program
 def test_pytorch_step_has_no_float64_and_waits_for_no_value(name, backend, monkeypatch):
-    """But for the seeds: `Tensor.tolist` is not seen here (README, sharp edges)."""
+    """But for the seeds: `Tensor.tolist` is not seen here (docs/sharp_edges.md)."""
     if backend != "torch":
         pytest.skip("PyTorch")
     import torch
