@@ -184,6 +184,20 @@ def test_its_mode_is_the_map(line_of_pymc):
     np.testing.assert_allclose(mode["line.kernel"][:, 0], exact()[0], atol=1e-3)
 
 
+@pytest.mark.parametrize(
+    "prior", [kp.NormalPrior(0.2, kp.HalfCauchyPrior(1.0)), kp.RegularizedHorseshoePrior(0.1, 1.0)]
+)
+def test_the_start_is_where_the_model_is(prior):
+    """Of scales and standardized weights too: what they make is the weight."""
+    model = line(prior)
+    start = bridge.start(model)
+    with pm.Model() as built:
+        kernel = bridge.weights(model)["line/kernel"]
+    assert set(start) == {rv.name for rv in built.free_RVs}
+    found = kernel.eval({rv: start[rv.name] for rv in built.free_RVs})
+    np.testing.assert_allclose(found, np.asarray(model.get_weights()[0]), rtol=1e-4, atol=1e-6)
+
+
 def test_an_unknown_scale_has_draws_too():
     model = line(kp.NormalPrior(0, kp.HalfCauchyPrior(1.0)))
     built = bridge.to_pymc(model, X, Y, NOISE)
