@@ -63,3 +63,18 @@ def test_an_interrupted_search_gives_the_highest_point_so_far(monkeypatch):
     )
     highest = MAP(50, tolerance=1e-3).fit(linear.line_at_mode(), linear.X, linear.Y, NORMAL)
     assert start.log_posterior < posterior.log_posterior < highest.log_posterior
+
+
+def test_the_line_search_traces_the_density_once(monkeypatch, backend):
+    """It names it in eight places; a search traced each of them."""
+    if backend == "torch":
+        pytest.skip("PyTorch traces nothing")
+    density, traced = kp.inference.LogPosterior.log_prob_and_gradient, []
+
+    def counted(*args):
+        traced.append(1)
+        return density(*args)
+
+    monkeypatch.setattr(kp.inference.LogPosterior, "log_prob_and_gradient", counted)
+    fit(max_iterations=50, tolerance=1e-3)
+    assert len(traced) == 1
