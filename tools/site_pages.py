@@ -27,6 +27,7 @@ TITLES = {
     "calibration": "Calibration",
     "callbacks": "Callbacks",
     "plots": "Pictures",
+    "bridges": "Into other libraries",
 }
 
 
