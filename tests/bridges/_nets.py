@@ -70,6 +70,7 @@ def predictions():
 def assert_same_predictions(posterior, effective=100):
     """Those of another sampler agree, where it has so many effective draws."""
     mean, sd = predictions()
-    found = posterior.predict(ROWS, num_samples=2000, verbose=0)
+    number = min(2000, posterior.num_chains * posterior.num_draws)
+    found = posterior.predict(ROWS, num_samples=number, verbose=0)
     assert np.all(np.abs(found.mean - mean) < 4 * sd / np.sqrt(effective))
     assert np.all(np.abs(np.sqrt(found.epistemic) / sd - 1) < 4 / np.sqrt(2 * effective))
