@@ -20,7 +20,7 @@ ORDER = (
     ("predictive",),
     ("metrics",),
     ("inference", "calibration"),
-    ("callbacks", "plots", "bridges"),
+    ("callbacks", "plots", "bridges", "sklearn"),
 )
 LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
 # Shelves: what they have is for the rooms above as it stands, without a door.

@@ -3,6 +3,7 @@
 # Written by tools/write_doors.py.
 
 from keras_priors.functional.as_array import as_array as as_array
+from keras_priors.functional.carry_priors import carry_priors as carry_priors
 from keras_priors.functional.check_activations import check_activations as check_activations
 from keras_priors.functional.check_built import check_built as check_built
 from keras_priors.functional.check_finite_weights import (
@@ -20,6 +21,7 @@ from keras_priors.functional.count_observations import is_a as is_a
 from keras_priors.functional.forward import forward_of as forward_of
 from keras_priors.functional.forward import random_posteriors as random_posteriors
 from keras_priors.functional.likelihood_of import likelihood_of as likelihood_of
+from keras_priors.functional.lost_prior import lost_prior as lost_prior
 from keras_priors.functional.moments import moments as moments
 from keras_priors.functional.moving_statistics import statistics_of as statistics_of
 from keras_priors.functional.observations import Observations as Observations

@@ -8,9 +8,11 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_priors.functional.carry_priors import carry_priors
 from keras_priors.functional.check_built import check_built
 from keras_priors.functional.clone import clone, copy_variables, is_cloneable, own
 from keras_priors.functional.copy_of import copy_of
+from keras_priors.functional.lost_prior import lost_prior
 from keras_priors.layers.variational import Variational
 from keras_priors.layers.variational_layer import VariationalLayer
 from keras_priors.models.count_of_loss import check_given
@@ -223,6 +225,8 @@ class _Conversion:
         for v in weights:
             name = twin.weight_arguments[v.name]
             found = self._prior_for(v)
+            if found is None:
+                found = lost_prior(v.regularizer, getattr(layer, f"{name}_regularizer", None))
             if found is None and not isinstance(v.regularizer, (Prior, type(None))):
                 raise ValueError(
                     f"The `{name}_regularizer` of a layer that shall be variational must be a "
@@ -251,7 +255,12 @@ class _Conversion:
             for v, inner_v in zip(layer.variables, inner.variables, strict=True)
             if v.trainable and (only is None or id(v) in only)
         ]
-        priors = {path: self._prior_for(v) for v, path in pairs if self._prior_for(v) is not None}
+        lost = {
+            id(v): lost_prior(v.regularizer, inner_v.regularizer)
+            for v, inner_v in zip(layer.variables, inner.variables, strict=True)
+        }
+        priors = {path: self._prior_for(v) or lost[id(v)] for v, path in pairs}
+        priors = {path: prior for path, prior in priors.items() if prior is not None}
         families: dict[str, Posterior] = {path: self._family_for(v) for v, path in pairs}
         # One family for all is said as one.
         alike = all(family is self.posterior for family in families.values())
@@ -358,6 +367,7 @@ def _copy(old: Any, new: Any, start: str) -> None:
                 target.assign(own(source))
     elif type(new) is type(old):
         copy_variables(old, new)
+        carry_priors(old, new)
     elif start == "pretrained":
         found = posteriors_by_weight(new)
         for source in old.trainable_variables:

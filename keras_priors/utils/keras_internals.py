@@ -4,7 +4,8 @@ Each function says what is needed, and `tests/utils/test_keras_internals.py` wha
 """
 
 import contextlib
-from collections.abc import Sequence
+import random
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any
 
@@ -53,6 +54,20 @@ def set_first_seed(generator: Any, seed: int) -> None:
     Without one, Keras' Dropout on PyTorch draws from PyTorch's global generator.
     """
     generator._initial_seed = seed
+
+
+@contextlib.contextmanager
+def seeded_initializers(seed: int) -> Iterator[None]:
+    """Initializers that have no seed take theirs from Python's `random`, which begins here anew.
+
+    It goes on afterwards as if nothing had been.
+    """
+    state = random.getstate()
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(state)
 
 
 @cache

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import keras_priors as kp
+from keras_priors.functional.carry_priors import carry_priors
 
 X = np.random.default_rng(0).standard_normal((12, 3)).astype("float32")
 Y = X[:, :1] - 0.5
@@ -77,3 +78,54 @@ def test_none_removes_and_bounds_bring_their_constraint():
     assert np.all(keras.ops.convert_to_numpy(kernel) > 0)
     kp.set_priors(model, {"out/kernel": None}, saved=False)
     assert kernel.regularizer is None and kernel.constraint is None
+
+
+def line(prior):
+    """One whose config would keep a prior, and does not keep this one."""
+    model = keras.Sequential(
+        [keras.Input((3,)), keras.layers.Dense(1, use_bias=False, name="line")], name="net"
+    )
+    model.set_weights([np.full((3, 1), 0.5)])
+    kp.set_priors(model, prior, saved=False)
+    return model
+
+
+def test_copies_of_the_model_have_them_too():
+    """Found by an ensemble whose members were trained without: a copy is made of the config."""
+    model = line(kp.NormalPrior(0, 1e-3))
+    adam = keras.optimizers.Adam(0.02)
+    found = kp.inference.DeepEnsemble(1, 300, 12, adam).fit(model, X, Y, NOISE, seed=0, verbose=0)
+    assert np.abs(found.mean()["line/kernel"]).max() < 0.01  # 1 without it
+    for estimator in ("reparameterization", "flipout"):
+        twin = kp.to_variational(model, estimator=estimator, num_data=12)
+        assert kp.get_priors(twin)["line/kernel"].scale == 1e-3
+    laplace = kp.inference.Laplace("full").fit(model, X, Y, NOISE, verbose=0)
+    assert np.isfinite(laplace.tune().log_marginal_likelihood())
+    assert kp.get_priors(laplace.to_variational(num_data=12))["line/kernel"].scale == 1e-3
+    assert kp.get_priors(model)["line/kernel"].num_data is None
+
+
+def test_a_wrapped_layer_and_one_that_stays_have_them_too():
+    layers = [keras.layers.SimpleRNN(2, name="rnn"), keras.layers.Dense(1, name="line")]
+    model = keras.Sequential([keras.Input((4, 3)), *layers])
+    kp.set_priors(model, {"rnn/*": kp.NormalPrior(0, 0.3), "line/*": kp.NormalPrior(0, 0.2)})
+    kp.set_priors(model, {"*kernel": kp.NormalPrior(0, 0.1)}, saved=False)
+    new = kp.get_priors(kp.to_variational(model, layers="rnn", num_data=12))
+    cell = "rnn/rnn/simple_rnn_cell"
+    assert {path: prior.scale for path, prior in new.items()} == {
+        f"{cell}/kernel": 0.1,
+        f"{cell}/recurrent_kernel": 0.1,
+        f"{cell}/bias": 0.3,
+        "line/kernel": 0.1,
+        "line/bias": 0.2,
+    }
+
+
+def test_bounds_come_along():
+    model = line(kp.HalfNormalPrior(2.0))
+    copy = keras.models.clone_model(model)
+    carry_priors(model, copy)
+    (weight,) = copy.trainable_variables
+    assert weight.regularizer.scale == 2.0
+    assert weight.regularizer is not model.trainable_variables[0].regularizer
+    assert type(weight.constraint) is type(model.trainable_variables[0].constraint) is not None

@@ -2,6 +2,7 @@
 
 import ast
 import pathlib
+import random
 
 import keras
 import numpy as np
@@ -60,6 +61,20 @@ def test_seeds_of_a_layer():
         draws.append(ops.convert_to_numpy(dropout(x, training=True)))
     np.testing.assert_array_equal(draws[0], draws[1])
     assert np.any(draws[0] != draws[2])
+
+
+def test_initializers_without_a_seed_have_one_for_a_while():
+    def drawn():
+        return ops.convert_to_numpy(keras.layers.Dense(3).kernel_initializer((2, 3)))
+
+    state = random.getstate()
+    with internals.seeded_initializers(5):
+        first = drawn()
+    assert random.getstate() == state
+    with internals.seeded_initializers(5):
+        np.testing.assert_array_equal(drawn(), first)
+    with internals.seeded_initializers(6):
+        assert np.abs(drawn() - first).max() > 1e-3
 
 
 def test_functional_models_are_known():

@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
+from keras_priors.functional.carry_priors import carry_priors
 from keras_priors.functional.clone import clone, copy_variables, is_cloneable
 from keras_priors.functional.copy_of import copy_of
 from keras_priors.functional.moving_statistics import statistics_of
@@ -70,7 +71,9 @@ class DeepEnsemble(Method):
         batch_size: integer. Defaults to None: 128, or 32 of fewer than 4096 rows.
         optimizer: Keras optimizer, its name or config; every member gets a fresh copy. Defaults
             to "adam", with Keras' learning rate of 1e-3.
-        start: "initializer" (the default), or "prior" for draws from the priors.
+        start: "initializer" (the default); "prior" for draws from the priors; "model" for the
+            weights that the model has, from which members part by the order of rows and by noise in
+            training alone, as of a pretrained model.
 
     Raises:
         TypeError: an argument of the wrong type.
@@ -118,9 +121,9 @@ class DeepEnsemble(Method):
         )
         self.optimizer = optimizer
         self._optimizer = keras.saving.serialize_keras_object(keras.optimizers.get(optimizer))
-        if start not in ("initializer", "prior"):
+        if start not in ("initializer", "prior", "model"):
             raise ValueError(
-                "`start` of DeepEnsemble must be 'initializer' or 'prior'. "
+                "`start` of DeepEnsemble must be 'initializer', 'prior' or 'model'. "
                 f"Received: start={start!r}."
             )
         self.start = start
@@ -240,6 +243,7 @@ class DeepEnsemble(Method):
         else:
             member = copy_of("DeepEnsemble", old)
         copy_variables(old, member)
+        carry_priors(old, member)
         generators = [g for layer in all_layers(member) for g in seed_generators(layer)]
         seeds = iter(backend.spawn_seeds(words, len(generators) + len(member.variables)))
         for generator in generators:
@@ -288,6 +292,8 @@ class DeepEnsemble(Method):
         return count, (x, y, held.weight[first:])
 
     def _begin(self, weight: Any, words: Any) -> None:
+        if self.start == "model":
+            return
         if weight.prior is not None and self.start == "prior":
             seed = ops.convert_to_tensor(words, dtype="uint32")
             weight.variable.assign(weight.prior.sample(weight.shape, seed))

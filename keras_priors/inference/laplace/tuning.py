@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend, likelihoods
+from keras_priors.functional.carry_priors import carry_priors
 from keras_priors.functional.clone import clone, copy_variables, is_cloneable, own
 from keras_priors.functional.copy_of import copy_of
 from keras_priors.functional.observations import Observations
@@ -353,6 +354,7 @@ def _copy(model: Any) -> Any:
     else:
         new = copy_of("tune", model)
     copy_variables(model, new)
+    carry_priors(model, new)
     return new
 
 
@@ -368,6 +370,7 @@ def _head(model: Any, likelihood: Any, observations: Observations) -> tuple[Any,
     head = keras.Sequential([keras.Input(features.shape[1:]), *copies], name=model.name)
     for layer, copy in zip(layers, copies, strict=True):
         copy_variables(layer, copy)
+        carry_priors(layer, copy)
     return head, Observations(features, observations.y, observations.weight)
 
 

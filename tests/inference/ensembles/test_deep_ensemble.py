@@ -105,6 +105,9 @@ def test_members_begin_at_initializers_or_at_the_prior():
     np.testing.assert_allclose(recurrent[0] @ recurrent[0].T, np.eye(4), atol=1e-5)
     np.testing.assert_array_equal(gates[0], np.repeat([0.0, 1.0, 0.0, 0.0], 4))
     np.testing.assert_array_equal(found[0]["bias"], [0.5, 0.5])
+    before = _numpy(weights[names["recurrent_kernel"]].variable)
+    kp.inference.DeepEnsemble(start="model")._begin(weights[names["recurrent_kernel"]], [1, 2])
+    np.testing.assert_array_equal(_numpy(weights[names["recurrent_kernel"]].variable), before)
     method = kp.inference.DeepEnsemble(start="prior")
     assert kp.inference.DeepEnsemble().start == "initializer"
     drawn = weights[names["recurrent_kernel"]]
