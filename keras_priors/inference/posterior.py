@@ -69,6 +69,18 @@ class Posterior:
         own = cls.__module__.split(".")[0] == __name__.split(".")[0]
         return cls.__name__ if own else f"{cls.__module__}.{cls.__qualname__}"
 
+    @classmethod
+    def from_draws(cls, log_posterior: Any, draws: Any, *, unconstrained: bool = False) -> Any:
+        """Draws that any other sampler made, as a `SamplePosterior`: see its `from_draws`.
+
+        Args:
+            log_posterior: what they are draws of.
+            draws: of the vector z, of weights by path, or an ArviZ object.
+            unconstrained: bool. Whether a mapping is of parts of z. Defaults to False.
+        """
+        of_draws: Any = Posterior._known["SamplePosterior"]
+        return of_draws.from_draws(log_posterior, draws, unconstrained=unconstrained)
+
     @property
     def positions(self) -> Positions:
         """The weights, and their way to a flat vector and back."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,6 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
-from keras_priors.inference.method import Method
 from keras_priors.likelihoods.categorical import Categorical
 from keras_priors.sklearn.bayesian_estimator import BayesianEstimator, checked_weights
 from keras_priors.utils.export import export
@@ -68,32 +66,6 @@ class BayesianClassifier(ClassifierMixin, BayesianEstimator):
     References:
         - The interface of scikit-learn, https://scikit-learn.org/stable/developers/develop.html.
     """
-
-    def __init__(
-        self,
-        model: Callable[[int, int], Any] | None = None,
-        prior: Any = None,
-        method: Method | None = None,
-        *,
-        hidden_units: Any = 50,
-        activation: str = "relu",
-        num_steps: int = 6000,
-        standardize: bool = True,
-        num_samples: int = 100,
-        random_state: Any = None,
-        verbose: Any = 0,
-    ) -> None:
-        # As they are: scikit-learn wants arguments checked in `fit`.
-        self.model = model
-        self.prior = prior
-        self.method = method
-        self.hidden_units = hidden_units
-        self.activation = activation
-        self.num_steps = num_steps
-        self.standardize = standardize
-        self.num_samples = num_samples
-        self.random_state = random_state
-        self.verbose = verbose
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> BayesianClassifier:
         """Find the posterior.

@@ -36,16 +36,31 @@ _RATE = 0.01
 class BayesianEstimator(BaseEstimator):
     """From rows to a posterior: the net, its priors, plain `fit`, then the method. Abstract."""
 
-    model: Callable[[int, int], Any] | None
-    prior: Any
-    method: Method | None
-    hidden_units: Any
-    activation: str
-    num_steps: int
-    standardize: bool
-    num_samples: int
-    random_state: Any
-    verbose: int
+    def __init__(
+        self,
+        model: Callable[[int, int], Any] | None = None,
+        prior: Any = None,
+        method: Method | None = None,
+        *,
+        hidden_units: Any = 50,
+        activation: str = "relu",
+        num_steps: int = 6000,
+        standardize: bool = True,
+        num_samples: int = 100,
+        random_state: Any = None,
+        verbose: Any = 0,
+    ) -> None:
+        # As they are: scikit-learn wants arguments checked in `fit`.
+        self.model = model
+        self.prior = prior
+        self.method = method
+        self.hidden_units = hidden_units
+        self.activation = activation
+        self.num_steps = num_steps
+        self.standardize = standardize
+        self.num_samples = num_samples
+        self.random_state = random_state
+        self.verbose = verbose
 
     def _fit(self, X: Any, y: Any, outputs: int, likelihood: Any, weights: Any) -> None:
         """`X` is checked, `y` in the form in which the likelihood takes it."""

@@ -97,18 +97,19 @@ class BayesianRegressor(RegressorMixin, BayesianEstimator):
         random_state: Any = None,
         verbose: Any = 0,
     ) -> None:
-        # As they are: scikit-learn wants arguments checked in `fit`.
-        self.model = model
-        self.prior = prior
-        self.method = method
+        super().__init__(
+            model,
+            prior,
+            method,
+            hidden_units=hidden_units,
+            activation=activation,
+            num_steps=num_steps,
+            standardize=standardize,
+            num_samples=num_samples,
+            random_state=random_state,
+            verbose=verbose,
+        )
         self.likelihood = likelihood
-        self.hidden_units = hidden_units
-        self.activation = activation
-        self.num_steps = num_steps
-        self.standardize = standardize
-        self.num_samples = num_samples
-        self.random_state = random_state
-        self.verbose = verbose
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> BayesianRegressor:
         """Find the posterior.

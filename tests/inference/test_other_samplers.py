@@ -137,7 +137,8 @@ def test_draws_come_back_in_every_form(bounded):
 
 def test_they_predict_compare_and_are_saved(bounded, tmp_path):
     log_posterior, z, weights = bounded
-    posterior = kp.inference.SamplePosterior.from_draws(log_posterior, z)
+    posterior = kp.inference.Posterior.from_draws(log_posterior, z)
+    assert type(posterior) is kp.inference.SamplePosterior
     mean = posterior.predict(X, verbose=0).mean
     np.testing.assert_allclose(mean, X @ weights.reshape(10, 3).mean(axis=0)[:, None], rtol=1e-4)
     nll = kp.compare({"theirs": posterior}, X, Y)["theirs"]["nll"]
