@@ -9,6 +9,7 @@ from keras import layers
 
 import keras_priors as kp
 from keras_priors.likelihoods import Bernoulli, Categorical, NegativeBinomial, Poisson
+from keras_priors.likelihoods.output_scale import check_outputs_scale
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(12, 3)).astype("float32")
@@ -166,3 +167,12 @@ def test_each_of_several_outputs():
     found = messages(lambda: kp.predict(model, X, verbose=0))
     assert len(found) == 1
     assert "sigmoid" in found[0]
+
+
+def test_two_logits_whose_sum_is_near_one_by_chance_are_no_probabilities():
+    """As an untrained net gave for its first row, which alone is looked at before inference."""
+    check_outputs_scale(Categorical(), np.array([[0.537, 0.468]], "float32"))
+    for dtype, rest in (("float32", 1e-6), ("float64", 0.0), ("float16", 5e-3)):
+        rows = np.array([[0.25, 0.75], [0.5, 0.5 + rest]], dtype)
+        with pytest.warns(UserWarning, match="takes logits. Received: outputs that are prob"):
+            check_outputs_scale(Categorical(), rows)
