@@ -88,6 +88,20 @@ def _renamed(values: dict[str, Any], separator: str) -> dict[str, Any]:
 
 
 @share
+def rhat_of(chains: Any) -> Any:
+    """R-hat of each scalar of chains (C, draws, n): infinite where each chain stood still.
+
+    That is its limit, and NaN where ArviZ runs with numba. Where all draws are equal it is NaN.
+    """
+    az = import_arviz()
+    with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
+        # Many short chains look to it like an array whose axes were exchanged.
+        warnings.filterwarnings("ignore", "More chains", UserWarning)
+        found = az.rhat(az.convert_to_dataset({"z": chains}))["z"].values
+    stood = np.isnan(found) & (np.ptp(chains, axis=(0, 1)) > 0)
+    return np.where(stood, np.inf, found)
+
+
 def import_arviz() -> Any:
     """The module; an ImportError that says how to install it."""
     try:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_priors.inference.arviz import import_arviz
+from keras_priors.inference.arviz import import_arviz, rhat_of
 from keras_priors.utils.export import share
 
 # Of more scalars, so many evenly spaced ones are looked at: a millisecond each, of 4 x 125 draws.
@@ -24,7 +24,7 @@ def mixing_of(chains: Any) -> dict[str, float]:
         chains: array (C, draws, ...).
 
     Returns:
-        A dict with "r_hat" where there are two chains and more, huge where each stood still,
+        A dict with "r_hat" where there are two chains and more, infinite where each stood still,
         and "ess_bulk". Scalars that are equal in all draws, or not finite in some, are left out;
         where none is left, or with fewer than four draws a chain, it is empty.
 
@@ -49,6 +49,6 @@ def mixing_of(chains: Any) -> dict[str, float]:
     found = {}
     with np.errstate(divide="ignore", invalid="ignore"):  # chains that stood still
         if number > 1:
-            found["r_hat"] = float(np.nanmax(az.rhat(data)["z"].values))
+            found["r_hat"] = float(np.max(rhat_of(flat[:, :, picked])))
         found["ess_bulk"] = float(np.nanmin(az.ess(data, method="bulk")["z"].values))
     return found

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_priors.inference.arviz import import_arviz
+from keras_priors.inference.arviz import import_arviz, rhat_of
 from keras_priors.utils.warn import warn
 
 _RHAT, _ESS_OF_CHAIN, _MOST_SCALARS = 1.01, 100, 1000
@@ -90,7 +90,7 @@ def _check_draws(name: str, chains: Any, cause: str, network: bool) -> bool:
     picked_chains = chains[:, :, picked].astype("float64")
     well = True
     if num_chains > 1:
-        rhat = _rhat(az, picked_chains)
+        rhat = rhat_of(picked_chains)
         well = bool(np.nanmax(rhat) <= _RHAT)
     if not well:
         above = ~(rhat <= _RHAT)
@@ -98,7 +98,7 @@ def _check_draws(name: str, chains: Any, cause: str, network: bool) -> bool:
             f"R-hat of {name} is {_above(np.nanmax(rhat))}, above {_RHAT}, for "
             f"{int(np.sum(above))} of {len(picked)} weights: the chains have not mixed. "
             + (cause and "What cut their paths off is to be looked at first; see the next warning.")
-            + ("" if cause else _of_modes(az, picked_chains[:, :, above], rhat[above], network))
+            + ("" if cause else _of_modes(picked_chains[:, :, above], rhat[above], network))
         )
     ess = az.ess(az.convert_to_dataset({"z": picked_chains}), method="bulk")["z"].values
     if np.nanmin(ess) >= _ESS_OF_CHAIN * num_chains:
@@ -111,20 +111,14 @@ def _check_draws(name: str, chains: Any, cause: str, network: bool) -> bool:
     return False
 
 
-def _rhat(az: Any, chains: Any) -> Any:
-    # A chain that stood still has no variance, and so an infinite R-hat: that is the news.
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return az.rhat(az.convert_to_dataset({"z": chains}))["z"].values
-
-
-def _of_modes(az: Any, chains: Any, rhat: Any, network: bool) -> str:
+def _of_modes(chains: Any, rhat: Any, network: bool) -> str:
     """What to do of chains that disagree: do they wander, or does each stay where it is?"""
     half = chains.shape[1] // 2
     each = [chain[: 2 * half].reshape(2, half, -1) for chain in chains]
     apart = (
         half >= 4
         and np.nanmax(rhat) > _RHAT_OF_MODES
-        and all(np.max(_rhat(az, halves)) <= _RHAT_OF_ONE for halves in each)
+        and all(np.max(rhat_of(halves)) <= _RHAT_OF_ONE for halves in each)
     )
     more = "Give more num_warmup and num_samples."
     if not apart:
