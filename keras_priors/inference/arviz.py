@@ -87,7 +87,6 @@ def _renamed(values: dict[str, Any], separator: str) -> dict[str, Any]:
     return {path.replace("/", separator): value for path, value in values.items()}
 
 
-@share
 def rhat_of(chains: Any) -> Any:
     """R-hat of each scalar of chains (C, draws, n): infinite where each chain stood still.
 
@@ -102,6 +101,7 @@ def rhat_of(chains: Any) -> Any:
     return np.where(stood, np.inf, found)
 
 
+@share
 def import_arviz() -> Any:
     """The module; an ImportError that says how to install it."""
     try:
