@@ -18,9 +18,9 @@ _RATES = {"exponential", "softplus", "relu", "relu6", "squareplus"}
 _ROWS = 4096
 # Half-precision softmax rows add up to one within this.
 _SUM_TOLERANCE = 0.01
-# Closer, where there is no more than a suspicion: two logits of one row have the sum 1 to a
-# hundredth by chance, as an untrained net had. A softmax in float32 has it to 1e-6.
-_SUM_TOLERANCE_OF_LOGITS = 1e-5
+# Closer for a few rows in full precision: logits of one have the sum 1 to a hundredth by chance,
+# as those of an untrained net had. A softmax in float32 has it to 1e-6.
+_SUM_TOLERANCE_OF_FEW, _FEW = 1e-5, 8
 
 
 @share
@@ -70,9 +70,11 @@ def check_outputs_scale(likelihood: Any, outputs: Any) -> None:
         inside = low >= 0.0 and high <= 1.0
         one = inside
         if isinstance(likelihood, Categorical):
-            suspicion = likelihood.from_logits and values.dtype in (np.float32, np.float64)
-            tolerance = _SUM_TOLERANCE_OF_LOGITS if suspicion else _SUM_TOLERANCE
-            one = inside and bool(np.all(np.abs(values.sum(axis=-1) - 1.0) <= tolerance))
+            sums = values.sum(axis=-1)
+            chance = sums.size < _FEW and values.dtype in (np.float32, np.float64)
+            chance = chance and likelihood.from_logits
+            tolerance = _SUM_TOLERANCE_OF_FEW if chance else _SUM_TOLERANCE
+            one = inside and bool(np.all(np.abs(sums - 1.0) <= tolerance))
         if likelihood.from_logits:
             if one and isinstance(likelihood, Categorical):
                 warn(
@@ -81,9 +83,9 @@ def check_outputs_scale(likelihood: Any, outputs: Any) -> None:
                     "Categorical(from_logits=False).",
                 )
         elif not one:
-            sums = "" if not inside else ", whose sums are not 1"
+            why = "" if not inside else ", whose sums are not 1"
             raise ValueError(
-                _takes_probabilities(likelihood, f"outputs from {low:.4g} to {high:.4g}{sums}")
+                _takes_probabilities(likelihood, f"outputs from {low:.4g} to {high:.4g}{why}")
             )
     elif isinstance(likelihood, Poisson) and not likelihood.from_log_rate:
         low = float(np.min(values))

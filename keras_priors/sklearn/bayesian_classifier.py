@@ -6,14 +6,12 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import ClassifierMixin
-from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from keras_priors.likelihoods.categorical import Categorical
 from keras_priors.sklearn.bayesian_estimator import BayesianEstimator, checked_weights
 from keras_priors.utils.export import export
-from keras_priors.utils.parameters import whole_number
 
 
 @export()
@@ -123,7 +121,5 @@ class BayesianClassifier(ClassifierMixin, BayesianEstimator):
             n_samples: integer. Defaults to 1.
             random_state: integer, `numpy.random.RandomState` or None. Defaults to 0.
         """
-        n_samples = whole_number("sample_y", "n_samples", n_samples)
-        seed = int(check_random_state(random_state).randint(2**31 - 1))
-        drawn = self._predictive(X).sample_observations(n_samples, seed)
-        return self.classes_[np.asarray(drawn).astype(int).reshape(n_samples, -1).T]
+        drawn = self._observations(X, n_samples, random_state)
+        return self.classes_[drawn.astype(int).reshape(len(drawn), -1).T]

@@ -124,6 +124,12 @@ class BayesianEstimator(BaseEstimator):
     def _inputs(self, X: Any) -> Any:
         return ((X - self._centre_) / self._unit_).astype("float32")
 
+    def _observations(self, X: Any, n_samples: Any, random_state: Any) -> Any:
+        """Draws of y* (n_samples, N, ...), of the targets as the likelihood has them."""
+        n_samples = whole_number("sample_y", "n_samples", n_samples)
+        seed = int(check_random_state(random_state).randint(2**31 - 1))
+        return np.asarray(self._predictive(X).sample_observations(n_samples, seed))
+
     def _predictive(self, X: Any) -> Any:
         """The `Predictive` of rows that were not checked, by the same draws each time."""
         check_is_fitted(self, "posterior_")

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import RegressorMixin
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 
 from keras_priors.inference.method import Method
@@ -19,7 +18,6 @@ from keras_priors.sklearn.bayesian_estimator import (
     checked_weights,
 )
 from keras_priors.utils.export import export
-from keras_priors.utils.parameters import whole_number
 
 
 @export()
@@ -177,10 +175,8 @@ class BayesianRegressor(RegressorMixin, BayesianEstimator):
             n_samples: integer. Defaults to 1.
             random_state: integer, `numpy.random.RandomState` or None. Defaults to 0.
         """
-        n_samples = whole_number("sample_y", "n_samples", n_samples)
-        seed = int(check_random_state(random_state).randint(2**31 - 1))
-        drawn = self._predictive(X).sample_observations(n_samples, seed)
-        drawn = np.asarray(drawn, "float64") * self._y_unit_ + self._y_centre_
+        drawn = self._observations(X, n_samples, random_state)
+        drawn = drawn.astype("float64") * self._y_unit_ + self._y_centre_
         drawn = np.moveaxis(drawn, 0, -1)
         return drawn[:, 0] if self._flat_ else drawn
 

@@ -176,3 +176,6 @@ def test_two_logits_whose_sum_is_near_one_by_chance_are_no_probabilities():
         rows = np.array([[0.25, 0.75], [0.5, 0.5 + rest]], dtype)
         with pytest.warns(UserWarning, match="takes logits. Received: outputs that are prob"):
             check_outputs_scale(Categorical(), rows)
+    # Many rows are no chance: those of half precision that were cast since are seen.
+    with pytest.warns(UserWarning, match="takes logits"):
+        check_outputs_scale(Categorical(), np.array([[0.25, 0.752]] * 8, "float32"))
