@@ -19,6 +19,16 @@ def metric_of(square: Any) -> Any:
     return 1.0 / (_STABILITY + ops.sqrt(square))
 
 
+def guarded(square: Any, recent: Any) -> Any:
+    """The kept second moment, or half the recent one where that is larger.
+
+    Where gradients have grown to sqrt(2) times those of burn-in, steps shrink as they grow: a
+    chain that came to where the posterior is stiffer is not thrown off. Where the noise of batches
+    is most of a gradient, as it is but for few rows, this hardly ever acts, and nothing is biased.
+    """
+    return ops.maximum(square, recent / 2)
+
+
 def noisy_move(
     gradient: Any,
     noise: Any,

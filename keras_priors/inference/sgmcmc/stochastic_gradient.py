@@ -17,7 +17,13 @@ from keras_priors.inference.log_posterior import LogPosterior
 from keras_priors.inference.maximize import not_finite
 from keras_priors.inference.method import Method
 from keras_priors.inference.sample_posterior import SamplePosterior
-from keras_priors.inference.sgmcmc.noisy_step import metric_of, moved_square, noisy_move
+from keras_priors.inference.sgmcmc.noisy_step import (
+    DECAY,
+    guarded,
+    metric_of,
+    moved_square,
+    noisy_move,
+)
 from keras_priors.inference.sgmcmc.step_plan import StepPlan, rows_of
 from keras_priors.inference.weights_at import weights_at
 from keras_priors.models.sample_prior import sample_prior
@@ -28,6 +34,8 @@ from keras_priors.utils.warn import warn
 SCHEDULES = ("constant", "polynomial", "cyclical")
 # Steps of one call of the compiled loop, and bytes of the draws and row numbers it takes.
 _STEPS, _BYTES = 512, 2**26
+# What a chain goes on from.
+_STATE = ("position", "momentum", "second_moment", "recent_second_moment")
 # Where predictions of chains are doubtful. Steps of this size are biased by some percent anyway, so
 # that less is asked than of NUTS: means to a tenth of a standard deviation, and the R-hat that so
 # many draws reach where all is well.
@@ -46,7 +54,8 @@ class StochasticGradientMethod(Method):
         z = z + v
 
     g is the gradient of the negative log posterior per observation, by one batch; G is 1, or fixed
-    after burn-in from the running second moment of g.
+    after burn-in from the running second moment of g, and in batches of a part of the rows less
+    than that where g has grown since: see `guarded`.
     """
 
     resumes = True
@@ -125,8 +134,9 @@ class StochasticGradientMethod(Method):
             old = [resume._stored[k] for k in range(len(values))]
             values = [np.concatenate(pair, axis=1) for pair in zip(old, values, strict=True)]
             rates = np.concatenate([resume.sample_stats["step_size"], rates], axis=1)
-        names = ("position", "momentum", "second_moment")
-        continuation = {name: ops.convert_to_numpy(v) for name, v in zip(names, state, strict=True)}
+        continuation = {
+            name: ops.convert_to_numpy(v) for name, v in zip(_STATE, state, strict=True)
+        }
         continuation |= {"seed": np.array(words, "uint32"), "steps": np.array(steps)}
         posterior = SamplePosterior(
             log_posterior.model,
@@ -140,7 +150,7 @@ class StochasticGradientMethod(Method):
         check_mixing(type(self).__name__, posterior, _R_HAT, _ESS, _ADVICE)
         return posterior
 
-    def _begin(self, log_posterior: LogPosterior, words: list[int]) -> tuple[Any, Any, Any]:
+    def _begin(self, log_posterior: LogPosterior, words: list[int]) -> tuple[Any, ...]:
         positions = log_posterior.positions
         if self.start == "prior":
             drawn = sample_prior(log_posterior.model, self.num_chains, _integer(words))
@@ -155,7 +165,7 @@ class StochasticGradientMethod(Method):
         else:
             starts = [positions.unconstrain(positions.current())] * self.num_chains
         z = ops.stack(starts)
-        return z, ops.zeros_like(z), ops.zeros_like(z)
+        return z, *(ops.zeros_like(z) for _ in _STATE[1:])
 
     def _continue(self, log_posterior: LogPosterior, resume: Any) -> tuple[Any, list[int], int]:
         shape = (self.num_chains, log_posterior.size)
@@ -165,8 +175,9 @@ class StochasticGradientMethod(Method):
                 f"{type(self).__name__} goes on from a posterior that it gave for the same model "
                 f"with the same `num_chains`, here {self.num_chains}. Received: resume={resume!r}."
             )
-        names = ("position", "momentum", "second_moment")
-        state = tuple(ops.convert_to_tensor(saved[name]) for name in names)
+        # Saved by version 0.1: without recent gradients.
+        saved = {"recent_second_moment": saved["second_moment"], **saved}
+        state = tuple(ops.convert_to_tensor(saved[name]) for name in _STATE)
         return state, [int(w) for w in saved["seed"]], int(saved["steps"])
 
     def _run(
@@ -227,17 +238,20 @@ class StochasticGradientMethod(Method):
             slopes = backend.vectorize(lambda each: slope(*each)[1])
 
             def step(state: Any, element: Any) -> Any:
-                z, v, s = state
+                z, v, s, recent = state
                 batch = keras.tree.map_structure(
                     lambda leaf: ops.take(leaf, element["rows"], axis=0), data
                 )
                 g = -warmth * slopes((z, batch)) / count
                 rate, active = element["rate"], element["active"]
                 s = moved_square(s, g, element["adapt"])
+                follow = ops.maximum(element["adapt"], (1 - DECAY) * active)
+                recent = moved_square(recent, g, follow)
+                square = guarded(s, recent) if size < count else s
                 move = noisy_move(
                     g,
                     backend.standard_normal(tuple(z.shape), element["seed"]),
-                    metric_of(s) if whitened else ops.ones_like(s),
+                    metric_of(square) if whitened else ops.ones_like(s),
                     rate,
                     num_data=count,
                     momentum=self.momentum,
@@ -245,7 +259,7 @@ class StochasticGradientMethod(Method):
                     temperature=warmth * element["noise"],
                 )
                 v = (1.0 - active) * v + active * move
-                return z + active * v, v, s
+                return z + active * v, v, s, recent
 
             return backend.scan(
                 lambda state, row: backend.fold(step, state, row),

@@ -237,3 +237,25 @@ def test_the_preconditioner_is_fixed_after_burn_in():
     first, second = (p.continuation["second_moment"] for p in found)
     assert np.all(ops.convert_to_numpy(first) > 0)
     np.testing.assert_allclose(first, second, rtol=1e-5)
+
+
+def test_a_chain_that_comes_to_a_stiffer_place_is_not_thrown_off():
+    """Where gradients are 100 times those that the preconditioner was learned from."""
+    x, y = line_data()
+    model = line_model()
+
+    def went_on(batch_size, **changed):
+        method = kp.inference.SGHMC(1e-3, num_samples=60, **SHORT | {"batch_size": batch_size})
+        posterior = method.fit(model, x, y, LIKELIHOOD, seed=0, verbose=0)
+        kept = posterior.continuation
+        posterior.continuation = {**kept, **{k: f * kept[k] for k, f in changed.items()}}
+        return method.fit(model, x, y, LIKELIHOOD, verbose=0, resume=posterior)
+
+    flat = {"second_moment": 1e-4, "recent_second_moment": 1e-4}
+    mean, covariance = exact(x, y)
+    draws = went_on(64, **flat).draws()["line/kernel"].reshape(2, -1, len(mean))[:, -30:]
+    far = np.abs(draws - mean) / np.sqrt(np.diag(covariance))
+    assert far.max() < 8
+    # Where every batch has all rows there is no noise that tells, and nothing but the kept moment.
+    one, other = (went_on(len(x), recent_second_moment=f) for f in (1.0, 1e6))
+    np.testing.assert_array_equal(*(p.draws()["line/kernel"] for p in (one, other)))
