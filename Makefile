@@ -29,10 +29,13 @@ BENCHMARKS ?= $(filter-out benchmarks/_% benchmarks/uci.py benchmarks/simulated_
 # What runs with the lowest and the newest versions, whose own deprecations are no errors here.
 EXTREME_TESTS ?= tests/utils tests/layers/test_kl_in_loss.py tests/models/test_conversion.py \
 	tests/models/test_set_priors.py tests/priors/test_saving.py tests/callbacks tests/inference/test_methods.py
-# Keras is the same under both: under JAX what compiles, differentiates and draws.
+# Keras is the same under both: under JAX what compiles, differentiates and draws; and what leans on
+# ArviZ, which is 1 with the newest, and on PyMC, which is 6 there and not with the lowest.
 EXTREME_TESTS_JAX ?= tests/utils tests/layers/test_kl_in_loss.py tests/callbacks/test_collect_draws.py \
-	tests/inference/test_methods.py
-EXTREME_TOOLS := "arviz<1" pytest matplotlib scikit-learn tensorboard
+	tests/inference/test_methods.py tests/inference/test_posterior.py tests/inference/test_mixing.py \
+	tests/inference/test_compare.py tests/inference/test_other_samplers.py tests/inference/mcmc/test_nuts.py \
+	tests/bridges/test_pymc.py
+EXTREME_TOOLS := pytest scikit-learn tensorboard
 OLD_AND_NEW := -q -W ignore::DeprecationWarning -W ignore::FutureWarning -W ignore::ImportWarning
 NEWER ?= $(shell for p in python3.14 python3.13 python3.12 $(wildcard $(HOME)/.pyenv/versions/3.1[2-9].*/bin/python); do \
 	if $$p -c '' >/dev/null 2>&1; then echo $$p; exit; fi; done; echo python3.12)
@@ -84,17 +87,17 @@ test-newest:
 	else echo "left out: no Python 3.12 or newer is installed here (NEWER=$(NEWER))"; fi
 
 extreme: $(STAMPS)/$(EXTREME)
-	@$(PY) -m pip list 2>/dev/null | grep -iE '^(keras|numpy|scipy|jax|tensorflow|tensorflow-probability) '
+	@$(PY) -m pip list 2>/dev/null | grep -iE '^(keras|numpy|scipy|jax|tensorflow|tensorflow-probability|arviz|pymc) '
 	$(QUIET) KERAS_BACKEND=tensorflow $(PY) -m pytest -m "not slow" $(OLD_AND_NEW) $(EXTREME_TESTS)
 	$(QUIET) KERAS_BACKEND=jax $(PY) -m pytest -m "not slow" $(OLD_AND_NEW) $(EXTREME_TESTS_JAX)
 
 $(VENV)/.stamps/lowest: pyproject.toml tools/lowest_versions.py | $(STAMPS)/venv
 	$(PY) tools/lowest_versions.py >$(STAMPS)/constraints.txt
-	$(PY) -m pip install --quiet --constraint $(STAMPS)/constraints.txt --editable ".[jax]" $(EXTREME_TOOLS)
+	$(PY) -m pip install --quiet --constraint $(STAMPS)/constraints.txt --editable ".[jax,arviz,plots]" $(EXTREME_TOOLS)
 	@touch $@
 
 $(VENV)/.stamps/newest: pyproject.toml | $(STAMPS)/venv
-	$(PY) -m pip install --quiet --upgrade --upgrade-strategy eager --editable ".[jax]" $(EXTREME_TOOLS)
+	$(PY) -m pip install --quiet --upgrade --upgrade-strategy eager --editable ".[jax,arviz,pymc,plots]" $(EXTREME_TOOLS)
 	@touch $@
 
 lint: $(STAMPS)/dev

@@ -6,7 +6,7 @@ import tomllib
 
 PROJECT = pathlib.Path(__file__).resolve().parent.parent / "pyproject.toml"
 # What users install; the tools of the tests may be of any version.
-EXTRAS = ("jax", "torch")
+EXTRAS = ("jax", "torch", "arviz", "plots")
 
 
 def constraints():

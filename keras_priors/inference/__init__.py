@@ -2,7 +2,6 @@
 
 # Written by tools/write_doors.py.
 
-from keras_priors.inference.arviz import import_arviz as import_arviz
 from keras_priors.inference.check_mixing import check_mixing as check_mixing
 from keras_priors.inference.check_noise import check_noise as check_noise
 from keras_priors.inference.compare import compare
@@ -18,7 +17,6 @@ from keras_priors.inference.map import MAP
 from keras_priors.inference.mcmc.hmc import HMC
 from keras_priors.inference.mcmc.nuts import NUTS
 from keras_priors.inference.method import Method
-from keras_priors.inference.mixing_of import mixing_of as mixing_of
 from keras_priors.inference.optimizer_seed import optimizer_seed as optimizer_seed
 from keras_priors.inference.point_posterior import PointPosterior
 from keras_priors.inference.posterior import Posterior

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import time
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +11,7 @@ import keras
 import numpy as np
 
 from keras_priors.functional.as_array import as_array
-from keras_priors.inference.arviz import import_arviz
+from keras_priors.inference.arviz import leave_one_out
 from keras_priors.inference.posterior import Posterior
 from keras_priors.inference.sample_posterior import SamplePosterior
 from keras_priors.inference.scores import BEYOND, Score, chosen_metrics, of_rows, scores
@@ -259,25 +258,19 @@ def _leave_one_out(posterior: Any) -> Score | None:
         return None
     number = min(posterior.default_num_samples, _MOST)
     per_chain = number // posterior.num_chains
-    data = posterior.to_arviz(num_samples=per_chain)
-    if keras.tree.is_nested(posterior.likelihood):
-        values = _log_likelihoods(posterior, per_chain * posterior.num_chains)
-        values = values.reshape(posterior.num_chains, per_chain, -1)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)
-            data.add_groups(log_likelihood={"y": values})
-    with warnings.catch_warnings():
-        # Of single large weights; more of them are counted below.
-        warnings.simplefilter("ignore", UserWarning)
-        found = import_arviz().loo(data, pointwise=True)
-    if np.mean(np.asarray(found.pareto_k) > _LARGEST_K) > _SHARE_ABOVE:
+    values = _log_likelihoods(posterior, per_chain * posterior.num_chains)
+    values = values.reshape(posterior.num_chains, per_chain, *values.shape[1:])
+    elpd, pareto_k = leave_one_out(posterior._chains(per_chain, 0), values)
+    if np.mean(pareto_k > _LARGEST_K) > _SHARE_ABOVE:
         return None
-    return of_rows(found.loo_i)
+    return of_rows(elpd)
 
 
 def _log_likelihoods(posterior: Any, number: int) -> Any:
-    """log p(y_i | x_i, w_s) of all outputs and steps of a row, in nats: (S, N)."""
+    """log p(y_i | x_i, w_s) in nats, (S, N, ...); of several outputs together, (S, N)."""
     data = posterior._observations
     parts = posterior.log_likelihood(data.x, data.y, number)
+    if not keras.tree.is_nested(posterior.likelihood):
+        return parts
     leaves = [np.asarray(part, "float64") for part in keras.tree.flatten(parts)]
     return sum(part.reshape(*part.shape[:2], -1).sum(axis=-1) for part in leaves)

@@ -16,7 +16,9 @@ from keras_priors.inference.weights_at import weights_at
 
 def given_draws(positions: Positions, draws: Any, unconstrained: bool) -> list[Any]:
     """Arrays (chains, draws, ...) of the weights; see `SamplePosterior.from_draws`."""
-    if is_a(draws, "arviz.", "InferenceData") or is_a(draws, "xarray.", "DataTree"):
+    if is_a(draws, "xarray.", "DataTree"):  # a whole one, or the group of the posterior
+        draws = (draws["posterior"] if "posterior" in draws.children else draws).to_dataset()
+    if is_a(draws, "arviz.", "InferenceData"):
         draws = draws["posterior"]
     if is_a(draws, "xarray.", "Dataset") or is_a(draws, "xarray.", "DatasetView"):
         draws = {str(name): draws[name].values for name in draws.data_vars}

@@ -223,7 +223,9 @@ class Posterior:
         y: Any = None,
         separator: str = ".",
     ) -> Any:
-        """An `arviz.InferenceData`: for ArviZ' plots, `loo` and `waic`.
+        """An `arviz.InferenceData`, from ArviZ 1 on an `xarray.DataTree`: for its plots and `loo`.
+
+        (ArviZ 1 has no `waic` any more, of which its authors advise to take `loo`.)
 
         Groups: `posterior`; `sample_stats` where there are some; for a model with one output
         `log_likelihood` (nats), `posterior_predictive` (a y* at each draw of the weights, noise
@@ -240,11 +242,12 @@ class Posterior:
             y: their targets. None with a data set.
             separator: str that stands for each slash of a path. Defaults to ".": "dense.kernel",
                 because no NetCDF file and no `xarray.DataTree` takes a name with a slash; with
-                "/" the names are those of `draws`, and the object cannot be written by ArviZ.
+                "/" (ArviZ below 1) they are those of `draws`, and ArviZ cannot write the object.
 
         Raises:
             ImportError: ArviZ is not installed.
-            ValueError: x without targets, or y without x; more draws than there are.
+            ValueError: x without targets, or y without x; more draws than there are; a separator
+                with a slash under ArviZ 1.
         """
         return to_arviz(self, num_samples, num_prior_samples, seed, x, y, separator)
 

@@ -11,10 +11,9 @@ import numpy as np
 from keras_priors.functional.as_array import as_array
 from keras_priors.functional.observations import Observations
 from keras_priors.functional.positions import Positions
-from keras_priors.inference.arviz import summary
+from keras_priors.inference.arviz import mixing_of, summary
 from keras_priors.inference.given_draws import given_draws
 from keras_priors.inference.log_posterior import LogPosterior
-from keras_priors.inference.mixing_of import mixing_of
 from keras_priors.inference.posterior import Posterior
 from keras_priors.inference.prediction_chains import prediction_chains
 from keras_priors.inference.saved_arrays import SavedArrays

@@ -63,7 +63,11 @@ def _write(posterior: Any, model: pathlib.Path, target: Any) -> None:
         "temperature": posterior.temperature,
     }
     packed = io.BytesIO()
-    np.savez(packed, allow_pickle=False, **arrays)
+    with zipfile.ZipFile(packed, "w") as file:
+        # As `np.savez` does, which takes `allow_pickle` for an array below NumPy 2.2.
+        for name, value in arrays.items():
+            with file.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, np.asanyarray(value), allow_pickle=False)
     with zipfile.ZipFile(target, "w") as file:
         file.writestr("posterior.json", json.dumps(description))
         file.writestr("arrays.npz", packed.getvalue())

@@ -9,6 +9,7 @@ import pytest
 import keras_priors as kp
 from keras_priors import backend
 from keras_priors.bridges.library import library
+from tests._arviz import HAS_TREES, data_of
 from tests.bridges._nets import (
     NOISE,
     X,
@@ -24,7 +25,6 @@ from tests.priors._models import every_prior, wide_model
 
 pytest.importorskip("pymc", reason="no PyMC", exc_type=ModuleNotFoundError)
 pm = library("pymc")
-az = kp.inference.import_arviz()
 bridge = kp.bridges.pymc
 BACKEND = keras.backend.backend()
 
@@ -113,7 +113,7 @@ def test_draws_come_back_and_new_rows_are_predicted(line_of_pymc):
     # Draws of the posterior, as PyMC has them; that it samples them: the tests below.
     mean, covariance = exact()
     drawn = np.random.default_rng(0).multivariate_normal(mean, covariance, (2, 100))[..., None]
-    idata = az.from_dict(
+    idata = data_of(
         posterior={"line.kernel": drawn},
         sample_stats={"diverging": np.zeros((2, 100), bool), "lp": np.ones((2, 100))},
     )
@@ -178,6 +178,8 @@ def test_the_line_is_sampled_well(line_of_pymc):
     assert_exact(posterior.draws()["line/kernel"][:, :, 0], 1000)
 
 
+# PyMC 6 says so where the line search of float32 gradients ends before its tolerance.
+@pytest.mark.filterwarnings("ignore:The optimizer did not converge:UserWarning")
 def test_its_mode_is_the_map(line_of_pymc):
     built, model = line_of_pymc
     mode = pm.find_MAP(start=bridge.start(model), model=built, progressbar=False)
@@ -205,7 +207,7 @@ def test_an_unknown_scale_has_draws_too():
         prior = pm.sample_prior_predictive(3, random_seed=0)
     names = {"line.kernel.prior_scale", "line.kernel.z", "line.kernel"}
     assert names <= set(built.named_vars)
-    posterior = bridge.from_pymc(model, _as_posterior(prior), X, Y, NOISE)
+    posterior = bridge.from_pymc(model, _dataset(prior.prior), X, Y, NOISE)
     draws = posterior.draws()
     scale = prior.prior["line.kernel.prior_scale"].values.reshape(3, 1, 1)
     z = prior.prior["line.kernel.z"].values[0]
@@ -213,8 +215,8 @@ def test_an_unknown_scale_has_draws_too():
     np.testing.assert_allclose(draws["line/kernel/prior_scale"], scale[:, 0, 0], rtol=1e-5)
 
 
-def _as_posterior(idata):
-    return az.InferenceData(posterior=idata.prior)
+def _dataset(group):
+    return group.to_dataset() if HAS_TREES else group
 
 
 @pytest.mark.parametrize("one_hot", [False, True])

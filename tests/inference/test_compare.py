@@ -6,6 +6,7 @@ import pytest
 from scipy import stats
 
 import keras_priors as kp
+from keras_priors.inference.arviz import leave_one_out
 
 NORMAL = kp.likelihoods.Normal(2.0)
 
@@ -94,6 +95,22 @@ def test_leave_one_out_is_left_out_where_its_weights_say_nothing(regression):
     )
     row = kp.compare({"wide": draws}, x, y)["wide"]
     assert "elpd_loo" not in row and row["nll"] > 0
+
+
+def test_rows_that_no_draw_moves_have_no_tail():
+    random = np.random.default_rng(0)
+    values = random.normal(size=(4, 50, 7))
+    values[:, :, 3] = -1.5  # as of a row that is masked
+    chains = {"w": random.normal(size=(4, 50, 2))}
+    elpd, k = leave_one_out(chains, values.reshape(4, 50, 7, 1))
+    assert elpd.shape == k.shape == (7, 1) and elpd[3] == -1.5 and k[3] == np.inf
+    others = np.delete(np.arange(7), 3)
+    expected = leave_one_out(chains, values[:, :, others])
+    np.testing.assert_allclose(elpd[others, 0], expected[0])
+    np.testing.assert_allclose(k[others, 0], expected[1])
+    assert np.all(k[others] < 1)
+    values[:3] = -20.0  # most draws are one: it tells nothing of any row
+    assert np.all(leave_one_out(chains, values)[1] == np.inf)
 
 
 def test_models_posteriors_and_predictives_stand_side_by_side(regression):

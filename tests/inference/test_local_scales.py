@@ -7,6 +7,7 @@ from keras import ops
 from scipy import stats
 
 import keras_priors as kp
+from tests._arviz import az
 from tests.inference._chains import SHORT_CHAINS
 
 TORCH = keras.backend.backend() == "torch"
@@ -112,8 +113,6 @@ def test_draws_are_of_the_weights_and_a_run_goes_on(start, tmp_path):
     "ignore:.*transitions of NUTS diverged", "ignore:R-hat of NUTS", "ignore:The effective sample"
 )
 def test_nuts_finds_five_signals_among_a_hundred_columns():
-    import arviz as az
-
     x, y, w = sparse(60, 100, [3.0, -2.0, 2.5, -3.0, 2.0])
     nuts = kp.inference.NUTS(num_warmup=500, num_samples=500, target_accept=0.95)
     posterior = nuts.fit(line(kp.HorseshoePrior(0.05), 100), x, y, NOISE, seed=0, verbose=0)

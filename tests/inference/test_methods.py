@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import keras_priors as kp
+from tests._arviz import groups_of
 from tests.inference import test_failures
 from tests.inference.test_failures import LIKELIHOOD, ON_TWO, model_for, x_and_y
 
@@ -80,7 +81,7 @@ def test_one_object_answers_for_all(fitted):
 def test_it_goes_to_arviz_and_to_a_table(fitted):
     _, _, _, (posterior, *_) = fitted
     data = posterior.to_arviz(num_prior_samples=3)
-    assert {"posterior", "log_likelihood", "observed_data", "prior"} <= set(data.groups())
+    assert {"posterior", "log_likelihood", "observed_data", "prior"} <= set(groups_of(data))
     assert data.posterior["line.kernel"].shape[2:] == (3, 1)
     assert len(posterior.summary()) == 3
 

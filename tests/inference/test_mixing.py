@@ -1,15 +1,15 @@
 """R-hat and ESS of weights and of predictions, against ArviZ, and what samplers say of them."""
 
-import arviz
 import keras
 import numpy as np
 import pytest
 from scipy import stats
 
 import keras_priors as kp
+from keras_priors.inference.arviz import mixing_of
 from keras_priors.inference.check_mixing import check_mixing
-from keras_priors.inference.mixing_of import mixing_of
 from keras_priors.inference.prediction_chains import prediction_chains
+from tests._arviz import az
 
 X = np.random.default_rng(3).standard_normal((130, 2)).astype("float32")
 
@@ -37,13 +37,13 @@ def autoregressive(shape, phi, seed=0):
 def test_the_numbers_are_those_of_arviz(shape, phi):
     chains = autoregressive(shape, phi)
     chains[..., 0] = chains[..., 0].round()  # ties
-    data = arviz.convert_to_dataset({"z": chains})
+    data = az.convert_to_dataset({"z": chains})
     found = mixing_of(chains)
     assert found["ess_bulk"] == pytest.approx(
-        float(arviz.ess(data, method="bulk")["z"].min()), rel=1e-9
+        float(az.ess(data, method="bulk")["z"].min()), rel=1e-9
     )
     if shape[0] > 1:
-        assert found["r_hat"] == pytest.approx(float(arviz.rhat(data)["z"].max()), rel=1e-9)
+        assert found["r_hat"] == pytest.approx(float(az.rhat(data)["z"].max()), rel=1e-9)
     else:
         assert "r_hat" not in found
 
@@ -105,8 +105,8 @@ def test_predictions_agree_where_weights_change_places():
     mean = np.einsum("csnj,csjk->csnk", hidden, values[1])
     chains = prediction_chains(posterior, X, 100)
     np.testing.assert_allclose(chains["mean"], mean, rtol=1e-4, atol=1e-5)
-    data = arviz.convert_to_dataset({"mean": mean})
-    worst = float(arviz.rhat(data)["mean"].max())
+    data = az.convert_to_dataset({"mean": mean})
+    worst = float(az.rhat(data)["mean"].max())
     assert found["predictions"]["r_hat"] == pytest.approx(worst, abs=0.01)
     # As a table of ArviZ.
     table = posterior.summary(x=X[:2])

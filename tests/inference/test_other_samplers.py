@@ -7,6 +7,7 @@ from scipy import stats
 
 import keras_priors as kp
 from keras_priors import backend
+from tests._arviz import az, data_of
 from tests.priors._models import every_prior
 
 BACKEND = keras.backend.backend()
@@ -117,14 +118,14 @@ def bounded():
 
 def test_draws_come_back_in_every_form(bounded):
     log_posterior, z, weights = bounded
-    az = pytest.importorskip("arviz")
     of = kp.inference.SamplePosterior.from_draws
     found = [
         of(log_posterior, z),
         of(log_posterior, {"line/kernel": weights}),
         of(log_posterior, {"line/kernel": z[..., None]}, unconstrained=True),
-        of(log_posterior, az.from_dict(posterior={"line_kernel": weights, "other": z})),
-        of(log_posterior, az.from_dict(posterior={"line/kernel": weights}).posterior),
+        of(log_posterior, data_of(posterior={"line_kernel": weights, "other": z})),
+        of(log_posterior, data_of(posterior={"line.kernel": weights}).posterior),
+        of(log_posterior, az.convert_to_dataset({"line.kernel": weights})),
     ]
     for posterior in found:
         assert (posterior.num_chains, posterior.num_draws) == (2, 5)

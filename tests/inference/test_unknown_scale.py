@@ -11,6 +11,7 @@ from scipy import optimize, stats
 import keras_priors as kp
 from keras_priors.functional.scaled_weight import scale_of
 from keras_priors.functional.weights import find_weights
+from tests._arviz import az
 from tests.inference._chains import SHORT_CHAINS
 from tests.inference._schools import ETA, LIKELIHOOD, MU, TAU, data, exact, model
 
@@ -166,8 +167,6 @@ def test_draws_of_weights_and_scales_stay_together(tmp_path):
 @pytest.mark.closed_form
 @pytest.mark.slow
 def test_nuts_samples_eight_schools_without_divergence():
-    import arviz as az
-
     nuts = kp.inference.NUTS(num_warmup=500, num_samples=1000, target_accept=0.95)
     posterior = nuts.fit(model(), *data(), LIKELIHOOD, seed=0, verbose=0)  # warnings are errors
     assert not posterior.sample_stats["diverging"].any()

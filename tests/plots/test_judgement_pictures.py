@@ -1,5 +1,6 @@
 """What is drawn of calibration, of errors and of fits is counted right."""
 
+import keras
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
@@ -182,16 +183,34 @@ def test_traces_are_the_chains():
             np.testing.assert_allclose(line.get_ydata(), draws[chain, :, k])
 
 
+def test_densities_are_those_of_the_draws_up_to_their_bounds():
+    draws = np.random.default_rng(0).normal(size=(2, 4000, 2, 1)).astype("float32")
+    draws[:, :, 1] = np.abs(draws[:, :, 1])
+    draws[1, :, 0] = 3.0  # it stood still
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, use_bias=False)])
+    posterior = kp.inference.SamplePosterior(model, kp.likelihoods.Normal(1.0), [draws])
+    (whole, half), _ = kp.plots.trace(posterior).T
+    for line, family in ((whole.lines[0], stats.norm), (half.lines[0], stats.halfnorm)):
+        at, density = line.get_data()
+        np.testing.assert_allclose(density, family.pdf(at), atol=0.06)
+        assert density.sum() * (at[1] - at[0]) == pytest.approx(1.0)
+    assert list(whole.lines[1].get_xdata()) == [3.0, 3.0]
+
+
 def test_ranks_are_those_among_all_chains():
     posterior = inputs.chains()
     (ax,) = kp.plots.rank(posterior, "line/bias")
     draws = posterior.draws()["line/bias"].reshape(2, 40)
     ranks = stats.rankdata(draws).reshape(2, 40)
     heights = np.array([bar.get_height() for bar in ax.patches]).reshape(2, -1)
-    edge = np.linspace(0, 80, heights.shape[1] + 1)
+    edge = np.linspace(0.5, 80.5, heights.shape[1] + 1)  # as many ranks in each, to one
     for chain in range(2):
         count, _ = np.histogram(ranks[chain], edge)
-        np.testing.assert_allclose(heights[chain] / heights.sum() * 80, count, atol=1e-9)
+        np.testing.assert_allclose(heights[chain], count, atol=1e-9)
+    # A level histogram ends at its line.
+    bottoms = sorted({bar.get_y() for bar in ax.patches})
+    lines = [line.get_ydata()[0] for line in ax.lines]
+    np.testing.assert_allclose(np.subtract(lines, bottoms), 40 / heights.shape[1])
 
 
 def test_chains_of_predictions_and_what_has_none():

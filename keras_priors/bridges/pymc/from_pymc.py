@@ -46,7 +46,7 @@ def from_pymc(model: Any, idata: Any, x: Any = None, y: Any = None, likelihood: 
         >>> x, y = np.ones((3, 1)), np.ones((3, 1))
         >>> line = kp.bridges.pymc.to_pymc(model, x, y, kp.likelihoods.Normal(1.0))
         >>> # idata = pm.sample(model=line, cores=1)
-        >>> idata = az.from_dict(posterior={"line.kernel": np.full((4, 50, 1, 1), 0.75)})
+        >>> idata = az.convert_to_dataset({"line.kernel": np.full((4, 50, 1, 1), 0.75)})
         >>> posterior = kp.bridges.pymc.from_pymc(model, idata, x, y, kp.likelihoods.Normal(1.0))
         >>> posterior.mean()["line/kernel"].tolist()
         [[0.75]]

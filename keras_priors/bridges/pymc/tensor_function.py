@@ -69,15 +69,24 @@ class _TensorFunction(_Op):
             )
         super().perform(node, inputs, outputs)
 
+    def connection_pattern(self, node: Any) -> list[list[bool]]:
+        """Whole numbers have no derivative."""
+        outputs = len(self.output_types)
+        return [[kind.dtype.startswith("float")] * outputs for kind in self.input_types]
+
     def grad(self, inputs: Any, output_gradients: Any) -> list[Any]:
-        """The vector-Jacobian product, itself such a function; of whole numbers it is 0."""
+        """What PyTensor 2 asks for in the place of `pullback`."""
+        return self.pullback(inputs, None, output_gradients)
+
+    def pullback(self, inputs: Any, outputs: Any, output_gradients: Any) -> list[Any]:
+        """The vector-Jacobian product, itself such a function; of whole numbers there is none."""
         function, number = self._of_tensors, len(inputs)
         connected = [
             k for k, g in enumerate(output_gradients) if not isinstance(g.type, DisconnectedType)
         ]
         moved = [k for k, kind in enumerate(self.input_types) if kind.dtype.startswith("float")]
 
-        def pullback(*arguments: Any) -> tuple[Any, ...]:
+        def pulled_back(*arguments: Any) -> tuple[Any, ...]:
             values, cotangents = arguments[:number], arguments[number:]
 
             def contracted(chosen: list[Any]) -> Any:
@@ -95,12 +104,12 @@ class _TensorFunction(_Op):
         op = type(self)(
             [*self.input_types, *(self.output_types[k] for k in connected)],
             [self.input_types[k] for k in moved],
-            pullback,
+            pulled_back,
             f"gradient of {self.name}",
         )
         slopes = op(*inputs, *(output_gradients[k] for k in connected), return_list=True)
         known = dict(zip(moved, slopes, strict=True))
-        return [known.get(k, pt.zeros_like(v, dtype="float32")) for k, v in enumerate(inputs)]
+        return [known.get(k, DisconnectedType()()) for k in range(number)]
 
 
 def tensor_function(

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_priors.inference.arviz import import_arviz, rhat_of
+from keras_priors.inference.arviz import ess_of, import_arviz, rhat_of
 from keras_priors.utils.warn import warn
 
 _RHAT, _ESS_OF_CHAIN, _MOST_SCALARS = 1.01, 100, 1000
@@ -79,7 +79,7 @@ def _check_draws(name: str, chains: Any, cause: str, network: bool) -> bool:
         warn(f"{num_draws} draws of {name} a chain are too few to tell whether it has converged.")
         return False
     try:
-        az = import_arviz()
+        import_arviz()
     except ImportError:
         warn(
             f"R-hat and effective sample size of {name} were not looked at, without ArviZ. "
@@ -100,7 +100,7 @@ def _check_draws(name: str, chains: Any, cause: str, network: bool) -> bool:
             + (cause and "What cut their paths off is to be looked at first; see the next warning.")
             + ("" if cause else _of_modes(picked_chains[:, :, above], rhat[above], network))
         )
-    ess = az.ess(az.convert_to_dataset({"z": picked_chains}), method="bulk")["z"].values
+    ess = ess_of(picked_chains)
     if np.nanmin(ess) >= _ESS_OF_CHAIN * num_chains:
         return well
     warn(

@@ -7,6 +7,7 @@ from scipy import stats
 
 import keras_priors as kp
 from keras_priors.inference.mcmc.warmup import restarted, windows
+from tests._arviz import az
 
 TORCH = keras.backend.backend() == "torch"
 needs_kernels = pytest.mark.skipif(TORCH, reason="the refusal on PyTorch has its own test")
@@ -33,8 +34,6 @@ def test_an_unknown_scale_has_the_moments_of_quadrature():
     p /= p.sum()
     mean = p @ grid
     sd = np.sqrt(p @ (grid - mean) ** 2)
-    import arviz as az
-
     ess = float(az.ess(draws.astype("float64"), method="mean"))
     assert draws.min() > 0 and ess > 1000
     assert abs(draws.mean() - mean) < 4 * sd / np.sqrt(ess)
