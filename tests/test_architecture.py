@@ -103,7 +103,10 @@ def test_every_final_class_with_a_config_is_registered_for_saving():
     final = [cls for cls in classes if not any(cls in other.__mro__[1:] for other in classes)]
     assert final
     registered = {cls: keras.saving.get_registered_name(cls) for cls in final}
-    wrong = [cls for cls, name in registered.items() if name != f"keras_priors>{cls.__name__}"]
+    packages = {cls: vars(cls).get("_registered_in", "keras_priors") for cls in final}
+    wrong = [cls for cls in final if registered[cls] != f"{packages[cls]}>{cls.__name__}"]
+    assert len(set(registered.values())) == len(final)
+    assert all(name.startswith("keras_priors") for name in packages.values())
     assert wrong == []
 
 

@@ -190,6 +190,21 @@ def _negative_binomial(likelihood: Any, f: Any) -> tuple[Any, Any]:
     return 1.0 / dispersion, 1.0 / (1.0 + keras.ops.exp(log_mean) * dispersion)
 
 
+def _gamma(likelihood: Any, f: Any) -> tuple[Any, Any, Any]:
+    log_mean, k = likelihood._log_mean_and_concentration(likelihood._checked(f))
+    return k, 0.0, keras.ops.exp(log_mean) / k
+
+
+def _log_normal(likelihood: Any, f: Any) -> tuple[Any, Any, Any]:
+    log_median, scale = likelihood._location_and_scale(likelihood._checked(f))
+    return scale, 0.0, keras.ops.exp(log_median)
+
+
+def _weibull(likelihood: Any, f: Any) -> tuple[Any, Any, Any]:
+    log_scale, k = likelihood._log_scale_and_concentration(likelihood._checked(f))
+    return k, 0.0, keras.ops.exp(log_scale)
+
+
 # By the class itself: a subclass may have another density.
 _OF_LIKELIHOODS: dict[type, tuple[str, Callable[[Any, Any], Sequence[Any]]]] = {
     likelihoods.Normal: ("norm", lambda p, f: (p.mean(f), p.scale)),
@@ -197,6 +212,9 @@ _OF_LIKELIHOODS: dict[type, tuple[str, Callable[[Any, Any], Sequence[Any]]]] = {
     likelihoods.Laplace: ("laplace", lambda p, f: p._median_and_scale(p._checked(f))),
     likelihoods.StudentT: ("t", lambda p, f: (p.df, *p._centre_and_scale(p._checked(f)))),
     likelihoods.Beta: ("beta", lambda p, f: p._concentrations(p._checked(f))),
+    likelihoods.Gamma: ("gamma", _gamma),
+    likelihoods.LogNormal: ("lognorm", _log_normal),
+    likelihoods.Weibull: ("weibull_min", _weibull),
     likelihoods.Poisson: ("poisson", lambda p, f: (p.mean(f),)),
     likelihoods.NegativeBinomial: ("nbinom", _negative_binomial),
 }

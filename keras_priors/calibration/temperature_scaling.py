@@ -172,7 +172,7 @@ def _of_draws(likelihood: Any, outputs: Any) -> Any:
     In float64, where those of float32 outputs are no zeros; given probabilities are at least
     Keras' epsilon, as for the likelihood.
     """
-    from scipy.special import log_expit, log_softmax
+    from scipy.special import log_expit, log_ndtr, log_softmax
 
     f = outputs.astype("float64")
     least = keras.config.epsilon()
@@ -180,7 +180,8 @@ def _of_draws(likelihood: Any, outputs: Any) -> Any:
         logs = log_softmax(f, axis=-1) if likelihood.from_logits else np.log(np.maximum(f, least))
         return logs[..., None, :]
     if likelihood.from_logits:
-        return np.stack([log_expit(-f), log_expit(f)], axis=-1)
+        log_p = log_ndtr if likelihood.link == "probit" else log_expit
+        return np.stack([log_p(-f), log_p(f)], axis=-1)
     return np.log(np.maximum(np.stack([1.0 - f, f], axis=-1), least))
 
 

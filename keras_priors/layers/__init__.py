@@ -3,6 +3,7 @@
 # Written by tools/write_doors.py.
 
 from keras_priors.layers.constructor_arguments import keras_layer_of as keras_layer_of
+from keras_priors.layers.cutpoints import Cutpoints
 from keras_priors.layers.inside_support import InsideSupport as InsideSupport
 from keras_priors.layers.kernel_layer import KernelLayer as KernelLayer
 from keras_priors.layers.kl_penalty import KLPenalty as KLPenalty
@@ -28,6 +29,7 @@ from keras_priors.layers.weight_axes import dense_axes as dense_axes
 from keras_priors.layers.weight_draws import WeightDraws as WeightDraws
 
 __all__ = [
+    "Cutpoints",
     "NoiseScale",
     "Variational",
     "VariationalConv1D",

@@ -6,13 +6,14 @@ from typing import Any
 from keras import ops
 
 from keras_priors import backend
-from keras_priors.likelihoods.elementwise import ElementwiseLikelihood
+from keras_priors.likelihoods.censorable import CensorableLikelihood
 from keras_priors.likelihoods.parameters import positive, scalar
+from keras_priors.likelihoods.special import log_normal_tails
 from keras_priors.utils.export import export
 
 
 @export()
-class HeteroscedasticNormal(ElementwiseLikelihood):
+class HeteroscedasticNormal(CensorableLikelihood):
     """Normal noise whose mean and standard deviation are both outputs.
 
         scale = min_scale + softplus(rho)
@@ -85,6 +86,10 @@ class HeteroscedasticNormal(ElementwiseLikelihood):
         mean, scale = self._mean_and_scale(outputs)
         half_log_2_pi = 0.5 * math.log(2.0 * math.pi)
         return -0.5 * ops.square((y - mean) / scale) - ops.log(scale) - half_log_2_pi
+
+    def _log_tails(self, y: Any, outputs: Any) -> tuple[Any, Any]:
+        mean, scale = self._mean_and_scale(outputs)
+        return log_normal_tails((y - mean) / scale)
 
     def _distribution(self, outputs: Any) -> Any:
         mean, scale = self._mean_and_scale(outputs)

@@ -158,6 +158,19 @@ class Likelihood(keras.losses.Loss):
             outputs: tensor of at least float32, (n, ..., d), with or without an axis of draws.
         """
 
+    def _information(self, y: Any, outputs: Any) -> Any:
+        """Fisher information of the outputs of each observation, (n, ..., d, d), or None.
+
+        With it `inference.Laplace` needs no second derivatives, of which single ones may be
+        negative. None where they are taken, as of a likelihood of one's own.
+
+        Args:
+            y: the targets, which matter where they bring a number of trials.
+            outputs: tensor (n, ..., d).
+        """
+        del y, outputs
+        return None
+
     @staticmethod
     def native(name: str, **parameters: Any) -> Any:
         """The native distribution of a name, for `distribution`: TFP's names, on every backend.

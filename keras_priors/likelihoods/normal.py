@@ -7,14 +7,15 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
-from keras_priors.likelihoods.elementwise import ElementwiseLikelihood
+from keras_priors.likelihoods.censorable import CensorableLikelihood
 from keras_priors.likelihoods.parameters import positive
+from keras_priors.likelihoods.special import log_normal_tails
 from keras_priors.utils.export import export
 from keras_priors.utils.parameters import constant
 
 
 @export()
-class Normal(ElementwiseLikelihood):
+class Normal(CensorableLikelihood):
     """Normal noise of known standard deviation around the outputs.
 
         -log p(y | f) = sum_d [ (y_d - f_d)^2 / (2 scale_d^2) + log scale_d + log(2 pi) / 2 ]
@@ -74,6 +75,10 @@ class Normal(ElementwiseLikelihood):
         z = (y - outputs) * constant(np.divide(1.0, self.scale), outputs.dtype)
         log_norm = np.log(self.scale) + 0.5 * math.log(2.0 * math.pi)
         return -0.5 * ops.square(z) - constant(log_norm, outputs.dtype)
+
+    def _log_tails(self, y: Any, outputs: Any) -> tuple[Any, Any]:
+        z = (y - outputs) * constant(np.divide(1.0, self.scale), outputs.dtype)
+        return log_normal_tails(z)
 
     def _distribution(self, outputs: Any) -> Any:
         scale = constant(self.scale, outputs.dtype)

@@ -110,6 +110,11 @@ def _logits(predictive: Predictive, score: str) -> Any:
         )
     if isinstance(likelihood, Categorical):
         return draws
+    if likelihood.link != "logit":
+        raise ValueError(
+            f"The score {score!r} is of logits. Received: {likelihood!r}, whose outputs are none. "
+            'Take another score, such as "entropy".'
+        )
     draws = draws[..., None] if draws.ndim == 2 else draws
     if draws.shape[-1] > 1:
         raise ValueError(

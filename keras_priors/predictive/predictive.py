@@ -123,7 +123,7 @@ class Predictive:
 
     @cached_property
     def probabilities(self) -> Any:
-        """p(y* = c), (N, ..., C) for Categorical; P(y* = 1), (N, ...), for Bernoulli."""
+        """p(y* = c), (N, ..., C), for Categorical and Ordinal; P(y* = 1) for Bernoulli."""
         self._needs_classes("probabilities")
         return self._class_moments[0]
 
@@ -318,10 +318,10 @@ class Predictive:
 
     def _needs_classes(self, name: str) -> None:
         self._needs_likelihood(name)
-        if not self._is_classes():
+        if not (self._is_classes() or isinstance(self._likelihood, likelihoods.Ordinal)):
             raise ValueError(
-                f"`{name}` is for classes: the likelihoods Categorical and Bernoulli. Received: "
-                f"{self._likelihood!r}. Use `std`, `epistemic`, `aleatoric`, `interval`."
+                f"`{name}` is for classes: the likelihoods Categorical, Bernoulli and Ordinal. "
+                f"Received: {self._likelihood!r}. Use `std`, `epistemic`, `aleatoric`, `interval`."
             )
 
 

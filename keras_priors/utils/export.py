@@ -8,7 +8,11 @@ import keras
 _Class = TypeVar("_Class", bound=type)
 _Named = TypeVar("_Named")
 
-_decorate: Callable[[type], type] = keras.saving.register_keras_serializable(package="keras_priors")
+
+def _decorate(named: type) -> None:
+    # Where two rooms have a class of one name, one of them says under what it is registered.
+    package = vars(named).get("_registered_in", "keras_priors")
+    keras.saving.register_keras_serializable(package=package)(named)
 
 
 def export(*doors: str) -> Callable[[_Named], _Named]:

@@ -31,6 +31,13 @@ CASES = {
         BOTH,
         stats.beta(1e-6 + SOFT * expit(F), 1e-6 + SOFT * expit(-F)),
     ),
+    "gamma": (likelihoods.Gamma(2.0), F, stats.gamma(2.0, scale=np.exp(F) / 2.0)),
+    "log-normal with scales": (
+        likelihoods.LogNormal(None),
+        BOTH,
+        stats.lognorm(1e-6 + SOFT, scale=np.exp(F)),
+    ),
+    "weibull": (likelihoods.Weibull(1.5), F, stats.weibull_min(1.5, scale=np.exp(F))),
     "poisson": (likelihoods.Poisson(), F + 2.0, stats.poisson(np.exp(F + 2.0))),
     "rates": (
         likelihoods.Poisson(from_log_rate=False),

@@ -98,6 +98,12 @@ class NaturalOutputs:
         factor = self._closed_factor(f, counted, shape)
         if factor is not None:
             return factor @ ops.transpose(factor, (0, 2, 1))
+        if not self.linked:
+            steps = f.shape[1] // (shape[-1] if shape else 1)
+            outputs = ops.reshape(f, (f.shape[0], *(shape or (1,))))
+            known = self.likelihood._information(y, outputs)
+            if known is not None:
+                return _beside_each_other(known, counted, f.shape[0], steps)
 
         def loss(f: Any, y: Any, counted: Any) -> Any:
             outputs = ops.reshape(f, (1, *shape))
@@ -129,7 +135,7 @@ class NaturalOutputs:
             one = half[..., :, None] * ops.eye(width) - p[..., :, None] * half[..., None, :]
             one = one * root[..., None]
         elif self._labels:
-            spread = ops.sqrt(ops.sigmoid(f) * ops.sigmoid(-f))
+            spread = ops.sqrt(self.likelihood._information_of_natural(f))
             one = (root * spread)[..., :, None] * ops.eye(width)
         elif (inverse := self._root_information(f, width)) is not None:
             one = (root * inverse)[..., :, None] * ops.eye(width)
@@ -171,3 +177,14 @@ class NaturalOutputs:
         up = over_rows((f, ops.stop_gradient(mean + spread), counted))
         down = over_rows((f, ops.stop_gradient(mean - spread), counted))
         return 0.5 * (up + down)
+
+
+def _beside_each_other(known: Any, counted: Any, rows: int, steps: int) -> Any:
+    """The blocks of the observations of each row, weighed, as one matrix."""
+    width = known.shape[-1]
+    blocks = ops.reshape(known, (rows, steps, width, width))
+    blocks = blocks * ops.reshape(counted, (rows, steps, 1, 1))
+    if steps == 1:
+        return blocks[:, 0]
+    wide = blocks[:, :, :, None, :] * ops.eye(steps)[None, :, None, :, None]
+    return ops.reshape(wide, (rows, steps * width, steps * width))
