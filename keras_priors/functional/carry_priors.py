@@ -3,13 +3,15 @@
 from typing import Any
 
 from keras_priors.functional.lost_prior import lost_prior
+from keras_priors.priors.prior import Prior
 from keras_priors.utils.export import share
 
 
 @share
 def carry_priors(old: Any, new: Any) -> None:
-    """Priors of variables, with their constraints, that `set_priors(..., saved=False)` set."""
+    """What `set_priors(..., saved=False)` set, or removed, with the constraints."""
     for source, target in zip(old.variables, new.variables, strict=True):
         prior = lost_prior(source.regularizer, target.regularizer)
-        if prior is not None:
+        removed = source.regularizer is None and isinstance(target.regularizer, Prior)
+        if prior is not None or removed:
             target.regularizer, target.constraint = prior, source.constraint

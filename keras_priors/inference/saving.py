@@ -19,6 +19,7 @@ import numpy as np
 
 from keras_priors.inference.saved_arrays import SavedArrays, checked_sizes, read_arrays
 from keras_priors.inference.saved_number import saved_number
+from keras_priors.inference.unsaved_priors import restore_priors, unsaved_priors
 from keras_priors.version import __version__
 
 _FORMAT = 1
@@ -61,6 +62,7 @@ def _write(posterior: Any, model: pathlib.Path, target: Any) -> None:
         "seconds": posterior.seconds,
         "fingerprint": posterior.fingerprint,
         "temperature": posterior.temperature,
+        "unsaved_priors": unsaved_priors(posterior.model),
     }
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as file:
@@ -133,6 +135,8 @@ def _read(source: Any, path: pathlib.Path, known: Mapping[str, Any]) -> Any:
             # Of a model that was compiled and never trained: its optimizer has no state to lose.
             warnings.filterwarnings("ignore", "Skipping variable loading for optimizer")
             model = keras.saving.load_model(place)
+    with _reading(path, "posterior.json"):
+        restore_priors(model, description.get("unsaved_priors", {}))  # not in the files of 0.1
     with _reading(path, "posterior.json"):
         likelihood = keras.saving.deserialize_keras_object(description["likelihood"])
     with _reading(path, "arrays.npz"):

@@ -1,5 +1,7 @@
 """Priors on models that Keras does not make from their config."""
 
+import pickle
+
 import keras
 import numpy as np
 import pytest
@@ -129,3 +131,31 @@ def test_bounds_come_along():
     assert weight.regularizer.scale == 2.0
     assert weight.regularizer is not model.trainable_variables[0].regularizer
     assert type(weight.constraint) is type(model.trainable_variables[0].constraint) is not None
+
+
+@pytest.mark.filterwarnings("ignore:A weight without a prior")
+@pytest.mark.parametrize("prior", [kp.HalfNormalPrior(2.0), None])
+def test_a_posterior_is_saved_with_what_its_model_lacks(prior, tmp_path):
+    model = line(kp.NormalPrior(0, 1))
+    kp.set_priors(model, {"line/kernel": kp.NormalPrior(0, 3)})
+    kp.set_priors(model, {"line/kernel": prior}, saved=False)
+    point = kp.inference.MAP(max_iterations=0).fit(model, X, Y, NOISE, verbose=0)
+    point.save(tmp_path / "a.posterior")
+    for again in (
+        kp.inference.Posterior.load(tmp_path / "a.posterior"),
+        pickle.loads(pickle.dumps(point)),
+    ):
+        (weight,) = again.model.trainable_variables
+        assert repr(weight.regularizer) == repr(prior)
+        assert (weight.constraint is None) == (prior is None)
+
+
+def test_a_prior_that_was_removed_is_removed_from_copies():
+    model = line(kp.NormalPrior(0, 1))
+    kp.set_priors(model, {"line/kernel": kp.HalfNormalPrior(3)})
+    kp.set_priors(model, {"line/kernel": None}, saved=False)
+    copy = keras.models.clone_model(model)
+    assert copy.trainable_variables[0].regularizer is not None
+    carry_priors(model, copy)
+    assert copy.trainable_variables[0].regularizer is None
+    assert copy.trainable_variables[0].constraint is None
