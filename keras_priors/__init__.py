@@ -70,6 +70,7 @@ from keras_priors.priors.student_t_prior import StudentTPrior
 from keras_priors.priors.truncated_normal_prior import TruncatedNormalPrior
 from keras_priors.priors.uniform_prior import UniformPrior
 from keras_priors.priors.variance_scaling_prior import VarianceScalingPrior
+from keras_priors.serving.export_predictive import export_predictive
 from keras_priors.version import __version__
 
 __all__ = [
@@ -119,6 +120,7 @@ __all__ = [
     "calibration",
     "callbacks",
     "compare",
+    "export_predictive",
     "get_priors",
     "inference",
     "layers",

@@ -20,7 +20,7 @@ ORDER = (
     ("predictive",),
     ("metrics",),
     ("inference", "calibration"),
-    ("callbacks", "plots", "bridges", "sklearn"),
+    ("callbacks", "plots", "bridges", "sklearn", "serving"),
 )
 LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
 # Shelves: what they have is for the rooms above as it stands, without a door.

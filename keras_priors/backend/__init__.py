@@ -1,3 +1,4 @@
+# Long: the whole interface of the backends, so that it is declared and read in one place.
 """The only folder that knows TensorFlow, JAX, PyTorch and TensorFlow Probability.
 
 What the package asks of a backend is declared here, once. It is the one Keras was started with; the
@@ -264,6 +265,35 @@ def ivon_step(
         rate: scalar, the learning rate times H_0.
         debiased: scalar, 1 - beta_1^t.
         settings: (beta_1, beta_2, N / T, weight decay, the least H by which m is moved).
+    """
+
+
+# --- export: files of a model for other runtimes
+
+
+@_provided("export")
+def export_formats() -> tuple[str, ...]:
+    """The formats that `export_model` writes, by Keras' names of them."""
+
+
+@_provided("export")
+def export_model(model: Any, path: str, target: str, signature: Any) -> None:
+    """Write a built model whose outputs are a flat dict, any batch size, to a file or folder.
+
+    Args:
+        model: `keras.Model`.
+        path: str, where nothing is yet.
+        target: str, one of `export_formats`.
+        signature: structure of `keras.InputSpec`, the one argument of the model.
+    """
+
+
+@_provided("export")
+def map_for_export(function: Callable[[Any], Any], elements: Any, target: str) -> Any:
+    """Stack `function(element)` over the leading axis of `elements` in a graph for a format.
+
+    At once where the backend can vectorize the function and the format has what comes of it; else
+    one at a time.
     """
 
 

@@ -18,6 +18,7 @@ from keras_priors.functional.clone import own as own
 from keras_priors.functional.copy_of import copy_of as copy_of
 from keras_priors.functional.count_observations import count_observations as count_observations
 from keras_priors.functional.count_observations import is_a as is_a
+from keras_priors.functional.forward import draws_at_seeds as draws_at_seeds
 from keras_priors.functional.forward import forward_of as forward_of
 from keras_priors.functional.forward import random_posteriors as random_posteriors
 from keras_priors.functional.likelihood_of import likelihood_of as likelihood_of
@@ -29,6 +30,7 @@ from keras_priors.functional.output_likelihoods import Likelihoods as Likelihood
 from keras_priors.functional.output_likelihoods import given_likelihoods as given_likelihoods
 from keras_priors.functional.output_shapes import output_shapes as output_shapes
 from keras_priors.functional.output_shapes import running_fit as running_fit
+from keras_priors.functional.outputs_at_draws import outputs_at as outputs_at
 from keras_priors.functional.outputs_at_draws import outputs_at_draws as outputs_at_draws
 from keras_priors.functional.positions import Positions as Positions
 from keras_priors.functional.pure_outputs import PureOutputs as PureOutputs

@@ -49,22 +49,9 @@ class Forward:
         self.traces = 1
         model: Any = self._model()
         posteriors = random_posteriors(model)
-        shapes = [q.noise_shape for q in posteriors]
-        dtype = "float64" if any(q.dtype == "float64" for q in posteriors) else "float32"
-
-        def draws_of(posterior: Any, noises: Any) -> Any:
-            noise = ops.cast(ops.stack(noises), posterior.dtype)
-            if posterior.independent:  # element by element, so that a leading axis changes nothing
-                return posterior.transform(noise)
-            return backend.map_draws(posterior.transform, noise)
-
         if not posteriors:
             seeds = seeds[:1]
-        noises = [backend.standard_normals(shapes, seed, dtype) for seed in seeds]
-        weights = [
-            draws_of(q, noise)
-            for q, noise in zip(posteriors, zip(*noises, strict=True), strict=True)
-        ]
+        weights = _drawn_eagerly(posteriors, seeds)
         outputs = []
         for k, seed in enumerate(seeds):
             with WeightDraws(seed, posteriors, [w[k] for w in weights]):
@@ -113,14 +100,65 @@ def forward_of(model: Any) -> Forward:
 
 
 @share
+def draws_at_seeds(model: Any, seeds: Any) -> tuple[list[Any], list[Any]]:
+    """The posteriors of a model's layers, and the draws of each that `predict` takes at `seeds`.
+
+    Args:
+        model: a built `keras.Model`.
+        seeds: array (S, 2), as `backend.spawn_seeds` gives them.
+
+    Returns:
+        Two lists of the same length: posteriors, and tensors (S, ...); of a point (1, ...).
+    """
+    random = random_posteriors(model)
+    taken = {id(posterior) for posterior in random}
+    points = [posterior for posterior in _posteriors(model) if id(posterior) not in taken]
+
+    def one_draw(seed: Any) -> list[Any]:
+        with WeightDraws(seed) as draws:
+            return [ops.convert_to_tensor(draws.draw(q)) for q in random]
+
+    values: list[Any] = []
+    if random:
+        tensor = ops.convert_to_tensor(seeds, dtype="uint32")
+        if backend.is_traced():
+            values = backend.compile_function(lambda each: backend.map_draws(one_draw, each))(
+                tensor
+            )
+        else:
+            values = backend.compile_function(lambda each: _drawn_eagerly(random, each))(tensor)
+    return [*random, *points], [*values, *(ops.expand_dims(q.mean(), 0) for q in points)]
+
+
+@share
 def random_posteriors(model: Any) -> list[Any]:
     """The posteriors of the model's weights, without those that are points."""
+    return [posterior for posterior in _posteriors(model) if posterior.support != "point"]
+
+
+def _posteriors(model: Any) -> list[Any]:
     return [
         penalty.posterior
         for layer in all_layers(model)
         if isinstance(layer, VariationalLayer)
         for penalty in layer._kl_penalties
-        if penalty.posterior.support != "point"
+    ]
+
+
+def _drawn_eagerly(posteriors: list[Any], seeds: Any) -> list[Any]:
+    """The draws (S, ...) of each, the noise of all of them made by one call for each seed."""
+    shapes = [q.noise_shape for q in posteriors]
+    dtype = "float64" if any(q.dtype == "float64" for q in posteriors) else "float32"
+
+    def draws_of(posterior: Any, noises: Any) -> Any:
+        noise = ops.cast(ops.stack(noises), posterior.dtype)
+        if posterior.independent:  # element by element, so that a leading axis changes nothing
+            return posterior.transform(noise)
+        return backend.map_draws(posterior.transform, noise)
+
+    noises = [backend.standard_normals(shapes, seed, dtype) for seed in seeds]
+    return [
+        draws_of(q, noise) for q, noise in zip(posteriors, zip(*noises, strict=True), strict=True)
     ]
 
 

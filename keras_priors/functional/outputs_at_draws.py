@@ -77,6 +77,25 @@ def outputs_at_draws(
     return results.outputs()
 
 
+@share
+def outputs_at(targets: Sequence[Target], values: Sequence[Any], model: Any, x: Any) -> Any:
+    """model(x, training=False) with one value in the place of each target; a pure function.
+
+    Args:
+        targets: every variable of the model, but those of a posterior that is itself a target.
+        values: a tensor for each.
+        model: built `keras.Model`.
+        x: structure of tensors.
+    """
+    pairs = list(zip(targets, values, strict=True))
+    mapping = [(target, value) for target, value in pairs if not isinstance(target, Posterior)]
+    given = [(target, value) for target, value in pairs if isinstance(target, Posterior)]
+    draws = WeightDraws(None, [q for q, _ in given], [value for _, value in given])
+    with keras.StatelessScope(state_mapping=mapping), draws:
+        outputs = model(x, training=False)
+    return keras.tree.map_structure(single, outputs)
+
+
 class ForwardAtDraws:
     """Outputs at stacked values of some of a model's weights, in one compiled function."""
 
@@ -104,17 +123,9 @@ class ForwardAtDraws:
         targets = [target() for target in self._targets]
         taken = {id(target) for target in targets}
         rest = [v for v in self._variables() if id(v) not in taken]
-        weights = [k for k, target in enumerate(targets) if not isinstance(target, Posterior)]
-        posteriors = [k for k, target in enumerate(targets) if isinstance(target, Posterior)]
 
         def one_draw(draw: list[Any]) -> Any:
-            mapping = [(targets[k], draw[k]) for k in weights]
-            mapping += list(zip(rest, fixed, strict=True))
-            given: list[Any] = [targets[k] for k in posteriors]
-            draws = WeightDraws(None, given, [draw[k] for k in posteriors])
-            with keras.StatelessScope(state_mapping=mapping), draws:
-                outputs = model(x, training=False)
-            return keras.tree.map_structure(single, outputs)
+            return outputs_at([*targets, *rest], [*draw, *fixed], model, x)
 
         return backend.map_draws(one_draw, values)
 

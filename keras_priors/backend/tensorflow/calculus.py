@@ -64,7 +64,7 @@ def vectorize(function: Callable[..., Any]) -> Callable[..., Any]:
             return function(each, *others)
 
         try:
-            with _quiet():
+            with quiet():
                 return tf.vectorized_map(one, first)
         except (NotImplementedError, TypeError, ValueError):
             # Loops within loops, as of a recurrent layer over blocks of rows, are more than
@@ -76,7 +76,7 @@ def vectorize(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Within it TensorFlow does not log each operation that it fails to vectorize."""
     logger = tf.get_logger()
     level = logger.level
