@@ -7,7 +7,7 @@
 #   make test-lowest   a part of them, with the lowest versions that pyproject.toml promises
 #   make test-newest   the same with the newest, on Python 3.12 or newer, where there is one
 #   make lint        ruff and mypy
-#   make format      ruff, mending what it can, and the `__init__` of every room
+#   make format      ruff, mending what it can, the `__init__` of every room, the stubs of the twins
 #   make notebooks   executes notebooks/*.py and writes the rendered .ipynb beside them
 #   make docs        builds the documentation into build/site; a warning fails
 #   make bench       runs the benchmarks, which print JSON
@@ -102,13 +102,16 @@ $(VENV)/.stamps/newest: pyproject.toml | $(STAMPS)/venv
 
 lint: $(STAMPS)/dev
 	$(PY) tools/write_doors.py --check
+	$(QUIET) $(PY) tools/write_signatures.py --check
 	$(PY) tools/benchmark_page.py --check
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+	$(PY) -m mypy --cache-dir .mypy_cache/twins $(patsubst %.pyi,%.py,$(wildcard keras_priors/*/*.pyi))
 
 format: $(STAMPS)/dev
 	$(PY) tools/write_doors.py
+	$(QUIET) $(PY) tools/write_signatures.py
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 

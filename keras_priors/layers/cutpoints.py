@@ -1,12 +1,13 @@
 """The gaps between the cutpoints of ordered classes, as a layer."""
 
 import math
-from typing import Any
+from typing import Any, Unpack
 
 import keras
 from keras import ops
 
 from keras_priors.utils.export import export
+from keras_priors.utils.layer_options import LayerOptions
 from keras_priors.utils.parameters import whole_number
 
 
@@ -53,7 +54,9 @@ class Cutpoints(keras.layers.Layer):
           Society B 42(2), equation 2.2.
     """
 
-    def __init__(self, num_classes: int, gaps_regularizer: Any = None, **kwargs: Any) -> None:
+    def __init__(
+        self, num_classes: int, gaps_regularizer: Any = None, **kwargs: Unpack[LayerOptions]
+    ) -> None:
         super().__init__(**kwargs)
         self.num_classes = whole_number("Cutpoints", "num_classes", num_classes)
         if self.num_classes < 2:

@@ -1,6 +1,6 @@
 """An unknown observation noise, as a layer."""
 
-from typing import Any
+from typing import Any, Unpack
 
 import keras
 import numpy as np
@@ -9,6 +9,7 @@ from keras import ops
 from keras_priors.layers.resolve_prior import resolve_prior
 from keras_priors.priors.half_cauchy_prior import HalfCauchyPrior
 from keras_priors.utils.export import export
+from keras_priors.utils.layer_options import LayerOptions
 from keras_priors.utils.parameters import positive
 
 # What `HeteroscedasticNormal` adds by default; below, its scale cannot be.
@@ -76,7 +77,7 @@ class NoiseScale(keras.layers.Layer):
         per_output: bool = False,
         scale_regularizer: Any = None,
         scale_constraint: Any = None,
-        **kwargs: Any,
+        **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
         self.scale_regularizer = resolve_prior(

@@ -4,7 +4,7 @@ import copy
 import inspect
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import keras
 import numpy as np
@@ -21,6 +21,7 @@ from keras_priors.utils.call_signature import with_signature_of
 from keras_priors.utils.export import export
 from keras_priors.utils.inner_paths import inner_paths
 from keras_priors.utils.keras_internals import all_layers
+from keras_priors.utils.layer_options import LayerOptions
 from keras_priors.utils.path_matches import path_matches
 
 
@@ -90,7 +91,7 @@ class Variational(VariationalLayer):
         temperature: float = 1.0,
         kl_samples: int = 1,
         seed: int | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[LayerOptions],
     ) -> None:
         if isinstance(layer, dict):
             # A copy, because Keras takes the layers within out of the config that it reads.
@@ -112,14 +113,8 @@ class Variational(VariationalLayer):
         # Keras reads the names and defaults of arguments, masks among them, in its `__init__`.
         self.__dict__["call"] = with_signature_of(layer, self.call)
         # Inputs are cast by the wrapped layer, or not, as it would be done by itself.
-        super().__init__(
-            num_data=num_data,
-            temperature=temperature,
-            kl_samples=kl_samples,
-            seed=seed,
-            autocast=False,
-            **kwargs,
-        )
+        options: dict[str, Any] = {"kl_samples": kl_samples, "seed": seed, "autocast": False}
+        super().__init__(num_data=num_data, temperature=temperature, **options, **kwargs)
         self.layer = layer
         self.prior = _checked_prior(prior)
         self.posterior = _checked_posterior(posterior)

@@ -1,7 +1,7 @@
 """The base class of all variational layers."""
 
 import math
-from typing import Any
+from typing import Any, Unpack
 
 import keras
 import numpy as np
@@ -19,6 +19,7 @@ from keras_priors.priors.learnable import Learnable
 from keras_priors.priors.normal_prior import NormalPrior
 from keras_priors.priors.prior import Prior
 from keras_priors.utils.export import export
+from keras_priors.utils.layer_options import LayerOptions
 from keras_priors.utils.parameters import one_positive, seed_or_none, whole_number
 from keras_priors.utils.saved_num_data import load_num_data, save_num_data
 
@@ -48,7 +49,7 @@ class VariationalLayer(keras.layers.Layer):
         temperature: float = 1.0,
         kl_samples: int = 1,
         seed: int | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
         self.num_data = num_data

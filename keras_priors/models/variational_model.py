@@ -1,12 +1,13 @@
 """A model around a wrapped subclassed model."""
 
-from typing import Any
+from typing import Any, Unpack
 
 import keras
 
 from keras_priors.layers.variational import Variational
 from keras_priors.utils.call_signature import with_signature_of
 from keras_priors.utils.export import export
+from keras_priors.utils.layer_options import LayerOptions
 
 
 @export()
@@ -33,7 +34,7 @@ class VariationalModel(keras.Model):
         True
     """
 
-    def __init__(self, wrapped: Any, **kwargs: Any) -> None:
+    def __init__(self, wrapped: Any, **kwargs: Unpack[LayerOptions]) -> None:
         if isinstance(wrapped, dict):
             wrapped = keras.saving.deserialize_keras_object(wrapped)
         self.__dict__["call"] = with_signature_of(wrapped.layer, self.call)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Unpack
 
 from keras_priors.inference.sgmcmc.noisy_optimizer import NoisyOptimizer
 from keras_priors.utils.export import export
+from keras_priors.utils.optimizer_options import OptimizerOptions
 
 
 @export("keras_priors.inference")
@@ -53,7 +54,7 @@ class SGLDOptimizer(NoisyOptimizer):
         num_burnin: int = 0,
         temperature: float = 1.0,
         seed: int | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[OptimizerOptions],
     ) -> None:
         super().__init__(
             learning_rate, num_data, 0.0, preconditioner, num_burnin, temperature, seed, **kwargs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Unpack
 
 import keras
 import numpy as np
@@ -21,6 +21,7 @@ from keras_priors.posteriors.mean_field_normal import MeanFieldNormal
 from keras_priors.posteriors.scale import softplus_inverse
 from keras_priors.utils.export import export
 from keras_priors.utils.keras_internals import index_of, trained_by
+from keras_priors.utils.optimizer_options import OptimizerOptions
 from keras_priors.utils.parameters import number_between, seed_or_none, whole_number
 from keras_priors.utils.warn import warn
 
@@ -136,13 +137,14 @@ class IVONOptimizer(keras.optimizers.Optimizer):
         damping: float = 0.1,
         temperature: float = 1.0,
         seed: int | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[OptimizerOptions],
     ) -> None:
         owner = type(self).__name__
+        given: dict[str, Any] = {**kwargs}
         for name, why in _REFUSED.items():
-            if kwargs.get(name):
+            if given.get(name):
                 raise ValueError(
-                    f"{owner} has no `{name}`: {why}. Received: {name}={kwargs[name]!r}. "
+                    f"{owner} has no `{name}`: {why}. Received: {name}={given[name]!r}. "
                     "Leave it out; where steps are too large, lower `learning_rate` or raise "
                     "`hess_init`."
                 )
