@@ -167,6 +167,16 @@ def test_a_file_is_read_where_there_is_no_keras_priors(tmp_path):
 # --- what is stored
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("target", WRITTEN[keras.backend.backend()])
+def test_a_file_has_each_draw_once(target, tmp_path):
+    model = keras.Sequential([keras.Input((100,)), kp.VariationalDense(300, num_data=10)])
+    path = exported(model, tmp_path, target, likelihood=kp.likelihoods.Categorical())
+    files = [path] if path.is_file() else [f for f in path.rglob("*") if f.is_file()]
+    draws = DRAWS * 4 * 101 * 300
+    assert draws < sum(file.stat().st_size for file in files) < 1.3 * draws
+
+
 @pytest.fixture
 def stored(monkeypatch):
     """What would be written, in place of what writes: the models, and at each place a word."""

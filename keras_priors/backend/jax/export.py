@@ -1,5 +1,6 @@
 """JAX: what a program of it is exported to."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +9,12 @@ import jax
 
 def export_formats() -> tuple[str, ...]:
     return ("tf_saved_model",)
+
+
+def export_model(model: Any, path: str, target: str, signature: Any) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the libraries that trace and convert
+        model.export(path, format=target, verbose=False, input_signature=[signature])
 
 
 def map_for_export(function: Callable[[Any], Any], elements: Any, target: str) -> Any:

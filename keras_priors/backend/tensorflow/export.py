@@ -1,8 +1,10 @@
 """TensorFlow: what a graph of it is exported to."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from keras_priors.backend.tensorflow.calculus import quiet
@@ -11,6 +13,18 @@ from keras_priors.backend.tensorflow.loops import at, map_draws
 
 def export_formats() -> tuple[str, ...]:
     return ("tf_saved_model", "onnx", "litert")
+
+
+def export_model(model: Any, path: str, target: str, signature: Any) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the libraries that trace and convert
+        if target != "tf_saved_model":
+            model.export(path, format=target, verbose=False, input_signature=[signature])
+            return
+        # `model.export` tracks the model too, and then writes each variable twice.
+        archive = keras.export.ExportArchive()
+        archive.add_endpoint("serve", model.__call__, input_signature=[signature])
+        archive.write_out(path, verbose=False)
 
 
 def map_for_export(function: Callable[[Any], Any], elements: Any, target: str) -> Any:
