@@ -86,16 +86,17 @@ class Binomial(ElementwiseLikelihood):
 
     def mean(self, outputs: Any) -> Any:
         """n p; of one trial, p, where total_count=None."""
-        return self._trials(outputs) * probability(self.link, self._checked(outputs))
+        f = self._checked(outputs)
+        return self._trials(f) * probability(self.link, f)
 
     def variance(self, outputs: Any) -> Any:
         """n p (1 - p); of one trial where total_count=None."""
         f = self._checked(outputs)
-        return self._trials(outputs) * probability(self.link, f) * probability(self.link, -f)
+        return self._trials(f) * probability(self.link, f) * probability(self.link, -f)
 
     def _trials(self, outputs: Any) -> Any:
         count = 1.0 if self.total_count is None else self.total_count
-        return constant(count, self._checked(outputs).dtype)
+        return constant(count, outputs.dtype)
 
     def aligned(self, y: Any, outputs: Any, draws: bool) -> Any:
         """Successes, and with total_count=None the trials behind them, with a last axis."""
@@ -109,15 +110,15 @@ class Binomial(ElementwiseLikelihood):
         )
         return align("Binomial", y, outputs, [(2 * width,)], draws, advice)
 
+    def _inside_support(self, y: Any) -> Any:
+        return _are_successes(y, ops.zeros_like(y) + self._trials(y))
+
     def joint_log_density(self, y: Any, outputs: Any) -> Any:
-        if self.total_count is None:
-            width = outputs.shape[-1]
-            y, count = y[..., :width], y[..., width:]
-        else:
-            count = ops.zeros_like(y) + constant(self.total_count, y.dtype)
-        whole = ops.logical_and(y == ops.floor(y), count == ops.floor(count))
-        ordered = ops.logical_and(ops.logical_and(y >= 0.0, y <= count), ops.isfinite(count))
-        inside = ops.logical_and(whole, ordered)
+        if self.total_count is not None:
+            return super().joint_log_density(y, outputs)
+        width = outputs.shape[-1]
+        y, count = y[..., :width], y[..., width:]
+        inside = _are_successes(y, count)
         y, count = ops.where(inside, y, 0.0), ops.where(inside, count, 1.0)
         density = self._mass(y, count, outputs)
         return ops.sum(ops.where(inside, density, ops.cast(-np.inf, y.dtype)), axis=-1)
@@ -151,6 +152,12 @@ class Binomial(ElementwiseLikelihood):
             return backend.distribution("Bernoulli", **p)
         count = ops.zeros_like(outputs) + self._trials(outputs)
         return backend.distribution("Binomial", total_count=count, **p)
+
+
+def _are_successes(y: Any, count: Any) -> Any:
+    whole = ops.logical_and(y == ops.floor(y), count == ops.floor(count))
+    ordered = ops.logical_and(y >= 0.0, y <= count)
+    return ops.logical_and(ops.logical_and(whole, ordered), ops.isfinite(count))
 
 
 def _surplus(part: Any, other: Any, log_p: Any) -> Any:

@@ -10,6 +10,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_priors.utils.parameters import tensor
+
 _LOG_ROOT_2_PI = 0.5 * math.log(2.0 * math.pi)
 # log(erfcx(z) / t) with t = 2 / (2 + z), z >= 0, in Chebyshev polynomials of 2 t - 1: to 1e-14.
 _ERFCX = (
@@ -42,6 +44,8 @@ _IN_FLOAT64, _IN_FLOAT32 = (
 )
 # Beyond, exp is continued by its tangent: products with it, and their slopes, fit float32.
 _STEEPEST = 40.0
+# Beyond, the series of a Bessel function in 1 / x.
+_FAR = 20.0
 
 
 def log_normal_tails(x: Any) -> tuple[Any, Any]:
@@ -161,3 +165,19 @@ def trigamma_excess(x: Any) -> Any:
         1.0 / 6.0 - inverse * (1.0 / 30.0 - inverse * (1.0 / 42.0 - inverse / 30.0))
     )
     return total + series * inverse
+
+
+def log_bessel_i0(x: Any) -> Any:
+    """log I_0(x) for x >= 0, the modified Bessel function of the order 0."""
+    large = x > _FAR
+    # exp(x cos t) has its mean over a circle from a few points, to exp(-32).
+    near = ops.where(large, 1.0, x)[..., None]
+    cosines = np.cos(np.linspace(0.0, math.pi, 19))
+    weights = np.r_[1.0, np.full(17, 2.0), 1.0] / 36.0
+    terms = near * tensor(cosines - 1.0, x.dtype) + tensor(np.log(weights), x.dtype)
+    inverse = 0.125 / ops.where(large, x, _FAR)
+    series = 1.0
+    for k in range(12, 0, -1):
+        series = 1.0 + series * ((2 * k - 1) ** 2 / k) * inverse
+    by_series = ops.log(series) + 0.5 * ops.log(inverse * (4.0 / math.pi))
+    return x + ops.where(large, by_series, ops.logsumexp(terms, axis=-1))

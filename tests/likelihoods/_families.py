@@ -1,3 +1,4 @@
+# Long: one table, with the laws of SciPy that its lines are held to.
 """The table of the families of the field: outputs, targets, and what SciPy knows of each.
 
 Beside that of `_cases.py`, and with fewer tests, each of which looks at more.
@@ -15,7 +16,7 @@ from tests.likelihoods._cases import softplus
 
 N, D = 4, 2
 RNG = np.random.default_rng(1)
-F, F2 = RNG.normal(size=(N, D)), RNG.normal(size=(N, 2 * D))
+F, F2, F3 = (RNG.normal(size=(N, k * D)) for k in (1, 2, 3))
 NATURAL = (-1.0, 0.5, np.nan, np.inf)
 POSITIVE = (0.0, -1.0, np.nan, np.inf)
 REAL = (np.nan, np.inf, -np.inf)
@@ -29,7 +30,8 @@ class Family:
     `logpdf(y, outputs)` is the oracle, of each observation. `outside` are targets, or elements of
     one, without a density. `moments(outputs)` gives mean and variance. `law(outputs)`, of one row
     of outputs (k,) of one target, is the frozen distribution of SciPy by which the Fisher
-    information is integrated; without it the curvature is the observed one.
+    information is integrated, and `information(outputs)` that matrix by a formula; without both
+    the curvature is the observed one.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Family:
     moments: Any
     law: Any = None
     extremes: tuple = (-1e4, 1e4)
+    information: Any = None
 
     def __repr__(self):
         return self.name
@@ -182,6 +185,142 @@ def censored(law, name, within, outputs, low):
     )
 
 
+def inflated(name, within, outputs, law):
+    """Of a likelihood of counts with `law(outputs)`, and the logits of a sure zero behind."""
+
+    def parts(o):
+        return o[..., :-D], sp.expit(o[..., -D:])
+
+    def logpdf(y, o):
+        f, sure = parts(o)
+        p = (1.0 - sure) * law(f).pmf(y) + sure * (y == 0)
+        return np.log(p).sum(-1)
+
+    def moments(o):
+        f, sure = parts(o)
+        mean, variance = law(f).mean(), law(f).var()
+        return (1 - sure) * mean, (1 - sure) * (variance + sure * mean**2)
+
+    likelihood = lk.ZeroInflated(within)
+    return Family(
+        name, likelihood, outputs, COUNTS, logpdf, NATURAL, moments, extremes=(-50.0, 50.0)
+    )
+
+
+def asymmetric(o, q, s):
+    kappa = np.sqrt(q / (1.0 - q))
+    return stats.laplace_asymmetric(kappa, o, kappa * s / q)
+
+
+def asymmetric_of_both(o):
+    f, rho = halves(o)
+    return asymmetric(f, 0.8, positive(rho))
+
+
+def mixture_parts(o):
+    a, m, rho = np.moveaxis(o.reshape(*o.shape[:-1], 3, D, 3), -3, 0)
+    return sp.softmax(a, -1), m, 1e-3 + softplus(rho)
+
+
+def mixture(y, o):
+    w, m, s = mixture_parts(o)
+    return np.log((w * stats.norm.pdf(y[..., None], m, s)).sum(-1)).sum(-1)
+
+
+def mixture_moments(o):
+    w, m, s = mixture_parts(o)
+    mean = (w * m).sum(-1)
+    return mean, (w * (s**2 + m**2)).sum(-1) - mean**2
+
+
+def joint(name, covariance, likelihood, width):
+    """Jointly normal targets with the covariances `covariance(outputs)`, (N, 3, 3)."""
+
+    def logpdf(y, o):
+        away, c = np.broadcast_to(y, (len(o), 3)) - o[:, :3], covariance(o)
+        square = np.einsum("ni,ni->n", away, np.linalg.solve(c, away[..., None])[..., 0])
+        return -0.5 * (square + np.linalg.slogdet(2 * np.pi * c)[1])
+
+    def moments(o):
+        return o[..., :3], np.einsum("nii->ni", covariance(o))
+
+    def information(f):
+        step = 1e-6 * np.eye(width)
+        slopes = (covariance(f + step) - covariance(f - step)) / 2e-6
+        inverse = np.linalg.inv(covariance(f[None])[0])
+        each = inverse @ slopes  # of every output
+        found = 0.5 * np.einsum("aij,bji->ab", each, each)
+        found[:3, :3] += inverse
+        return found
+
+    y, outputs = RNG.normal(size=(N, 3)), RNG.normal(size=(N, width))
+    bad = ([0.0, np.nan, 0.0], [0.0, INF, 0.0])
+    return Family(
+        name,
+        likelihood,
+        outputs,
+        y,
+        logpdf,
+        bad,
+        moments,
+        information=information,
+        extremes=(-30.0, 30.0),
+    )
+
+
+def by_triangle(f):
+    lower = np.zeros((len(f), 3, 3))
+    lower[:, *np.tril_indices(3)] = f[:, 3:]
+    lower[:, *np.diag_indices(3)] = 1e-3 + softplus(np.einsum("nii->ni", lower))
+    return lower @ np.swapaxes(lower, 1, 2)
+
+
+def by_rank(f):
+    factor = f[:, 6:].reshape(-1, 3, 2)
+    scale = 1e-3 + softplus(f[:, 3:6])
+    return scale[..., None] ** 2 * np.eye(3) + factor @ np.swapaxes(factor, 1, 2)
+
+
+def von_mises(o, k):
+    return stats.vonmises(k, o)
+
+
+def von_mises_of_both(o):
+    f, rho = halves(o)
+    return von_mises(f, positive(rho))
+
+
+def circular(law):
+    def moments(o):
+        k = law(o).args[0]
+        f = o[..., :D]
+        return np.arctan2(np.sin(f), np.cos(f)), 1.0 - sp.ive(1, k) / sp.ive(0, k) + 0 * f
+
+    return moments
+
+
+def shares(o):
+    return 1e-6 + softplus(o[..., -1:]) * sp.softmax(o[..., :-1], -1)
+
+
+def dirichlet(y, o):
+    c = shares(o)
+    each = (c - 1) * np.log(y) - sp.gammaln(c)
+    return each.sum(-1) + sp.gammaln(c.sum(-1))
+
+
+def dirichlet_information(o):
+    c, step = shares(o), 1e-6 * np.eye(len(o))
+    slopes = (shares(o + step) - shares(o - step)) / 2e-6  # (K + 1, K)
+    inner = np.diag(sp.polygamma(1, c)) - sp.polygamma(1, c.sum())
+    return slopes @ inner @ slopes.T
+
+
+def dirichlet_moments(o):
+    each = [stats.dirichlet(c) for c in shares(o)]
+    return np.array([d.mean() for d in each]), np.array([d.var() for d in each])
+
+
 COUNTS = RNG.integers(0, 5, size=(N, D)).astype("float64")
 OF_TRIALS = np.concatenate([COUNTS, COUNTS + np.array([[0, 3], [2, 0], [9, 1], [30, 2]])], -1)
 K = np.array([0.7, 3.0])
@@ -236,5 +375,86 @@ FAMILIES = [
     censored("both", "normal-of-both", lk.HeteroscedasticNormal(), F2, -INF),
     censored("log-normal", "log-normal", lk.LogNormal(0.7), F, 0.0),
     censored("weibull", "weibull", lk.Weibull(1.7), F, 0.0),
+    inflated("inflated-poisson", lk.Poisson(), F2, lambda f: stats.poisson(np.exp(f))),
+    inflated(
+        "inflated-negative-binomial",
+        lk.NegativeBinomial(None),
+        F3,
+        lambda f: stats.nbinom(
+            1 / positive(f[..., D:]), 1 / (1 + np.exp(f[..., :D]) * positive(f[..., D:]))
+        ),
+    ),
+    inflated("inflated-binomial", lk.Binomial(5), F2, lambda f: stats.binom(5, sp.expit(f))),
+    elements(
+        "asymmetric-laplace",
+        lk.AsymmetricLaplace([0.1, 0.8], 0.7),
+        F,
+        ABOVE,
+        lambda o: asymmetric(o, np.array([0.1, 0.8])[: o.shape[-1]], 0.7),
+        REAL,
+    ),
+    elements(
+        "asymmetric-laplace-of-both",
+        lk.AsymmetricLaplace(0.8, None),
+        F2,
+        ABOVE,
+        asymmetric_of_both,
+        REAL,
+    ),
+    Family(
+        "mixture",
+        lk.NormalMixture(3),
+        RNG.normal(size=(N, 9 * D)),
+        ABOVE,
+        mixture,
+        REAL,
+        mixture_moments,
+    ),
+    joint("joint-normal", by_triangle, lk.MultivariateNormal(), 9),
+    joint("joint-normal-of-rank", by_rank, lk.MultivariateNormal(rank=2), 12),
+    Family(
+        "von-mises",
+        lk.VonMises([0.5, 40.0]),
+        3 * F,
+        RNG.uniform(-9, 9, size=(N, D)),
+        summed(lambda o: von_mises(o, np.array([0.5, 40.0])[: o.shape[-1]])),
+        REAL,
+        circular(lambda o: von_mises(o, np.array([0.5, 40.0]))),
+        lambda o: von_mises(o, 0.5),
+    ),
+    Family(
+        "von-mises-of-both",
+        lk.VonMises(None),
+        F2,
+        ABOVE,
+        summed(von_mises_of_both),
+        REAL,
+        circular(von_mises_of_both),
+        von_mises_of_both,
+    ),
+    Family(
+        "dirichlet",
+        lk.Dirichlet(),
+        RNG.normal([0.0, 0.0, 0.0, 3.0], size=(N, 4)),
+        RNG.dirichlet([2.0, 3.0, 4.0], size=N),
+        dirichlet,
+        ([0.5, 0.6, 0.2], [0.0, 0.5, 0.5], [-0.1, 0.6, 0.5], [np.nan, 0.5, 0.5]),
+        dirichlet_moments,
+        information=dirichlet_information,
+    ),
 ]
 BY_NAME = {family.name: family for family in FAMILIES}
+# What is like another one but for a constant: a part of the tests takes these where there is time.
+LIKE_OTHERS = {
+    "binomial",
+    "ordinal-two",
+    "gamma",
+    "log-normal",
+    "weibull",
+    "censored-normal",
+    "censored-log-normal",
+    "inflated-poisson",
+    "inflated-binomial",
+    "asymmetric-laplace",
+    "von-mises",
+}
