@@ -37,7 +37,8 @@ EXTREME_TESTS_JAX ?= tests/utils tests/layers/test_kl_in_loss.py tests/callbacks
 	tests/bridges/test_pymc.py
 EXTREME_TOOLS := pytest scikit-learn tensorboard
 OLD_AND_NEW := -q -W ignore::DeprecationWarning -W ignore::FutureWarning -W ignore::ImportWarning
-NEWER ?= $(shell for p in python3.14 python3.13 python3.12 $(wildcard $(HOME)/.pyenv/versions/3.1[2-9].*/bin/python); do \
+# TensorFlow has no wheel for Python 3.14 yet.
+NEWER ?= $(shell for p in python3.13 python3.12 $(wildcard $(HOME)/.pyenv/versions/3.1[23].*/bin/python); do \
 	if $$p -c '' >/dev/null 2>&1; then echo $$p; exit; fi; done; echo python3.12)
 # Where the executed notebooks go.
 NOTEBOOK_DIR ?= notebooks
@@ -52,7 +53,7 @@ MARKED = not slow$(if $(filter jax,$(BACKEND)), or closed_form)
 ifeq ($(filter $(BACKEND),tensorflow jax torch),)
 $(error BACKEND must be tensorflow, jax or torch. Received: BACKEND=$(BACKEND))
 endif
-# TensorFlow is a dependency of the package; the two others are extras of the same name.
+# TensorFlow is a dependency of the package; each of the three is an extra of the same name too.
 BACKEND_STAMP := $(if $(filter $(BACKEND),jax torch),$(STAMPS)/$(BACKEND))
 
 .DEFAULT_GOAL := help

@@ -2,6 +2,10 @@
 
 # Written by tools/write_doors.py.
 
+from keras_priors.utils.check_installed import check_installed as _check_installed
+
+_check_installed()
+
 from keras_priors import (
     bridges,
     calibration,

@@ -81,6 +81,37 @@ def test_import_loads_no_heavy_library(project_root):
     )
 
 
+def test_what_is_not_installed_is_named_with_its_extra(project_root):
+    # To Python None is a module that is not there, for imports and searches alike.
+    run(
+        """
+        import os
+
+        backend = os.environ["KERAS_BACKEND"]
+        needed = {
+            "tensorflow": ["tensorflow_probability", "tf_keras", "tensorflow"],
+            "jax": ["tensorflow_probability", "jax"],
+            "torch": ["torch"],
+        }
+        for missing in needed[backend]:
+            for name in list(sys.modules):
+                if name.split(".")[0] in ("keras", "keras_priors", missing):
+                    del sys.modules[name]
+            sys.modules[missing] = None
+            try:
+                import keras_priors
+            except ModuleNotFoundError as error:
+                assert error.name == missing, error
+                assert f"no module named {missing}." in str(error), error
+                assert f'pip install "keras-priors[{backend}]"' in str(error), error
+            else:
+                raise AssertionError(missing)
+            del sys.modules[missing]
+        """,
+        project_root,
+    )
+
+
 def test_import_changes_nothing_outside_the_package(project_root):
     run(
         """

@@ -10,19 +10,19 @@ EXTRAS = ("jax", "torch", "arviz", "plots")
 
 
 def constraints():
-    """`name==version` for each `name>=version`; a requirement without a lower bound has none."""
+    """`name==version` for each `name>=version`, whatever the marker after it."""
     project = tomllib.loads(PROJECT.read_text("utf-8"))["project"]
     extras = [one for name in EXTRAS for one in project["optional-dependencies"][name]]
     found = []
     for requirement in [*project["dependencies"], *extras]:
-        match = re.fullmatch(r"([\w-]+)(\[\w+\])?>=([\d.]+)", requirement)
+        match = re.fullmatch(r"([\w-]+)(\[\w+\])?>=([\d.]+)(;.*)?", requirement)
         if match is None:
             raise ValueError(
                 "A requirement is written `name>=version`, so that its lowest version can be "
                 f"tested. Received: {requirement!r}."
             )
         found.append(f"{match[1]}=={match[3]}")
-    return found
+    return list(dict.fromkeys(found))
 
 
 if __name__ == "__main__":

@@ -70,6 +70,9 @@ def text_of(door, names):
     lines = [f'"""{docstring}"""', "", "# Written by tools/write_doors.py.", ""]
     public = sorted(name for name, (_, is_public) in names.items() if is_public)
     if door == TOP:
+        # Before the first room, which imports Keras.
+        check = "check_installed"
+        lines += [f"from {TOP}.utils.{check} import {check} as _{check}", "", f"_{check}()", ""]
         lines.append(f"from {TOP} import {', '.join(ROOMS)}")
         lines.append(f"from {TOP}.version import __version__")
         public = sorted([*public, *ROOMS, "__version__"])
