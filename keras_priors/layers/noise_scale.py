@@ -25,9 +25,11 @@ class NoiseScale(keras.layers.Layer):
     After the last layer of a model and with the loss `keras_priors.likelihoods.
     HeteroscedasticNormal()` it makes y ~ Normal(f(x), scale) with `scale` unknown: `fit` finds its
     MAP, and every inference its posterior. The weight is the standard deviation itself, in the
-    units of the targets, and its prior is one on positive numbers. With `StudentT(df, scale=None)`
-    and `Laplace(scale=None)` it is their scale, with `NegativeBinomial(total_count=None)` the
-    dispersion, behind log means.
+    units of the targets, and its prior is one on positive numbers. With `StudentT(df, scale=None)`,
+    `Laplace(scale=None)`, `LogNormal(scale=None)` and `AsymmetricLaplace(quantile, scale=None)` it
+    is their scale, with `NegativeBinomial(total_count=None)` and `Gamma(concentration=None)` the
+    dispersion, behind log means, and with `Weibull(concentration=None)` and
+    `VonMises(concentration=None)` the concentration.
 
     Args:
         prior: prior on positive numbers. For a flat one write `UniformPrior(0, high)`. Defaults

@@ -447,6 +447,7 @@ BY_NAME = {family.name: family for family in FAMILIES}
 # What is like another one but for a constant: a part of the tests takes these where there is time.
 LIKE_OTHERS = {
     "binomial",
+    "ordinal-probit",
     "ordinal-two",
     "gamma",
     "log-normal",
@@ -456,5 +457,6 @@ LIKE_OTHERS = {
     "inflated-poisson",
     "inflated-binomial",
     "asymmetric-laplace",
+    "joint-normal",
     "von-mises",
 }

@@ -256,7 +256,6 @@ def test_predictive_speaks_of_them():
     f = f32(BY_NAME["binomial"].outputs)[None]
     of_one, of_twenty = (kp.Predictive(f, likelihoods.Binomial(n)) for n in (None, 20))
     np.testing.assert_allclose(of_twenty.mean, 20 * of_one.mean, rtol=1e-6)
-    assert of_twenty.sample_observations(50, seed=0).max() > 1
 
 
 def test_probits_are_taken_for_no_logits():
