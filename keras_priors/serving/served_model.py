@@ -34,19 +34,16 @@ def served_model(
     varies = [bool(np.any(array != array[:1])) for array in arrays]
     drawn = [k for k, each in enumerate(varies) if each]
     common = [k for k, each in enumerate(varies) if not each]
-    # The parameters of posteriors that are drawn are read by nobody.
+    # The parameters of posteriors that are drawn are read by nobody, and left out.
     taken = {id(v) for q in targets for v in _variables_of(q)}
     rest = [v for v in model.variables if id(v) not in taken]
     floats = [v for v in rest if keras.backend.is_float_dtype(v.dtype)]
-    others = [v for v in model.variables if id(v) not in {id(v) for v in [*floats, *targets]}]
-    # Seeds, counts and what nobody reads: constants, of which a graph has those that it uses.
-    constants = [ops.convert_to_numpy(v) for v in others]
+    # Seeds and counts are constants.
+    others = [v for v in rest if not keras.backend.is_float_dtype(v.dtype)]
+    fixed = [ops.convert_to_tensor(ops.convert_to_numpy(v)) for v in others]
     places = [targets[k] for k in drawn], [targets[k] for k in common]
 
     def function(draws: Sequence[Any], shared: Sequence[Any], x: Any) -> Any:
-        with backend.untraced():
-            fixed = [ops.convert_to_tensor(value) for value in constants]
-
         def one_draw(draw: Sequence[Any]) -> Any:
             given = [*places[0], *places[1], *floats, *others]
             return outputs_at(given, [*draw, *shared, *fixed], model, x)

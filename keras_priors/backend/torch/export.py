@@ -71,11 +71,13 @@ class _Flat(torch.nn.Module):
 
     def __init__(self, model: Any, structure: Any) -> None:
         super().__init__()
-        self._model = model
+        # In a tuple, unseen: the graph has Keras' tensors as constants, and each parameter of a
+        # module would be stored a second time.
+        self._held = (model,)
         self._structure = structure
 
     def forward(self, *inputs: Any) -> Any:
-        return self._model(keras.tree.pack_sequence_as(self._structure, list(inputs)))
+        return self._held[0](keras.tree.pack_sequence_as(self._structure, list(inputs)))
 
 
 class _Values(torch.nn.Module):
