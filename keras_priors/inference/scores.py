@@ -102,9 +102,11 @@ def chosen_metrics(metrics: Any) -> dict[str, Any] | None:
         elif callable(one) and (column or inspect.isfunction(one)):
             chosen[column or one.__name__] = _NAMED.get(one, one)
         else:
+            waic = isinstance(one, str) and "waic" in one.lower()
             raise ValueError(
                 "`metrics` must hold functions of (y, predictive), by a mapping from names where "
                 f"they have none, or names of: {', '.join(NAMES)}. Received: {one!r}."
+                + (' Take "elpd_loo" in its place: ArviZ 1 has no WAIC.' if waic else "")
             )
     if not chosen:
         raise ValueError("`metrics` must hold one metric at least. Received: none.")

@@ -257,3 +257,9 @@ def test_what_cannot_be_compared_is_refused(regression):
         kp.compare({"x": x}, x, y)
     with pytest.raises(ValueError, match="needs the likelihood"):
         kp.compare({"p": kp.Predictive(np.zeros((1, 60, 1)))}, x, y)
+
+
+def test_waic_is_refused_with_what_to_take():
+    far = kp.Predictive(np.zeros((1, 4, 1)), kp.likelihoods.Normal(1.0))
+    with pytest.raises(ValueError, match=r"Received: 'elpd_waic'\. Take \"elpd_loo\""):
+        kp.compare({"far": far}, np.zeros((4, 1)), np.zeros((4, 1)), metrics="elpd_waic")
