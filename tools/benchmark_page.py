@@ -275,6 +275,30 @@ def coverage(stored):
     ]
 
 
+def serving(stored):
+    """Files of the predictive beside files of the mean alone."""
+    rows = [["", "backend, format", "kB", "ms at 1 row", "ms at 256 rows"]]
+    for run in stored["runs"]:
+        for row in run["results"]:
+            pairs = [
+                f"{row[f'mean alone: {of}']:{form}} → {row[f'predictive: {of}']:{form}}"
+                for of, form in (("kB", ".0f"), ("ms at 1", ".2g"), ("ms at 256", ".3g"))
+            ]
+            rows.append([row["case"], f"{run['backend']}, {row['format']}", *pairs])
+    return [
+        "## Serving: the predictive beside the mean alone",
+        "",
+        *(f"- `{run['command']}` ({run['date']}, Keras {run['keras']})" for run in stored["runs"]),
+        "",
+        "`model.export` of the plain net at the posterior mean → `export_predictive` with",
+        f"{stored['runs'][0]['draws']} draws. Each runtime has one thread; the machine had other",
+        "work, so trust the ratios.",
+        "",
+        *table(rows),
+        "",
+    ]
+
+
 PARTS = {
     "uci.json": uci,
     "simulated_coverage.json": coverage,
@@ -282,6 +306,7 @@ PARTS = {
     "variational_images.json": variational,
     "nuts.json": samplers,
     "small_data.json": small_data,
+    "serving.json": serving,
 }
 
 
