@@ -11,7 +11,8 @@ from keras_priors.serving.mixture_quantile import mixture_quantile
 
 def is_of_classes(likelihood: Any) -> bool:
     """Whether its outcomes are classes."""
-    return isinstance(likelihood, (likelihoods.Bernoulli, likelihoods.Categorical))
+    classes = likelihoods.Bernoulli, likelihoods.Categorical, likelihoods.Ordinal
+    return isinstance(likelihood, classes)
 
 
 def statistics_of(likelihood: Any, draws: Any, q: Sequence[float]) -> dict[str, Any]:

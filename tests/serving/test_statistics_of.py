@@ -21,11 +21,15 @@ NUMBERS = {
     "Poisson": (p.Poisson(), 2),
     "NegativeBinomial": (p.NegativeBinomial(3.0), 2),
     "Beta": (p.Beta(), 4),
+    "ZeroInflated": (p.ZeroInflated(p.Poisson()), 2),
+    "MultivariateNormal": (p.MultivariateNormal(), 5),
 }
 CLASSES = {
     "Categorical": (p.Categorical(), 3),
     "Bernoulli": (p.Bernoulli(), 2),
     "Categorical of probabilities": (p.Categorical(from_logits=False), 3),
+    "Bernoulli, probit": (p.Bernoulli(link="probit"), 2),
+    "Ordinal": (p.Ordinal(4), 3),
 }
 Q = (0.001, 0.05, 0.5, 0.9, 0.999)
 
