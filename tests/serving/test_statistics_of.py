@@ -75,7 +75,7 @@ def test_of_numbers(name):
 def test_of_classes(name):
     likelihood, width = CLASSES[name]
     draws = draws_of(likelihood, width)
-    draws[:, 0] = 30.0 * draws[:, 0] if name == "Categorical" else draws[:, 0]  # p = 0 in float32
+    draws[:, 0] = 300.0 * draws[:, 0] if name == "Categorical" else draws[:, 0]  # p = 0 in float32
     predictive = kp.Predictive(draws, likelihood)
     found = statistics_of(likelihood, ops.convert_to_tensor(draws), ())
     names = ["probabilities", "entropy", "expected_entropy", "mutual_information"]
