@@ -9,6 +9,7 @@ from keras_priors.likelihoods.binomial import Binomial
 from keras_priors.likelihoods.categorical import Categorical
 from keras_priors.likelihoods.censored import Censored
 from keras_priors.likelihoods.dirichlet import Dirichlet
+from keras_priors.likelihoods.dirichlet_multinomial import DirichletMultinomial
 from keras_priors.likelihoods.gamma import Gamma
 from keras_priors.likelihoods.get import get
 from keras_priors.likelihoods.heteroscedastic_normal import HeteroscedasticNormal
@@ -37,6 +38,7 @@ __all__ = [
     "Categorical",
     "Censored",
     "Dirichlet",
+    "DirichletMultinomial",
     "Gamma",
     "HeteroscedasticNormal",
     "Laplace",

@@ -10,6 +10,7 @@ from keras_priors import backend
 from keras_priors.likelihoods.align import align
 from keras_priors.likelihoods.likelihood import Likelihood
 from keras_priors.likelihoods.parameters import positive, scalar
+from keras_priors.likelihoods.shares import check_share_outputs, concentrations
 from keras_priors.likelihoods.special import binet, trigamma
 from keras_priors.utils.export import export
 from keras_priors.utils.parameters import tensor
@@ -92,12 +93,7 @@ class Dirichlet(Likelihood):
         )
 
     def _check_outputs(self, shape: tuple[int | None, ...]) -> None:
-        if len(shape) < 2 or shape[-1] is None or shape[-1] < 3:
-            raise ValueError(
-                "Dirichlet takes K + 1 outputs for K shares, of which there are at least 2. "
-                f"Received: outputs of shape {shape}. End the model with "
-                "keras.layers.Dense(K + 1)."
-            )
+        check_share_outputs("Dirichlet", shape)
 
     def aligned(self, y: Any, outputs: Any, draws: bool) -> Any:
         """The shares with the axes of the outputs."""
@@ -105,8 +101,7 @@ class Dirichlet(Likelihood):
         return align("Dirichlet", y, outputs, [(outputs.shape[-1] - 1,)], draws)
 
     def _concentrations(self, outputs: Any) -> Any:
-        total = ops.softplus(outputs[..., -1:])
-        return self.min_concentration + total * ops.softmax(outputs[..., :-1], axis=-1)
+        return concentrations(outputs, self.min_concentration)
 
     def joint_log_density(self, y: Any, outputs: Any) -> Any:
         positive_shares = ops.all(ops.logical_and(y > 0.0, y <= 1.0), axis=-1)

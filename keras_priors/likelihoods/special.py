@@ -95,6 +95,17 @@ def exp_excess(x: Any) -> Any:
     return ops.where(small, 0.5 * near * near * (1.0 + series), steep_exp(far) - 1.0 - far)
 
 
+def log1p_excess(x: Any) -> Any:
+    """log(1 + x) - x for x >= 0, by its series where these are nearly equal."""
+    small = x < 0.1
+    near = ops.where(small, x, 0.0)
+    series = 0.0
+    for k in range(14, 1, -1):
+        series = 1.0 / k - series * near
+    far = ops.where(small, 1.0, x)
+    return ops.where(small, -near * near * series, ops.log1p(far) - far)
+
+
 def log1m_exp(x: Any) -> Any:
     """log(1 - exp(-x)) for x > 0, exact for small x too."""
     small = x < 1e-3

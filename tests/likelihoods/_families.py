@@ -321,6 +321,36 @@ def dirichlet_moments(o):
     return np.array([d.mean() for d in each]), np.array([d.var() for d in each])
 
 
+def shared_out(y, o):
+    c, n = shares(o), y.sum(-1)
+    each = sp.gammaln(c + y) - sp.gammaln(c) - sp.gammaln(y + 1)
+    of_all = sp.gammaln(n + 1) + sp.gammaln(c.sum(-1)) - sp.gammaln(c.sum(-1) + n)
+    return each.sum(-1) + of_all
+
+
+def shared_out_moments(n):
+    def moments(o):
+        laws = [stats.dirichlet_multinomial(c, n) for c in shares(o)]
+        return np.array([d.mean() for d in laws]), np.array([d.var() for d in laws])
+
+    return moments
+
+
+def kinds(name, n, y, outside):
+    """Counts of three kinds among n."""
+    outputs = np.random.default_rng(5).normal([0.0, 0.0, 0.0, 3.0], size=(N, 4))
+    bad = ([-1, 0, 0], [0.5, 0.5, 0], [np.nan, 1, 1], [INF, 0, 0])
+    return Family(
+        name,
+        lk.DirichletMultinomial(n),
+        outputs,
+        np.array(y, "float64"),
+        shared_out,
+        (*bad, *outside),
+        shared_out_moments(n or 1),
+    )
+
+
 COUNTS = RNG.integers(0, 5, size=(N, D)).astype("float64")
 OF_TRIALS = np.concatenate([COUNTS, COUNTS + np.array([[0, 3], [2, 0], [9, 1], [30, 2]])], -1)
 K = np.array([0.7, 3.0])
@@ -442,6 +472,8 @@ FAMILIES = [
         dirichlet_moments,
         information=dirichlet_information,
     ),
+    kinds("kinds", None, [[0, 0, 0], [1, 0, 2], [40, 3, 5], [0, 7, 0]], ()),
+    kinds("kinds-of-six", 6, [[6, 0, 0], [1, 2, 3], [2, 0, 4], [2, 2, 2]], ([1, 1, 1],)),
 ]
 BY_NAME = {family.name: family for family in FAMILIES}
 # What is like another one but for a constant: a part of the tests takes these where there is time.
@@ -458,5 +490,6 @@ LIKE_OTHERS = {
     "inflated-binomial",
     "asymmetric-laplace",
     "joint-normal",
+    "kinds-of-six",
     "von-mises",
 }

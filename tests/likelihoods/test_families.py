@@ -300,6 +300,8 @@ def test_probits_are_taken_for_no_logits():
         (lambda: likelihoods.MultivariateNormal(rank=2).mean(np.ones((3, 5))), r"Dense\(12\)"),
         (lambda: likelihoods.VonMises(0.0), "`concentration` of VonMises must be"),
         (lambda: likelihoods.Dirichlet().mean(np.ones((3, 2))), r"K \+ 1 outputs for K shares"),
+        (lambda: likelihoods.DirichletMultinomial(0), "`total_count` of DirichletMultinomial must"),
+        (lambda: likelihoods.DirichletMultinomial().mean(np.ones((3, 2))), r"K \+ 1 outputs"),
         (lambda: likelihoods.Binomial()(np.ones((3, 1)), np.ones((3, 1))), "numbers of trials"),
         (lambda: likelihoods.Ordinal(4)(np.ones(3), np.ones((3, 1))), "Cutpoints"),
         (
@@ -352,6 +354,17 @@ def test_binomial_keeps_its_digits_of_many_trials():
     # Of y log p, half a digit of 7e4 nats is 0.004; but log p is right to 6e-8 only.
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=5e-3)
     np.testing.assert_allclose(found[[0, 1, 3, 4]], expected[[0, 1, 3, 4]], rtol=3e-5, atol=1e-5)
+
+
+def test_counts_of_kinds_keep_their_digits_at_large_concentrations():
+    """Where it is a multinomial, and log Gamma(c + y) - log Gamma(c) has no digits in float32."""
+    f, y = f32([[0.2, -0.3, 1.0]]), np.array([[300.0, 200.0, 700.0]])
+    of = likelihoods.DirichletMultinomial()
+    for r in (1e-3, 30.0, 3e4, 1e6):
+        outputs = np.concatenate([f, [[r]]], axis=1)
+        expected = BY_NAME["kinds"].logpdf(y, outputs.astype("float64"))
+        found = numpy(of.log_prob(f32(y), f32(outputs)))
+        np.testing.assert_allclose(found, expected, rtol=2e-5, atol=1e-4)
 
 
 def test_one_share_of_two_is_a_beta_and_half_a_quantile_a_laplace():

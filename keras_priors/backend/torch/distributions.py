@@ -46,6 +46,7 @@ _RENAMED: dict[str, Callable[..., Any]] = {
     "Logistic": own.Logistic,
     "Deterministic": own.Deterministic,
     "MatrixNormal": own.MatrixNormal,
+    "DirichletMultinomial": own.DirichletMultinomial,
     "NegativeBinomial": lambda total_count, logits: own.NegativeBinomial(
         total_count, logits=logits, validate_args=False
     ),
