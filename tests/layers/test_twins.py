@@ -37,7 +37,7 @@ TWINS = sorted({twin_class(case) for case in CASES}, key=lambda cls: cls.__name_
 
 
 def test_there_is_a_twin_for_each_layer_that_the_table_names():
-    others = ("NoiseScale", "Variational", "VariationalLayer")
+    others = ("Cutpoints", "NoiseScale", "Variational", "VariationalLayer")
     assert {cls.__name__ for cls in TWINS} == set(layers.__all__) - set(others)
 
 
