@@ -89,9 +89,9 @@ def path_of(door):
     return ROOT.joinpath(*door.split("."), "__init__.py")
 
 
-def formatted(text, path):
-    """As `ruff` sorts and formats it."""
-    for arguments in (["check", "--select", "I,RUF022", "--fix", "--quiet"], ["format", "--quiet"]):
+def formatted(text, path, rules="I,RUF022"):
+    """As `ruff` mends it by these rules, and formats it."""
+    for arguments in (["check", "--select", rules, "--fix", "--quiet"], ["format", "--quiet"]):
         text = subprocess.run(
             [sys.executable, "-m", "ruff", *arguments, "--stdin-filename", path, "-"],
             input=text,
@@ -102,20 +102,23 @@ def formatted(text, path):
     return text
 
 
-def main(check):
-    changed = []
-    for door, names in sorted(doors().items()):
-        if door in BY_HAND:
-            continue
-        path = path_of(door)
-        text = formatted(text_of(door, names), path)
-        if text != path.read_text("utf-8"):
-            changed.append(str(path.relative_to(ROOT)))
-            if not check:
-                path.write_text(text, "utf-8")
+def write(texts, check):
+    """Write these texts by path where they differ, or only say so; the exit status."""
+    changed = [p for p, text in texts.items() if not p.exists() or p.read_text("utf-8") != text]
     for path in changed:
-        print(f"{'would change' if check else 'written'}: {path}")
+        if not check:
+            path.write_text(texts[path], "utf-8")
+        print(f"{'would change' if check else 'written'}: {path.relative_to(ROOT)}")
     return int(check and bool(changed))
+
+
+def main(check):
+    texts = {}
+    for door, names in sorted(doors().items()):
+        if door not in BY_HAND:
+            path = path_of(door)
+            texts[path] = formatted(text_of(door, names), path)
+    return write(texts, check)
 
 
 if __name__ == "__main__":

@@ -10,11 +10,13 @@ error and not one of `**kwargs`.
 import ast
 import inspect
 import pathlib
-import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
+
+from tools.write_doors import formatted, write  # noqa: E402
+
 TYPES = {
     **dict.fromkeys(("units", "filters", "groups", "depth_multiplier", "kl_samples"), "int"),
     **dict.fromkeys(("input_dim", "output_dim"), "int"),
@@ -82,33 +84,12 @@ def stub_of(cls, path):
         elif isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
             node.body = [ast.Expr(ast.Constant(...))]
             lines += ["    " + line for line in ast.unparse(node).splitlines()]
-    return formatted("\n".join(lines) + "\n", path.with_suffix(".pyi"))
-
-
-def formatted(text, path):
-    """Without the imports that no signature needs, as `ruff` sorts and formats it."""
-    for arguments in (["check", "--select", "F401,I", "--fix", "--quiet"], ["format", "--quiet"]):
-        text = subprocess.run(
-            [sys.executable, "-m", "ruff", *arguments, "--stdin-filename", path, "-"],
-            input=text,
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-    return text
+    # Without the imports that no signature needs.
+    return formatted("\n".join(lines) + "\n", path.with_suffix(".pyi"), "F401,I")
 
 
 def main(check):
-    changed = []
-    for cls, path in twins():
-        text, stub = stub_of(cls, path), path.with_suffix(".pyi")
-        if not stub.exists() or stub.read_text("utf-8") != text:
-            changed.append(str(stub.relative_to(ROOT)))
-            if not check:
-                stub.write_text(text, "utf-8")
-    for path in changed:
-        print(f"{'would change' if check else 'written'}: {path}")
-    return int(check and bool(changed))
+    return write({path.with_suffix(".pyi"): stub_of(cls, path) for cls, path in twins()}, check)
 
 
 if __name__ == "__main__":
