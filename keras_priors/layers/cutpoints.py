@@ -46,7 +46,7 @@ class Cutpoints(keras.layers.Layer):
         >>> tuple(outputs.shape)
         (2, 3)
         >>> p = kp.likelihoods.Ordinal(4).probabilities(outputs)     # cutpoints 0, 1 and 2
-        >>> [round(float(each), 3) for each in p[0]]
+        >>> [round(float(each), 3) for each in keras.ops.convert_to_numpy(p)[0]]
         [0.5, 0.231, 0.15, 0.119]
 
     References:

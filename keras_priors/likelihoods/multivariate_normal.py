@@ -40,11 +40,11 @@ class MultivariateNormal(Likelihood):
             does not fit the outputs, or `reduction="sum"`.
 
     Example:
-        >>> import numpy as np
+        >>> import keras, numpy as np
         >>> import keras_priors as kp
         >>> likelihood = kp.likelihoods.MultivariateNormal(min_scale=1.0)
         >>> outputs = np.array([[0.0, 0.0, -50.0, 1.0, -50.0]])       # L = [[1, 0], [1, 1]]
-        >>> likelihood.covariance(outputs)[0].tolist()
+        >>> keras.ops.convert_to_numpy(likelihood.covariance(outputs))[0].tolist()
         [[1.0, 1.0], [1.0, 2.0]]
 
     References:
