@@ -4,6 +4,7 @@ import importlib.util
 import os
 import pathlib
 import sys
+import zlib
 
 # Keras and the backends read these when they are imported.
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -43,6 +44,32 @@ if importlib.util.find_spec("pymc") is None:
     collect_ignore_glob.append("keras_priors/bridges/pymc/*")
 if importlib.util.find_spec("numpyro") is None or os.environ["KERAS_BACKEND"] != "jax":
     collect_ignore_glob.append("keras_priors/bridges/numpyro/*")
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--share-dear",
+        action="store_true",
+        help="TensorFlow and JAX share the cases of tests/dear_tests.txt: each runs on one of them",
+    )
+
+
+def runs_on(backend, test, dear):
+    """Whether a run with `--share-dear` has it, from its own name: whatever is added beside it."""
+    if backend == "torch" or test.split("[")[0] not in dear:
+        return True
+    return BACKENDS[zlib.crc32(test.encode()) % 2] == backend
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leaves half of the dear cases to the other backend that compiles; PyTorch runs all."""
+    if not config.getoption("--share-dear"):
+        return
+    backend = keras.backend.backend()
+    dear = set((pathlib.Path(__file__).parent / "tests" / "dear_tests.txt").read_text().split())
+    kept = [item for item in items if runs_on(backend, item.nodeid, dear)]
+    config.hook.pytest_deselected(items=list(set(items) - set(kept)))
+    items[:] = kept
 
 
 def pytest_configure(config):
