@@ -58,6 +58,7 @@ from keras_priors.priors.half_normal_prior import HalfNormalPrior
 from keras_priors.priors.half_student_t_prior import HalfStudentTPrior
 from keras_priors.priors.horseshoe_prior import HorseshoePrior
 from keras_priors.priors.inverse_gamma_prior import InverseGammaPrior
+from keras_priors.priors.joint_normal_prior import JointNormalPrior
 from keras_priors.priors.laplace_prior import LaplacePrior
 from keras_priors.priors.learnable import Learnable
 from keras_priors.priors.log_normal_prior import LogNormalPrior
@@ -89,6 +90,7 @@ __all__ = [
     "HalfStudentTPrior",
     "HorseshoePrior",
     "InverseGammaPrior",
+    "JointNormalPrior",
     "LaplacePrior",
     "Learnable",
     "LogNormalPrior",

@@ -66,7 +66,7 @@ class Penalty:
             return self.regularizer.tempered(seed, self._num_samples)
         value = ops.convert_to_tensor(self.variable)
         if self.kind == "neg_log_prior":
-            return -self.regularizer.log_prob(value)
+            return -self.regularizer.in_loss(value)
         return self.regularizer(value)
 
 

@@ -21,6 +21,9 @@ from keras_priors.functional.count_observations import is_a as is_a
 from keras_priors.functional.forward import draws_at_seeds as draws_at_seeds
 from keras_priors.functional.forward import forward_of as forward_of
 from keras_priors.functional.forward import random_posteriors as random_posteriors
+from keras_priors.functional.joint_priors import JointPrior as JointPrior
+from keras_priors.functional.joint_priors import bind_joint_priors as bind_joint_priors
+from keras_priors.functional.joint_priors import joint_priors as joint_priors
 from keras_priors.functional.likelihood_of import likelihood_of as likelihood_of
 from keras_priors.functional.lost_prior import lost_prior as lost_prior
 from keras_priors.functional.moments import moments as moments

@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
+from keras_priors.functional.joint_priors import JointPrior, joint_priors
 from keras_priors.functional.scaled_weight import (
     ScaledWeight,
     local_scale_of,
@@ -47,6 +48,9 @@ class Positions:
         """Those of the model; for a scale, one of its own, whose value says nothing."""
         self.priors = [w.prior for w in self.weights]
         self._bijectors = [_bijector(w) for w in self.weights]
+        self.joint = joint_priors(self.weights)
+        """Priors over several weights together, whose entries of `priors` have no density."""
+        self._joined = {k for joint in self.joint for k in joint.indices}
 
     @property
     def bounded(self) -> bool:
@@ -100,8 +104,11 @@ class Positions:
         """
         parts = self.split(vector)
         values = self._inside(parts)
-        total = ops.zeros((), dtype="float32")
-        for k in range(len(parts)) if indices is None else indices:
+        wanted = range(len(parts)) if indices is None else indices
+        total = self._log_joint(values, wanted)
+        for k in wanted:
+            if k in self._joined:
+                continue
             if k in self._scaled:
                 total = total + self._scaled[k].log_prob_of_z(parts[k])
                 if not jacobian:
@@ -116,14 +123,40 @@ class Positions:
 
     def log_prior_of(self, values: Sequence[Any]) -> Any:
         """Log density in nats of the priors of weights and scales as they are, a scalar."""
-        total = ops.zeros((), dtype="float32")
+        total = self._log_joint(values, range(len(values)))
         for k, (prior, value) in enumerate(zip(self.priors, values, strict=True)):
+            if k in self._joined:
+                continue
             if k in self._scaled:
                 scaled, s = self._scaled[k], values[self._scaled[k].scale]
                 total = total + scaled.log_prob_of_z(scaled.z_of(value, s)) - scaled.log_det(s)
             elif prior is not None:
                 total = total + prior.log_prob(value)
         return total
+
+    def _log_joint(self, values: Sequence[Any], wanted: Sequence[int]) -> Any:
+        """Log density in nats of the priors over several weights, all or none of them wanted."""
+        total = ops.zeros((), dtype="float32")
+        for joint in self.joint_among(wanted):
+            each = [ops.convert_to_tensor(values[k], dtype="float32") for k in joint.indices]
+            total = total + joint.block.log_prob(each)
+        return total
+
+    def joint_among(self, wanted: Sequence[int]) -> list[JointPrior]:
+        """The priors over several weights of which all are wanted; one of a part is refused."""
+        found = []
+        for joint in self.joint:
+            inside = [k for k in joint.indices if k in wanted]
+            if inside and len(inside) < len(joint.indices):
+                raise ValueError(
+                    "The weights of a joint prior move together, or are points together. "
+                    f"Received: {[self.paths[k] for k in inside]} that move, of a prior over "
+                    f'{list(joint.block.paths)}. Take layers="all"; or a prior of each weight: '
+                    '`posterior.as_prior("diagonal")`.'
+                )
+            if inside:
+                found.append(joint)
+        return found
 
     def _inside(self, parts: Sequence[Any]) -> list[Any]:
         values = [

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from keras_priors.functional.joint_priors import bind_joint_priors
 from keras_priors.layers.kl_penalty import KLPenalty
 from keras_priors.layers.variational_layer import VariationalLayer
 from keras_priors.priors.prior import Prior
@@ -78,7 +79,9 @@ def find_weights(model: Any) -> list[Weight]:
                 if id(variable) not in taken:
                     found.setdefault(id(variable), (layer, variable, None))
     seen: Counter[str] = Counter()
-    return [_weight(*entry, ways[id(entry[1])], seen) for entry in found.values()]
+    weights = [_weight(*entry, ways[id(entry[1])], seen) for entry in found.values()]
+    bind_joint_priors(weights)
+    return weights
 
 
 def _weight(

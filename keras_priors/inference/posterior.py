@@ -1,3 +1,4 @@
+# Long: all that can be asked of any posterior, each with its docstring.
 """The base class of what every inference method returns."""
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from keras_priors.functional.outputs_at_draws import outputs_at_draws
 from keras_priors.functional.positions import Positions
 from keras_priors.inference.arviz import summary, to_arviz
 from keras_priors.inference.as_layers import as_layers
+from keras_priors.inference.as_prior import as_prior, check_unbounded
 from keras_priors.inference.saved_arrays import SavedArrays
 from keras_priors.inference.saving import from_bytes, load, save, to_bytes
 from keras_priors.models.to_plain import to_plain
 from keras_priors.predictive.wrap import wrap
+from keras_priors.priors.joint_normal_prior import JointNormalPrior
 from keras_priors.utils.export import export
 from keras_priors.utils.parameters import whole_number
 from keras_priors.utils.progress import check_verbose
@@ -328,6 +331,59 @@ class Posterior:
         options |= {"num_data": num_data, "seed": seed}
         return as_layers(self.model, self.mean(), self.stddev(), self.temperature, **options)
 
+    def as_prior(self, structure: str | None = None, *, rank: int = 20) -> JointNormalPrior:
+        """This posterior as the prior of the next data set, a normal over all weights together.
+
+            p(w | y_1, y_2) ~ p(y_2 | w) p(w | y_1),    p(w | y_1) = N(w; mean, covariance)
+
+        `keras_priors.set_priors(model, prior)` gives it to this model, or to another whose layers
+        have the same names. For a linear model with known normal noise, data in parts then give
+        what they give at once, and the log evidences of the parts add up to that of all; else it is
+        as good as the posterior is normal. What draws far apart (modes of a net, hidden units in
+        another order) have in common is no such normal.
+
+        It is exact for Laplace of each structure, MeanField, IVON, LowRank, FullRank and SWAG, and
+        for variational layers of independent normals. Of `Laplace(layers="last")` and of
+        variational layers it is over the weights with a spread: freeze the others, which were
+        points. Of draws it is their mean and covariance.
+
+        Args:
+            structure: "full", "low_rank", "diagonal", or "kronecker" of a posterior that has it.
+                Defaults to None: that of the posterior; of draws "full". "diagonal" keeps mean and
+                standard deviation of each element, and makes a `NormalPrior` for each weight.
+                "low_rank" keeps the first `rank` principal components of the correlations, and the
+                mean of what is left for the others.
+            rank: integer, of "low_rank" where the posterior has not that structure. Defaults to 20.
+
+        Raises:
+            ValueError: an unknown structure; weights with bounds, a prior of unknown scale on them,
+                or no spread (MAP, ensembles, Monte-Carlo dropout); a temperature other than 1;
+                fewer than 30 draws, or for "full" not more draws than elements.
+
+        Warns:
+            UserWarning: "full" of fewer draws than ten times the elements.
+
+        Example:
+            >>> import keras, numpy as np
+            >>> import keras_priors as kp
+            >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(
+            ...     1, use_bias=False, kernel_regularizer=kp.NormalPrior(0, 1), name="line")])
+            >>> method, noise = kp.inference.Laplace("full"), kp.likelihoods.Normal(1.0)
+            >>> x, y = np.ones((4, 1)), np.array([[1.0], [2.0], [0.6], [0.4]])
+            >>> first = method.fit(model, x[:2], y[:2], noise, verbose=0)
+            >>> _ = kp.set_priors(model, first.as_prior())
+            >>> second = method.fit(model, x[2:], y[2:], noise, verbose=0)
+            >>> f"{second.mean()['line/kernel'].item():.3f}"      # sum(y) / (4 + 1)
+            '0.800'
+
+        References:
+            - Opper, 1998, A Bayesian approach to on-line learning.
+            - Ritter, Botev and Barber, 2018, Online structured Laplace approximations for
+              overcoming catastrophic forgetting, arXiv:1805.07810.
+            - Tipping and Bishop, 1999, Probabilistic principal component analysis ("low_rank").
+        """
+        return as_prior(self, structure, rank)
+
     def save(self, path: Any) -> None:
         """Write it, its model and its likelihood to one file, without pickle.
 
@@ -355,6 +411,17 @@ class Posterior:
         # Keras pickles no model whose optimizer has not run. With the class, so that its module
         # is imported where they are read.
         return _of_bytes, (type(self), to_bytes(self))
+
+    def _own_normal(self) -> JointNormalPrior | None:
+        """The normal that it is, or None where it is known by its draws."""
+        return None
+
+    def _prior_paths(self) -> list[str]:
+        """The weights that `as_prior` of draws is over: a scale of a prior is integrated out."""
+        positions = self.positions
+        of_model = [k for k, weight in enumerate(positions.weights) if weight.owner is not None]
+        check_unbounded(positions, [k for k in of_model if not positions.is_scaled(k)])
+        return [positions.paths[k] for k in of_model]
 
     def _named_handle(self, draw: int) -> Any:
         return self._handles(1, draw)

@@ -10,6 +10,7 @@ from keras_priors.layers.kernel_layer import KernelLayer
 from keras_priors.layers.variational import Variational
 from keras_priors.models.rebuild import rebuild
 from keras_priors.models.regularizer_places import Places, aligned
+from keras_priors.priors.joint_normal_part import JointNormalPart
 from keras_priors.priors.prior import Prior
 
 WAY_OUT = (
@@ -33,6 +34,7 @@ def assign(
     alone get them.
     """
     chosen = {i: p for i, p in chosen.items() if not _is_bare(weights[i], p)}
+    _check_joint(weights, chosen)
     for index, prior in chosen.items():
         _check(weights[index], prior)
     changes = _Changes()
@@ -70,6 +72,19 @@ class _Changes:
     def undo(self) -> None:
         for step in reversed(self._undo):
             step()
+
+
+def _check_joint(weights: Sequence[Weight], chosen: Mapping[int, Prior | None]) -> None:
+    """Refuses another prior for one weight of a joint one, while others keep theirs."""
+    marks = {i: w.prior.mark for i, w in enumerate(weights) if isinstance(w.prior, JointNormalPart)}
+    parted = {marks[i] for i in chosen if i in marks}
+    left = [weights[i].path for i, mark in marks.items() if mark in parted and i not in chosen]
+    if left:
+        raise ValueError(
+            "The weights of a joint prior have one density together: give all of them another "
+            f"prior, or none. Received: one for {', '.join(weights[i].path for i in chosen)}, "
+            f"and none for {', '.join(left)}."
+        )
 
 
 def _is_bare(weight: Weight, prior: Prior | None) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from keras_priors.functional.weights import Weight
+from keras_priors.priors.joint_normal_prior import JointNormalPrior
 from keras_priors.priors.prior import Prior
 from keras_priors.utils.path_matches import path_matches, tails
 
@@ -18,6 +19,8 @@ KINDS = (
 
 def match(weights: Sequence[Weight], rules: Any) -> dict[int, Prior | None]:
     """For the index of each trained weight that a rule matches, what the last such rule says."""
+    if isinstance(rules, JointNormalPrior):
+        return _match_joint(weights, rules)
     if isinstance(rules, Prior):
         rules = {"*": rules}
     if not isinstance(rules, Mapping):
@@ -39,6 +42,29 @@ def match(weights: Sequence[Weight], rules: Any) -> dict[int, Prior | None]:
         if prior is not None:
             _check_scale(pattern, prior, [weights[i] for i in trained])
         matched.update(dict.fromkeys(trained, prior))
+    return matched
+
+
+def _match_joint(weights: Sequence[Weight], joint: JointNormalPrior) -> dict[int, Prior | None]:
+    """Each weight that a joint prior names, once."""
+    matched: dict[int, Prior | None] = {}
+    for path, part in joint.parts().items():
+        named = [
+            i
+            for i, weight in enumerate(weights)
+            if weight.variable.trainable and any(path in tails(name) for name in weight.names)
+        ]
+        # A weight whose whole path it is comes before those that end in it.
+        found = [i for i in named if weights[i].path == path] or named
+        if len(found) != 1:
+            raise ValueError(
+                "A joint prior names each of its weights by a path that one trained weight of the "
+                f"model has. Received: {path}, which {len(found)} have, of "
+                f"{_listed([w.path for w in weights if w.variable.trainable])}. Give it to the "
+                "model that it comes from, or to one whose layers have the same names, as a "
+                "`keras.models.clone_model` has; and train the weights that it names."
+            )
+        matched[found[0]] = part
     return matched
 
 

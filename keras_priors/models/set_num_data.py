@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_priors.functional.count_observations import count_observations
 from keras_priors.functional.traversal import find_owners
+from keras_priors.functional.weights import find_weights
 from keras_priors.layers.variational_layer import VariationalLayer
 from keras_priors.models.count_of_loss import check_given, count_of_loss
 from keras_priors.models.remake_functions import remake_functions
@@ -118,6 +119,8 @@ def set_num_data(model: keras.Model, data: Any, temperature: float | None = None
         )
     num_data = count_observations(data)
     owners = find_owners(model)
+    if model.built:
+        find_weights(model)  # parts of a joint prior are told what they are over
     if not owners:
         raise ValueError(_nothing_found(model))
     layers = [owner for owner in owners if isinstance(owner, VariationalLayer)]

@@ -6,19 +6,24 @@ from typing import Any
 import keras
 
 from keras_priors.functional.check_built import check_built
+from keras_priors.functional.joint_priors import bind_joint_priors
 from keras_priors.functional.traversal import find_owners
 from keras_priors.functional.weights import find_weights
 from keras_priors.models.assign_priors import assign
 from keras_priors.models.match_rules import match
 from keras_priors.models.move_inside import move_inside
 from keras_priors.models.remake_functions import remake_functions
+from keras_priors.priors.joint_normal_prior import JointNormalPrior
 from keras_priors.priors.prior import Prior
 from keras_priors.utils.export import export
 
 
 @export("keras_priors")
 def set_priors(
-    model: keras.Model, rules: Prior | Mapping[Any, Prior | None], *, saved: bool = True
+    model: keras.Model,
+    rules: Prior | JointNormalPrior | Mapping[Any, Prior | None],
+    *,
+    saved: bool = True,
 ) -> dict[str, Prior | None]:
     """Put priors on the weights of a model that exists.
 
@@ -53,7 +58,8 @@ def set_priors(
         model: a built `keras.Model`, compiled or not; functions that are traced already are made
             anew, also those of the models within it.
         rules: a prior for every trainable weight (kernels, biases, the gamma of a normalization,
-            and so on), or a mapping from pattern to a prior, or to None, which removes the prior
+            and so on); or a `JointNormalPrior`, of `posterior.as_prior()`, for the weights that it
+            names; or a mapping from pattern to a prior, or to None, which removes the prior
             or other regularizer. Where several patterns match a weight the last one wins. A
             pattern is one of
             - str, the path of a weight with the wildcards `*`, `?` and `[...]`. `*` also matches
@@ -102,6 +108,7 @@ def set_priors(
     chosen = match(weights, rules)
     owners = find_owners(model)
     assign(model, weights, chosen, saved)
+    bind_joint_priors(weights)
     _carry_on(owners, find_owners(model))
     remake_functions(model)
     touched = [weights[index] for index in sorted(chosen)]

@@ -10,6 +10,7 @@ from keras import ops
 from keras_priors.functional.check_built import check_built
 from keras_priors.functional.weights import Weight, find_weights
 from keras_priors.layers.kl_penalty import KLPenalty
+from keras_priors.priors.joint_normal_part import JointNormalPart
 from keras_priors.priors.prior import Prior
 from keras_priors.utils.export import export
 
@@ -32,7 +33,8 @@ def summary(
     Where a variational layer learns the scale of a prior, the prior is shown with the mean of that
     scale, and its density is the one that the KL holds, E[log p(w | scale)]; the KL of a posterior
     over the scale is part of that of its weight. On a plain layer such a scale is unknown: the
-    prior is shown as it was given, without a density.
+    prior is shown as it was given, without a density. That of a `JointNormalPrior` stands at the
+    first of its weights, for all.
 
     A temperature other than 1 (`keras_priors.set_num_data`) is told beside the name of the model;
     the KL is that of q and p at any temperature.
@@ -105,8 +107,15 @@ def _row(weight: Weight) -> dict[str, Any]:
             mean, sd = (ops.convert_to_numpy(x) for x in (value, posterior.stddev()))
             row["snr"] = float(np.median(np.abs(mean) / sd))
     if density is not None and density.latent_scale is None:
-        row["log_prior"] = _number(density.log_prob(value))
+        row["log_prior"] = _log_prior(density, value)
     return row
+
+
+def _log_prior(density: Prior, value: Any) -> float | None:
+    """Of a joint prior at the first of its weights, for all."""
+    if isinstance(density, JointNormalPart):
+        return None if density.index else _number(density.together(value))
+    return _number(density.log_prob(value))
 
 
 def _number(value: Any) -> float:

@@ -18,6 +18,7 @@ from keras_priors.posteriors.log_normal import LogNormal
 from keras_priors.posteriors.low_rank_normal import LowRankNormal
 from keras_priors.posteriors.matrix_normal import MatrixNormal
 from keras_priors.posteriors.mean_field_normal import MeanFieldNormal
+from keras_priors.priors.joint_normal_part import JointNormalPart
 from keras_priors.priors.normal_prior import NormalPrior
 from keras_priors.priors.prior import Prior
 from keras_priors.utils.path_matches import path_matches
@@ -182,4 +183,6 @@ def _prior_of(weight: Weight) -> Prior | None:
         scale = keras.ops.convert_to_numpy(learned.scale.mean())
         return NormalPrior(learned.loc, np.broadcast_to(scale, weight.shape).copy())
     prior = weight.prior
+    if isinstance(prior, JointNormalPart):
+        return prior.marginal()
     return None if prior is None or prior.latent_scale is not None else prior

@@ -10,6 +10,7 @@ from keras import ops
 
 from keras_priors import backend
 from keras_priors.priors.distribution_prior import DistributionPrior
+from keras_priors.priors.joint_normal_part import JointNormalPart
 from keras_priors.priors.prior import Prior
 from keras_priors.utils.export import export
 from keras_priors.utils.parameters import to_config
@@ -187,6 +188,12 @@ class Posterior(ABC):
 
     def check_support(self, prior: Prior) -> None:
         """Raise ValueError where q gives weight to points at which the prior density is zero."""
+        if isinstance(prior, JointNormalPart):
+            raise ValueError(
+                "The KL of a variational layer is that of one weight, and a joint prior has one "
+                f"density for several. Received: posterior {type(self).__name__} and {prior!r}. "
+                'Take `posterior.as_prior("diagonal")`, which has a NormalPrior for each weight.'
+            )
         low, high = prior.support
         if self.support == "point":
             return

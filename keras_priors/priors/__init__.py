@@ -13,6 +13,8 @@ from keras_priors.priors.half_normal_prior import HalfNormalPrior
 from keras_priors.priors.half_student_t_prior import HalfStudentTPrior
 from keras_priors.priors.horseshoe_prior import HorseshoePrior
 from keras_priors.priors.inverse_gamma_prior import InverseGammaPrior
+from keras_priors.priors.joint_normal_part import JointNormalPart as JointNormalPart
+from keras_priors.priors.joint_normal_prior import JointNormalPrior
 from keras_priors.priors.laplace_prior import LaplacePrior
 from keras_priors.priors.latent_scale import LatentScale as LatentScale
 from keras_priors.priors.learnable import Learnable
@@ -21,6 +23,10 @@ from keras_priors.priors.logistic_prior import LogisticPrior
 from keras_priors.priors.matrix_normal_prior import MatrixNormalPrior
 from keras_priors.priors.multivariate_normal_prior import MultivariateNormalPrior
 from keras_priors.priors.native_distributions import native_distributions
+from keras_priors.priors.normal_blocks import FullBlock as FullBlock
+from keras_priors.priors.normal_blocks import KroneckerBlock as KroneckerBlock
+from keras_priors.priors.normal_blocks import LowRankBlock as LowRankBlock
+from keras_priors.priors.normal_blocks import NormalBlock as NormalBlock
 from keras_priors.priors.normal_prior import NormalPrior
 from keras_priors.priors.prior import Prior
 from keras_priors.priors.regularized_horseshoe_prior import RegularizedHorseshoePrior
@@ -43,6 +49,7 @@ __all__ = [
     "HalfStudentTPrior",
     "HorseshoePrior",
     "InverseGammaPrior",
+    "JointNormalPrior",
     "LaplacePrior",
     "Learnable",
     "LogNormalPrior",

@@ -113,7 +113,11 @@ class Prior(SavedNumData, keras.regularizers.Regularizer):
         return penalty if same else ops.cast(penalty, floatx)
 
     def _penalty(self, w: Any, num_data: int) -> Any:
-        return -self.log_prob(w) / num_data
+        return -self.in_loss(w) / num_data
+
+    def in_loss(self, w: Any) -> Any:
+        """Log density in nats that stands in a loss for a variable of the value w: `log_prob`."""
+        return self.log_prob(w)
 
     def log_prob(self, w: Any) -> Any:
         """Log density of the whole tensor in nats: a scalar; -inf outside the support."""

@@ -40,7 +40,9 @@ class Laplace(Method):
 
     "kronecker" holds A (x) G for each Dense, Conv1D and Conv2D layer (channels last, no groups,
     called once), kernel and bias together, and the diagonal for all other weights. A prior that
-    differs within a layer counts there by its diagonal in the eigenvectors of A and G.
+    differs within a layer counts there by its diagonal in the eigenvectors of A and G. A
+    `JointNormalPrior` counts as it is in "full" and by its diagonal in "diagonal"; the others
+    refuse it.
 
     A weight with bounds, such as a noise scale, is approximated as the z without bounds of
     `LogPosterior`, at the mode of the density of z, Jacobian included: its draws stay inside. So is

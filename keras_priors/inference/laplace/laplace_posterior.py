@@ -1,3 +1,4 @@
+# Long: all that is asked of a normal at a mode, each with its docstring.
 """What a Laplace approximation gives."""
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from keras import ops
 from keras_priors import backend
 from keras_priors.functional.moments import moments
 from keras_priors.functional.observations import Observations
+from keras_priors.inference.as_prior import normal_of
 from keras_priors.inference.laplace.approximate import Approximation, Settings, is_whole
 from keras_priors.inference.laplace.draws_part import warn_where_draws_part
 from keras_priors.inference.laplace.evidence import (
@@ -30,6 +32,7 @@ from keras_priors.inference.laplace.saved import from_state, state_of
 from keras_priors.inference.laplace.tuning import Tuning, tuned_here
 from keras_priors.inference.posterior import Posterior
 from keras_priors.inference.saved_arrays import SavedArrays
+from keras_priors.priors.joint_normal_prior import JointNormalPrior
 from keras_priors.utils.export import export
 from keras_priors.utils.progress import check_verbose
 from keras_priors.utils.warn import warn
@@ -389,6 +392,9 @@ class LaplacePosterior(Posterior):
             draws[:, end - size : end].reshape(len(draws), *shape)
             for end, size, shape in zip(ends, positions.sizes, positions.shapes, strict=True)
         ]
+
+    def _own_normal(self) -> JointNormalPrior:
+        return normal_of(self.positions, self._rows.moved, self._center, self._precision.parts())
 
     def _state(self) -> tuple[dict[str, Any], dict[str, Any]]:
         return state_of(self._found, self._settings)

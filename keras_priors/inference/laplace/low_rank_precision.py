@@ -68,6 +68,13 @@ class LowRankPrecision(Precision):
         scaled = self._root * deviation
         return float(scaled @ scaled + np.sum(self._mu * (self._basis.T @ scaled) ** 2))
 
+    def parts(self) -> list[tuple[int, int, str, dict[str, Any]]]:
+        size = len(self._root)
+        if not self._mu.size:
+            return [(0, size, "diagonal", {"variance": 1.0 / self._root**2})]
+        arrays = {"scale": self._root, "vectors": self._basis, "values": self._mu}
+        return [(0, size, "low_rank", arrays)]
+
     def arrays(self) -> dict[str, Any]:
         return {"vectors": self._vectors, "values": self._values}
 

@@ -64,6 +64,10 @@ class Precision:
         """P of one more coordinate, independent of these, which stands at `place` among them."""
 
     @abstractmethod
+    def parts(self) -> list[tuple[int, int, str, dict[str, Any]]]:
+        """What is independent: (start, stop, kind of a `NormalBlock` or "diagonal", its arrays)."""
+
+    @abstractmethod
     def arrays(self) -> dict[str, Any]:
         """H as arrays by name, for `from_arrays`."""
 
@@ -137,6 +141,9 @@ class FullPrecision(Precision):
             prior[place, place] = precision
         return FullPrecision(matrix, prior, self.factor)
 
+    def parts(self) -> list[tuple[int, int, str, dict[str, Any]]]:
+        return [(0, len(self._factor), "full", {"whitening": self._factor.T})]
+
     def arrays(self) -> dict[str, Any]:
         return {"matrix": self._matrix}
 
@@ -208,6 +215,9 @@ class DiagonalPrecision(Precision):
             np.insert(self.prior, place, precision),
         )
         return DiagonalPrecision(diagonal, prior, self.factor)
+
+    def parts(self) -> list[tuple[int, int, str, dict[str, Any]]]:
+        return [(0, len(self._precision), "diagonal", {"variance": 1.0 / self._precision})]
 
     def arrays(self) -> dict[str, Any]:
         return {"diagonal": self._diagonal}
@@ -307,6 +317,19 @@ class KroneckerPrecision(Precision):
 
     def quadratic(self, deviation: Any) -> float:
         return float(sum(np.sum(v * part**2) for part, v, _ in self._in_bases(deviation)))
+
+    def parts(self) -> list[tuple[int, int, str, dict[str, Any]]]:
+        found: list[tuple[int, int, str, dict[str, Any]]] = []
+        for (start, _, _), values, (left, right, *_) in zip(
+            self._blocks, self._values, self._bases, strict=True
+        ):
+            stop = start + values.size
+            if left is None:
+                found.append((start, stop, "diagonal", {"variance": 1.0 / values[:, 0]}))
+            else:
+                arrays = {"left": left, "right": right, "values": values}
+                found.append((start, stop, "kronecker", arrays))
+        return found
 
     def arrays(self) -> dict[str, Any]:
         found = {}

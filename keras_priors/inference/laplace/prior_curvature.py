@@ -8,16 +8,22 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
+from keras_priors.functional.joint_priors import JointPrior
 from keras_priors.inference.laplace.laplace_rows import LaplaceRows
 
 
 def prior_precision(rows: LaplaceRows, z: Any, structure: str, temperature: float = 1.0) -> Any:
     """-d2 (log p(w) / T + log|dw/dz|) / dz2 of the weights that move: NumPy (D,), or (D, D).
 
-    A matrix only where a prior is no product over elements, which takes the full structure.
+    A matrix only where a prior is no product over elements, which takes the full structure. Of a
+    prior over several weights the diagonal structure has the diagonal.
     """
     positions = rows.positions
-    priors = [(k, prior) for k in rows.moved if (prior := positions.priors[k]) is not None]
+    joint = positions.joint_among(rows.moved)
+    _check_structure(joint, structure)
+    joined = {k for each in joint for k in each.indices}
+    alone = [k for k in rows.moved if k not in joined]
+    priors = [(k, prior) for k in alone if (prior := positions.priors[k]) is not None]
     dependent = [positions.paths[k] for k, prior in priors if not prior.factorized]
     if dependent and structure != "full":
         raise ValueError(
@@ -29,10 +35,10 @@ def prior_precision(rows: LaplaceRows, z: Any, structure: str, temperature: floa
     def log_prior(part: Any, z: Any) -> Any:
         # Points have a prior that is a constant here.
         whole = rows.put(z, part)
-        density = positions.log_prior(whole, indices=rows.moved) + 0.0 * ops.sum(part)
+        density = positions.log_prior(whole, indices=alone) + 0.0 * ops.sum(part)
         if temperature == 1.0:
             return density
-        bare = positions.log_prior(whole, jacobian=False, indices=rows.moved)
+        bare = positions.log_prior(whole, jacobian=False, indices=alone)
         return density + (1.0 / temperature - 1.0) * bare
 
     gradient = backend.value_and_gradient(log_prior)
@@ -51,7 +57,40 @@ def prior_precision(rows: LaplaceRows, z: Any, structure: str, temperature: floa
             "finite. Weights that are exactly 0 under a prior with a peak there have none: use "
             "another prior, such as NormalPrior."
         )
-    return -found.astype("float64")
+    return _with_joint(-found.astype("float64"), rows, joint, structure, temperature)
+
+
+def _check_structure(joint: list[JointPrior], structure: str) -> None:
+    """Refuses structures that a sum with the precision of a joint prior has not."""
+    if joint and structure in ("kronecker", "low_rank"):
+        raise ValueError(
+            'The curvature of a JointNormalPrior is added as it is by Laplace("full"), and by its '
+            f'diagonal by Laplace("diagonal"): the sum has no structure {structure!r}. Received: '
+            f"one over {', '.join(path for each in joint for path in each.block.paths)}. Take one "
+            'of the two, or `posterior.as_prior("diagonal")`, which every structure takes.'
+        )
+
+
+def _with_joint(
+    found: Any, rows: LaplaceRows, joint: list[JointPrior], structure: str, temperature: float
+) -> Any:
+    """The curvature with that of the priors over several weights, exact and in float64."""
+    if not joint:
+        return found
+    positions, full = rows.positions, structure == "full"
+    ends = np.cumsum([positions.sizes[k] for k in rows.moved])
+    places = {
+        k: np.arange(end - positions.sizes[k], end) for k, end in zip(rows.moved, ends, strict=True)
+    }
+    found = np.diag(found) if full and found.ndim == 1 else found.copy()
+    for each in joint:
+        at = np.concatenate([places[k] for k in each.indices])
+        precision = each.block.precision() / temperature
+        if full:
+            found[np.ix_(at, at)] += precision
+        else:
+            found[at] += np.diagonal(precision)
+    return found
 
 
 class NormalPriors:

@@ -13,10 +13,13 @@ from keras import ops
 from keras_priors import backend
 from keras_priors.functional.observations import Observations
 from keras_priors.functional.positions import Positions
+from keras_priors.inference.as_prior import normal_of
 from keras_priors.inference.posterior import Posterior
 from keras_priors.inference.saved_arrays import SavedArrays
 from keras_priors.inference.spread_of import spread_of
 from keras_priors.inference.table import Table
+from keras_priors.priors.joint_normal_prior import JointNormalPrior
+from keras_priors.priors.normal_blocks import LowRankBlock
 from keras_priors.utils.export import export
 
 # Draws from which the moments of weights with bounds are taken.
@@ -175,6 +178,20 @@ class SWAGPosterior(Posterior):
             return backend.map_draws(lambda seed: one(seed, arrays), seeds)
 
         return backend.compile_function(every)
+
+    def _own_normal(self) -> JointNormalPrior:
+        positions, variance = self.positions, self._diagonal.astype("float64")
+        if not np.all(variance > 0):
+            raise ValueError(
+                "A prior of a SWAG posterior needs weights that have all moved. Received: "
+                f"{int(np.sum(variance <= 0))} scalars with variance 0. Train longer, or freeze "
+                "these weights."
+            )
+        kind, arrays = "diagonal", {"variance": variance}
+        if self.rank:
+            kind, arrays = "low_rank", LowRankBlock.of_covariance(np.sqrt(variance), self._factor)
+        parts = [(0, positions.size, kind, arrays)]
+        return normal_of(positions, range(len(positions.paths)), self.location, parts)
 
     def _named_handle(self, draw: int) -> Any:
         return self._handles(1, draw)

@@ -16,6 +16,9 @@ from keras_priors.functional.weights import Weight, find_weights
 from keras_priors.inference.posterior import Posterior
 from keras_priors.inference.saved_arrays import SavedArrays
 from keras_priors.models.to_plain import to_plain
+from keras_priors.posteriors.mean_field_normal import MeanFieldNormal
+from keras_priors.priors.joint_normal_prior import JointNormalPrior
+from keras_priors.priors.normal_prior import NormalPrior
 from keras_priors.utils.export import export
 
 
@@ -164,6 +167,25 @@ class LayersPosterior(Posterior):
             return backend.map_draws(one, seeds)
 
         return backend.compile_function(draws)
+
+    def _own_normal(self) -> JointNormalPrior | None:
+        """That of independent normals; other families are known by draws."""
+        random = [w for w in self._drawn_weights if _is_random(w)]
+        if not all(isinstance(_posterior(w), MeanFieldNormal) for w in random):
+            return None
+        mean, stddev = self.mean(), self.stddev()
+        normals = {w.path: NormalPrior(mean[w.path], stddev[w.path]) for w in random}
+        return JointNormalPrior.from_parts([], normals)
+
+    def _prior_paths(self) -> list[str]:
+        random = [w for w in self._drawn_weights if _is_random(w)]
+        bounded = [w.path for w in random if _posterior(w).support != "real"]
+        if bounded:
+            raise ValueError(
+                "A joint normal prior is one over weights on the whole real line. Received: "
+                f"{', '.join(bounded)} with posteriors on a part of it. Freeze that layer."
+            )
+        return [w.path for w in random]
 
     def _checked(self, position: Mapping[str, Any]) -> dict[str, Any]:
         shapes = {w.path: w.shape for w in self._weights}

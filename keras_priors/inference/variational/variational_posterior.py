@@ -14,11 +14,16 @@ from keras_priors import backend
 from keras_priors.functional.moments import moments
 from keras_priors.functional.observations import Observations
 from keras_priors.functional.positions import Positions
+from keras_priors.inference.as_prior import normal_of
 from keras_priors.inference.posterior import Posterior
 from keras_priors.inference.saved_arrays import SavedArrays
 from keras_priors.inference.variational.normal_family import NormalFamily
+from keras_priors.posteriors.full_normal import FullNormal
+from keras_priors.posteriors.low_rank_normal import LowRankNormal
 from keras_priors.posteriors.mean_field_normal import MeanFieldNormal
 from keras_priors.posteriors.posterior import Posterior as Family
+from keras_priors.priors.joint_normal_prior import JointNormalPrior
+from keras_priors.priors.normal_blocks import LowRankBlock
 from keras_priors.utils.export import export
 
 
@@ -115,6 +120,21 @@ class VariationalPosterior(Posterior):
             )
 
         return backend.compile_function(draws)
+
+    def _own_normal(self) -> JointNormalPrior:
+        positions, family, arrays = self.positions, self.family, self.parameters
+        size, loc = positions.size, ops.convert_to_numpy(family.mean()).astype("float64")
+        if isinstance(family, FullNormal):
+            raw = arrays["scale_tril"].astype("float64")
+            factor = np.tril(raw, -1) + np.diag(np.logaddexp(0.0, np.diagonal(raw)))
+            kind, found = "full", {"whitening": np.linalg.inv(factor)}
+        else:
+            rho = arrays["rho"].astype("float64")
+            stddev = np.logaddexp(0.0, family.scale_rate * rho)
+            kind, found = "diagonal", {"variance": stddev**2}
+            if isinstance(family, LowRankNormal):
+                kind, found = "low_rank", LowRankBlock.of_covariance(stddev, arrays["factor"])
+        return normal_of(positions, range(len(positions.paths)), loc, [(0, size, kind, found)])
 
     def _state(self) -> tuple[dict[str, Any], dict[str, Any]]:
         arrays = {f"parameters/{name}": v for name, v in self.parameters.items()}

@@ -1,0 +1,198 @@
+"""The posterior of one data set as the prior of the next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_priors.functional.positions import Positions
+from keras_priors.priors.joint_normal_prior import JointNormalPrior
+from keras_priors.priors.normal_blocks import FullBlock, LowRankBlock, NormalBlock
+from keras_priors.priors.normal_prior import NormalPrior
+from keras_priors.utils.parameters import whole_number
+from keras_priors.utils.warn import warn
+
+_STRUCTURES = ("full", "low_rank", "diagonal")
+# A standard deviation of so many draws has an error of an eighth.
+_FEWEST = 30
+# The inverse of a covariance of S draws of D weights is about S / (S - D) times too large.
+_ENOUGH = 10
+
+
+def as_prior(posterior: Any, structure: Any, rank: Any) -> JointNormalPrior:
+    """See `Posterior.as_prior`."""
+    rank = whole_number("as_prior", "rank", rank)
+    if posterior.temperature != 1.0:
+        raise ValueError(
+            "The posterior of one data set is the prior of the next by Bayes' rule, at the "
+            f"temperature 1. Received: a posterior at the temperature {posterior.temperature}. Fit "
+            "with temperature=1."
+        )
+    own: JointNormalPrior | None = posterior._own_normal()
+    choices: tuple[str | None, ...] = (None, *_STRUCTURES)
+    if own is not None and own.structure == "kronecker":
+        choices = (*choices, "kronecker")
+    if structure not in choices:
+        raise ValueError(
+            f"`structure` of as_prior must be one of {choices} for a "
+            f"{type(posterior).__name__}. Received: structure={structure!r}."
+        )
+    if own is None:
+        return _of_draws(posterior, structure or "full", rank)
+    if structure in (None, own.structure):
+        return own
+    means, deviations = own.mean(), own.stddev()
+    if structure == "diagonal":
+        return _independent(means, deviations)
+    covariance = np.linalg.inv(own.precision())
+    paths, shapes = list(means), [np.shape(value) for value in means.values()]
+    flat = np.concatenate([np.ravel(value) for value in means.values()])
+    if structure == "full":
+        return JointNormalPrior.from_parts(
+            [FullBlock.from_covariance(paths, shapes, flat, covariance)], {}
+        )
+    scale = np.sqrt(np.diagonal(covariance))
+    squares, vectors = np.linalg.eigh(covariance / np.outer(scale, scale))
+    return _low_rank(paths, shapes, flat, scale, squares[::-1], vectors[:, ::-1], rank)
+
+
+def check_unbounded(positions: Positions, indices: Sequence[int]) -> None:
+    """Refuses weights that are not the z of the normal themselves."""
+    bad = [
+        positions.paths[k]
+        for k in indices
+        if positions.weights[k].owner is None or positions.is_bounded(k) or positions.is_scaled(k)
+    ]
+    if bad:
+        raise ValueError(
+            "A joint normal prior is one over weights on the whole real line, which the posterior "
+            f"is a normal of. Received: {', '.join(bad)} with bounds, or with a prior of unknown "
+            "scale. Give the noise as a number, by a likelihood such as Normal(0.3), or freeze "
+            "that weight; where a scale is unknown, draws of NUTS, HMC, SGLD or SGHMC give a "
+            "normal of the weights, the scale integrated out."
+        )
+
+
+def normal_of(
+    positions: Positions,
+    indices: Sequence[int],
+    mean: Any,
+    parts: Sequence[tuple[int, int, str, Mapping[str, Any]]],
+) -> JointNormalPrior:
+    """The joint normal of the weights of these indices.
+
+    Args:
+        positions: the weights.
+        indices: of those that have a spread, in the order of the vector (D,).
+        mean: array (D,).
+        parts: for what is correlated (start, stop, kind of a `NormalBlock`, its arrays), where it
+            is in the vector; the kind "diagonal" has the array "variance".
+    """
+    check_unbounded(positions, indices)
+    ends = np.cumsum([positions.sizes[k] for k in indices])
+    blocks: list[NormalBlock] = []
+    independent: dict[str, NormalPrior] = {}
+    for start, stop, kind, arrays in parts:
+        inside = [k for k, end in zip(indices, ends, strict=True) if start < end <= stop]
+        paths = [positions.paths[k] for k in inside]
+        shapes = [positions.shapes[k] for k in inside]
+        if kind == "diagonal":
+            low = 0
+            for path, shape in zip(paths, shapes, strict=True):
+                high = low + int(np.prod(shape))
+                variance = np.reshape(arrays["variance"][low:high], shape)
+                loc = np.reshape(mean[start + low : start + high], shape)
+                independent[path] = NormalPrior(loc, np.sqrt(variance))
+                low = high
+            continue
+        config = {"kind": kind, "paths": paths, "shapes": shapes, "mean": mean[start:stop]}
+        blocks.append(NormalBlock.from_config({**config, "arrays": arrays}))
+    return JointNormalPrior.from_parts(blocks, independent)
+
+
+def _of_draws(posterior: Any, structure: str, rank: int) -> JointNormalPrior:
+    """Mean and covariance of the draws that there are."""
+    drawn = posterior.draws()
+    values = {path: np.asarray(drawn[path], "float64") for path in posterior._prior_paths()}
+    flat = np.concatenate([v.reshape(len(v), -1) for v in values.values()], axis=1)
+    count, size = flat.shape
+    owner = type(posterior).__name__
+    if count < _FEWEST:
+        raise ValueError(
+            f"A prior of draws needs at least {_FEWEST}: of fewer, standard deviations are mostly "
+            f"chance, and the members of an ensemble are modes, not draws around one. Received: "
+            f"a {owner} of {count}. Draw more, or take Laplace, SWAG or MeanField."
+        )
+    if structure == "full" and count <= size:
+        raise ValueError(
+            "The covariance of draws can be inverted where they are more than the weights. "
+            f"Received: a {owner} with {count} draws of {size} weights. Take "
+            '`as_prior("low_rank")` or `as_prior("diagonal")`, or draw at least '
+            f"{_ENOUGH * size}."
+        )
+    if structure == "full" and count < _ENOUGH * size:
+        warn(
+            "The precision of draws is about S / (S - D) times too large for S draws of D "
+            f"weights. Received: {count} draws of {size} weights, {count / (count - size):.2g} "
+            f'times. Draw {_ENOUGH * size}, or take `as_prior("low_rank")`.'
+        )
+    middle, scale = flat.mean(axis=0), flat.std(axis=0, ddof=1)
+    if not np.all(scale > 0):
+        raise ValueError(
+            "A prior of draws needs weights that move. Received: "
+            f"{int(np.sum(scale <= 0))} of {size} elements that are the same in all draws of a "
+            f"{owner}. Freeze these weights before the fit."
+        )
+    ends = np.cumsum([v[0].size for v in values.values()])[:-1]
+    paths, shapes = list(values), [v.shape[1:] for v in values.values()]
+    if structure == "diagonal":
+        each = (np.split(part, ends) for part in (middle, scale))
+        means, deviations = (
+            {p: v.reshape(s) for p, s, v in zip(paths, shapes, part, strict=True)} for part in each
+        )
+        return _independent(means, deviations)
+    white = (flat - middle) / scale / np.sqrt(count - 1)
+    if structure == "full":
+        covariance = (white.T @ white) * np.outer(scale, scale)
+        block = FullBlock.from_covariance(paths, shapes, middle, covariance)
+        return JointNormalPrior.from_parts([block], {})
+    _, singular, vectors = np.linalg.svd(white, full_matrices=False)
+    # One of as many directions as draws is that of their mean.
+    return _low_rank(
+        paths, shapes, middle, scale, singular[: count - 1] ** 2, vectors[: count - 1].T, rank
+    )
+
+
+def _low_rank(
+    paths: Any, shapes: Any, mean: Any, scale: Any, squares: Any, vectors: Any, rank: int
+) -> JointNormalPrior:
+    """Probabilistic principal components of a correlation matrix, by its eigenvalues, falling.
+
+    V diag(l_k) V^T along the first r eigenvectors, and across them the mean of what is left
+    (Tipping and Bishop, 1999, equations 7 and 8).
+    """
+    size = len(mean)
+    rank = min(rank, size - 1, len(squares) - 1)
+    if rank < 1:
+        return JointNormalPrior.from_parts(
+            [FullBlock(paths, shapes, mean, whitening=np.diag(1.0 / scale))], {}
+        )
+    kept = squares[:rank]
+    rest = (size - float(kept.sum())) / (size - rank)
+    if not rest > 1e-12:
+        raise ValueError(
+            f"A low-rank prior needs a spread across its {rank} directions. Received: "
+            f"{size} elements that move along them alone. Take a smaller `rank`, or "
+            '`as_prior("diagonal")`.'
+        )
+    arrays = {"scale": 1.0 / (scale * np.sqrt(rest)), "vectors": vectors[:, :rank]}
+    block = LowRankBlock(paths, shapes, mean, **arrays, values=rest / kept - 1.0)
+    return JointNormalPrior.from_parts([block], {})
+
+
+def _independent(means: Mapping[str, Any], deviations: Mapping[str, Any]) -> JointNormalPrior:
+    return JointNormalPrior.from_parts(
+        [], {path: NormalPrior(mean, deviations[path]) for path, mean in means.items()}
+    )
