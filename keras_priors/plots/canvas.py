@@ -57,6 +57,9 @@ def many_axes(
         **options: for `matplotlib.pyplot.subplots`.
     """
     plt = import_pyplot()
+    # Loads the backend, which in a notebook turns on that figures are shown at the end of a cell:
+    # loaded by the first figure, within the style, that would be forgotten with the style.
+    plt.draw_if_interactive()
     if ax is not None:
         given = [_checked(one) for one in np.asarray(ax, dtype=object).ravel()]
         if len(given) != rows * columns:

@@ -95,6 +95,21 @@ def test_a_picture_that_fails_leaves_no_figure():
     assert plt.get_fignums() == []
 
 
+def test_a_notebook_shows_the_first_figure_too(tmp_path, monkeypatch):
+    # As the backend of notebooks does, this one turns interaction on as it is loaded.
+    (tmp_path / "shows_itself.py").write_text(
+        "import matplotlib\n"
+        "from matplotlib.backends.backend_agg import FigureCanvasAgg as FigureCanvas\n"
+        "matplotlib.interactive(True)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(plt, "_backend_mod", None)
+    with mpl.rc_context({"backend": "module://shows_itself", "interactive": False}):
+        kp.plots.training_curves({"loss": [2.0, 1.0]})
+        assert mpl.is_interactive()
+        plt.close()
+
+
 if __name__ == "__main__":
     for each in PICTURES:
         drawn(each, BASELINE / f"{each.__name__}.png")
