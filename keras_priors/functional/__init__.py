@@ -25,6 +25,12 @@ from keras_priors.functional.joint_priors import JointPrior as JointPrior
 from keras_priors.functional.joint_priors import bind_joint_priors as bind_joint_priors
 from keras_priors.functional.joint_priors import joint_priors as joint_priors
 from keras_priors.functional.likelihood_of import likelihood_of as likelihood_of
+from keras_priors.functional.lora import adaptable_layers as adaptable_layers
+from keras_priors.functional.lora import adapted_layers as adapted_layers
+from keras_priors.functional.lora import carry_lora as carry_lora
+from keras_priors.functional.lora import factors_of as factors_of
+from keras_priors.functional.lora import has_lora as has_lora
+from keras_priors.functional.lora import warn_of_lora_at_zero as warn_of_lora_at_zero
 from keras_priors.functional.lost_prior import lost_prior as lost_prior
 from keras_priors.functional.moments import moments as moments
 from keras_priors.functional.moving_statistics import statistics_of as statistics_of

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from keras_priors.functional.carry_vocabulary import carry_vocabulary
+from keras_priors.functional.lora import carry_lora
 from keras_priors.utils.export import share
 from keras_priors.utils.keras_internals import functional_class
 
@@ -17,8 +18,8 @@ Replace = Callable[[Any], Any]
 def clone(model: Any, replace: Replace, compiled: bool = True) -> tuple[Any, list[tuple[Any, Any]]]:
     """A copy of a Functional or Sequential model, and the pairs of old and new layers.
 
-    Topology, names, sharing, `trainable`, vocabularies and, where `compiled` is true, the compile
-    state are kept; weights are not copied.
+    Topology, names, sharing, `trainable`, vocabularies, LoRA and, where `compiled` is true, the
+    compile state are kept; weights are not copied.
     """
     pairs: list[tuple[Any, Any]] = []
 
@@ -40,6 +41,9 @@ def clone(model: Any, replace: Replace, compiled: bool = True) -> tuple[Any, lis
         model.compiled = was_compiled
     if not new.built:  # a Sequential model without an input layer
         new.build_from_config(model.get_build_config())
+    for old, copied in pairs:
+        if type(copied) is type(old):
+            carry_lora(old, copied)
     return new, pairs
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from keras_priors.functional.carry_vocabulary import carry_vocabulary
+from keras_priors.functional.lora import carry_lora
 from keras_priors.utils.export import share
 from keras_priors.utils.keras_internals import all_layers
 
@@ -37,6 +38,7 @@ def copy_of(verb: str, layer: Any, config: dict[str, Any] | None = None) -> Any:
         )
         if not copy.built:
             copy.build_from_config(layer.get_build_config())
+        carry_lora(layer, copy)
     except Exception as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else ""
         raise ValueError(

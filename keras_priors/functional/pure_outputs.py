@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from keras_priors.utils.export import share
-from keras_priors.utils.keras_internals import all_layers
+from keras_priors.utils.keras_internals import all_layers, plain_gradients
 
 _HALF = ("float16", "bfloat16")
 
@@ -19,7 +19,9 @@ class PureOutputs:
     """model(x, training=False) with given values in the place of its variables.
 
     Layers that compute in half precision do so in float32 here: a log posterior is a sum over rows
-    whose differences float16 rounds away, so that no search would find where it rises.
+    whose differences float16 rounds away, so that no search would find where it rises. Likewise
+    kernels that are quantized to int8 or int4 stay so, and what they multiply is not rounded: a
+    rounded input is a step function of the weights before it.
 
     Args:
         model: built `keras.Model`.
@@ -37,7 +39,8 @@ class PureOutputs:
         """Outputs at these values of the variables and of `fixed_variables`."""
         mapping = list(zip(self._variables, [*values, *fixed], strict=True))
         # The scope of every variable: one without a value would be read past the tracer on JAX.
-        with keras.StatelessScope(state_mapping=mapping), _full_precision(self._model):
+        scope = keras.StatelessScope(state_mapping=mapping)
+        with scope, _full_precision(self._model), _not_rounded(self._model):
             return self._model(x, training=False)
 
     def fixed(self) -> list[Any]:
@@ -54,9 +57,27 @@ def _full_precision(model: Any) -> Iterator[None]:
         if layer.compute_dtype in _HALF and layer.variable_dtype == "float32"
     ]
     try:
-        for layer, _ in policies:
-            layer.dtype_policy = "float32"
+        for layer, policy in policies:
+            mode = policy.quantization_mode
+            layer.dtype_policy = "float32" if mode is None else f"{mode}_from_float32"
         yield
     finally:
         for layer, policy in policies:
             layer.dtype_policy = policy
+
+
+@contextmanager
+def _not_rounded(model: Any) -> Iterator[None]:
+    """Within it, quantized layers round no inputs, and have every derivative on every backend."""
+    quantized = [
+        layer for layer in all_layers(model) if vars(layer).get("inputs_quantizer") is not None
+    ]
+    held = [layer.inputs_quantizer for layer in quantized]
+    try:
+        for layer in quantized:
+            vars(layer)["inputs_quantizer"] = None
+        with plain_gradients():
+            yield
+    finally:
+        for layer, quantizer in zip(quantized, held, strict=True):
+            vars(layer)["inputs_quantizer"] = quantizer

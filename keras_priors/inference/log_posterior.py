@@ -14,6 +14,7 @@ from keras_priors import backend
 from keras_priors.functional.check_built import check_built
 from keras_priors.functional.check_inputs import check_inputs
 from keras_priors.functional.check_rows import check_rows
+from keras_priors.functional.lora import warn_of_lora_at_zero
 from keras_priors.functional.observations import Observations
 from keras_priors.functional.output_likelihoods import Likelihoods
 from keras_priors.functional.positions import Positions
@@ -109,6 +110,7 @@ class LogPosterior:
         backend.sync_variables(model)
         self.model = model
         self.positions = Positions(model)
+        warn_of_lora_at_zero(model)
         self.observations = Observations(x, y, sample_weight)
         self.likelihoods = Likelihoods(model, likelihood)
         if batch_size is not None:

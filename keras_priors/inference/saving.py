@@ -17,7 +17,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_priors.functional.weights import find_weights
 from keras_priors.inference.saved_arrays import SavedArrays, checked_sizes, read_arrays
+from keras_priors.inference.saved_lora import lora_apart, lora_state, restore_lora
 from keras_priors.inference.saved_number import saved_number
 from keras_priors.inference.unsaved_priors import restore_priors, unsaved_priors
 from keras_priors.version import __version__
@@ -46,13 +48,16 @@ def to_bytes(posterior: Any) -> bytes:
 def _model_file(posterior: Any) -> Iterator[pathlib.Path]:
     with tempfile.TemporaryDirectory() as folder:
         model = pathlib.Path(folder) / "model.keras"
-        posterior.model.save(model)
+        with lora_apart(posterior.model):
+            posterior.model.save(model)
         yield model
 
 
 def _write(posterior: Any, model: pathlib.Path, target: Any) -> None:
     """To a path or a file that is open."""
     config, arrays = posterior._state()
+    alphas, factors = lora_state(posterior.model)
+    trained = [w.path for w in find_weights(posterior.model) if w.variable.trainable]
     description = {
         "format": _FORMAT,
         "keras_priors": __version__,
@@ -63,11 +68,13 @@ def _write(posterior: Any, model: pathlib.Path, target: Any) -> None:
         "fingerprint": posterior.fingerprint,
         "temperature": posterior.temperature,
         "unsaved_priors": unsaved_priors(posterior.model),
+        "trained": trained,
+        "lora_alphas": alphas,
     }
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as file:
         # As `np.savez` does, which takes `allow_pickle` for an array below NumPy 2.2.
-        for name, value in arrays.items():
+        for name, value in {**arrays, **factors}.items():
             with file.open(f"{name}.npy", "w", force_zip64=True) as entry:
                 np.lib.format.write_array(entry, np.asanyarray(value), allow_pickle=False)
     with zipfile.ZipFile(target, "w") as file:
@@ -135,17 +142,32 @@ def _read(source: Any, path: pathlib.Path, known: Mapping[str, Any]) -> Any:
             # Of a model that was compiled and never trained: its optimizer has no state to lose.
             warnings.filterwarnings("ignore", "Skipping variable loading for optimizer")
             model = keras.saving.load_model(place)
-    with _reading(path, "posterior.json"):
-        restore_priors(model, description.get("unsaved_priors", {}))  # not in the files of 0.1
-    with _reading(path, "posterior.json"):
-        likelihood = keras.saving.deserialize_keras_object(description["likelihood"])
     with _reading(path, "arrays.npz"):
         arrays = SavedArrays(read_arrays(packed["arrays.npz"]), cls._may_be_infinite)
+    with _reading(path, "arrays.npz or posterior.json"):
+        restore_lora(model, description.get("lora_alphas", {}), arrays)
+    with _reading(path, "posterior.json"):
+        restore_priors(model, description.get("unsaved_priors", {}))  # not in the files of 0.1
+        _restore_trained(model, description.get("trained"))
+    with _reading(path, "posterior.json"):
+        likelihood = keras.saving.deserialize_keras_object(description["likelihood"])
     with _reading(path, "arrays.npz or posterior.json"):
         posterior = cls._from_state(model, likelihood, description["config"], arrays)
     posterior.seconds, posterior.temperature = seconds, temperature
     posterior.fingerprint = description.get("fingerprint")  # not in the files of 0.1
     return posterior
+
+
+def _restore_trained(model: Any, paths: Any) -> None:
+    """Which variables are trained: Keras keeps it of the layers in a config alone."""
+    weights = find_weights(model)
+    trained_paths = set(paths or ())
+    if not trained_paths or not trained_paths.issubset(w.path for w in weights):  # of 0.1
+        return
+    for weight in weights:
+        trained = weight.path in trained_paths
+        if weight.variable.trainable != trained:
+            weight.variable.trainable = trained
 
 
 @contextlib.contextmanager

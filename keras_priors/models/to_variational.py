@@ -1,3 +1,4 @@
+# Long: one conversion, whose parts share what a call of it asks for.
 """From a Keras model to a variational one."""
 
 import fnmatch
@@ -184,15 +185,11 @@ class _Conversion:
 
     def choose(self, layers: Any) -> set[int]:
         """The ids of the layers to convert."""
-        candidates = [x for x in _leaves(self.model) if x.trainable and x.trainable_variables]
-        candidates = [x for x in candidates if not isinstance(x, VariationalLayer)]
+        leaves = [x for x in _leaves(self.model) if not isinstance(x, VariationalLayer)]
+        candidates = [x for x in leaves if _trained(x)]
         if layers is None:
             self._points = {id(v) for x in candidates for v in self._points_of(x)}
-            found = [
-                x
-                for x in candidates
-                if any(id(v) not in self._points for v in x.trainable_variables)
-            ]
+            found = [x for x in candidates if any(id(v) not in self._points for v in _trained(x))]
         else:
             rules = layers if isinstance(layers, (list, tuple)) else [layers]
             found = []
@@ -215,7 +212,7 @@ class _Conversion:
     def replace(self, layer: Any) -> Any:
         """The variational layer that takes the place of this one."""
         twin: Any = twins().get(type(layer))
-        weights = layer.trainable_variables
+        weights = _trained(layer)
         # Low-rank adaptation and quantization add weights that no twin has.
         if twin is None or any(v.name not in twin.weight_arguments for v in weights):
             kept = [v for v in weights if id(v) in self._points]
@@ -249,6 +246,10 @@ class _Conversion:
     def wrap(self, layer: Any, only: set[int] | None = None) -> Variational:
         """The wrapper around a copy of this layer, with the ids of the weights to choose."""
         inner = copy_of("to_variational", layer)
+        inner.trainable = True  # what is frozen by itself or within it no config says
+        for v, inner_v in zip(layer.variables, inner.variables, strict=True):
+            if inner_v.trainable and not v.trainable:
+                inner_v.trainable = False
         paths = inner_paths(inner)
         pairs = [
             (v, f"{inner.name}/{paths[id(inner_v)]}")
@@ -277,7 +278,7 @@ class _Conversion:
     def wrap_model(self, chosen: set[int]) -> tuple[Any, list[tuple[Any, Any]]]:
         """The wrapper around a copy of a model whose graph Keras does not know."""
         model = self.model
-        weights = [v for x in _leaves(model) if id(x) in chosen for v in x.trainable_variables]
+        weights = [v for x in _leaves(model) if id(x) in chosen for v in _trained(x)]
         wrapped = self.wrap(model, {id(v) for v in weights} - self._points)
         wrapped.build()
         new = VariationalModel(wrapped, name=model.name)
@@ -372,6 +373,11 @@ def _copy(old: Any, new: Any, start: str) -> None:
         found = posteriors_by_weight(new)
         for source in old.trainable_variables:
             found[source.name].assign_mean(own(source))
+
+
+def _trained(layer: Any) -> list[Any]:
+    # As Keras trains them: a layer within one that is frozen can be set free again.
+    return [v for v in layer.variables if v.trainable]
 
 
 def _leaves(model: Any) -> list[Any]:

@@ -4,7 +4,9 @@ Each function says what is needed, and `tests/utils/test_keras_internals.py` wha
 """
 
 import contextlib
+import importlib
 import random
+import threading
 from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any
@@ -145,6 +147,29 @@ def build_optimizer(model: Any) -> None:
     strategy = vars(model).get("_distribute_strategy")
     with contextlib.nullcontext() if strategy is None else strategy.scope():
         model.optimizer.build(model.trainable_variables)
+
+
+@contextlib.contextmanager
+def plain_gradients() -> Iterator[None]:
+    """Within it, and this thread, Keras' layers leave derivatives to the backend.
+
+    Quantized layers write their first one themselves, by `ops.custom_gradient`: JAX has then no
+    forward mode, and PyTorch neither `torch.func` nor `vmap`.
+    """
+    # Its attributes are what Keras' layers call; `keras.ops` has copies.
+    ops: Any = importlib.import_module("keras.src.ops")
+    theirs, thread = ops.custom_gradient, threading.get_ident()
+
+    def custom_gradient(function: Any) -> Any:
+        if threading.get_ident() != thread:
+            return theirs(function)
+        return lambda *args, **kwargs: function(*args, **kwargs)[0]
+
+    ops.custom_gradient = custom_gradient
+    try:
+        yield
+    finally:
+        ops.custom_gradient = theirs
 
 
 def is_keras_class(cls: type) -> bool:

@@ -1,8 +1,10 @@
 """What Keras is asked by undocumented names, and what it must answer."""
 
 import ast
+import importlib
 import pathlib
 import random
+import threading
 
 import keras
 import numpy as np
@@ -175,3 +177,23 @@ def test_no_other_file_has_these_names():
     ]
     found = {path: private_names(ast.parse(path.read_text("utf-8"))) & ours for path in others}
     assert {path: names for path, names in found.items() if names} == {}
+
+
+def test_derivatives_are_left_to_the_backend_in_one_thread():
+    module = importlib.import_module("keras.src.ops")
+    theirs, seen = module.custom_gradient, []
+
+    def function(x):
+        return x, lambda *args, upstream=None: (upstream,)
+
+    with internals.plain_gradients():
+        assert module.custom_gradient(function)(1.0) == 1.0
+        other = threading.Thread(target=lambda: seen.append(module.custom_gradient(function)))
+        other.start()
+        other.join()
+        here = module.custom_gradient(function)
+    assert module.custom_gradient is theirs
+    # In the other one Keras' own, whatever that is on this backend.
+    assert [type(x).__name__ for x in seen] == [type(theirs(function)).__name__]
+    if type(here) is type(seen[0]):
+        assert here.__qualname__ != seen[0].__qualname__

@@ -13,6 +13,7 @@ from keras_priors import backend
 from keras_priors.functional.positions import Positions
 from keras_priors.inference.laplace.laplace_rows import LaplaceRows
 from keras_priors.inference.laplace.layer_calls import captured
+from keras_priors.inference.laplace.lora_blocks import heads_of, lora_blocks
 from keras_priors.inference.laplace.low_rank_precision import LowRankPrecision
 from keras_priors.inference.laplace.precision import (
     DiagonalPrecision,
@@ -82,28 +83,33 @@ class Entry:
     """A layer whose block is a Kronecker product."""
 
     layer: Any
-    start: int
-    """Where its kernel, and the bias after it, begin in the vector of weights."""
+    first: int
+    """The index of its kernel, after which comes the bias; or of the first factor of LoRA."""
     rows: int
     """Inputs of one output, the bias among them."""
     units: int
+    lora: bool = False
+    """Whether two factors move, and the kernel and the bias do not move with them."""
 
 
 def entries_of(positions: Positions) -> tuple[list[Entry], list[int]]:
     """(layers with Kronecker factors, indices of all other weights)."""
     entries, others, k = [], [], 0
-    starts = np.cumsum([0, *positions.sizes])
     while k < len(positions.paths):
         layer = positions.weights[k].owner
-        wanted = _wanted(layer)
+        lora = _is_lora(layer)
+        wanted = [layer.lora_kernel_a, layer.lora_kernel_b] if lora else _wanted(layer)
         here = positions.variables[k : k + len(wanted)]
         bounded = any(
             positions.is_bounded(j) for j in range(k, min(k + len(wanted), len(positions.paths)))
         )
         if wanted and [id(v) for v in here] == [id(v) for v in wanted] and not bounded:
-            units = wanted[0].shape[-1]
-            inputs = int(np.prod(wanted[0].shape[:-1])) + len(wanted) - 1
-            entries.append(Entry(layer, int(starts[k]), inputs, units))
+            units, inputs = wanted[0].shape[-1], int(np.prod(wanted[0].shape[:-1]))
+            if lora:
+                heads = heads_of(layer) or 1
+                entries.append(Entry(layer, k, inputs // heads, heads * wanted[1].shape[1], True))
+            else:
+                entries.append(Entry(layer, k, inputs + len(wanted) - 1, units))
             k += len(wanted)
         else:
             others.append(k)
@@ -119,16 +125,18 @@ def kronecker(
         A = sum_i w_i a_i a_i^T,   G = sum_i g_i g_i^T / (sum_i w_i * places)
 
     with inputs a and back-propagated factors g of H, both summed over the places of a convolution.
+    Of a layer with LoRA each of the two factors has its own such pair.
     """
     positions, observations = rows.positions, log_posterior.observations
     entries, others = entries_of(positions)
     x, _, _ = observations.batch([0])
     pre, entries, repeated = _shapes(rows, entries, x)
-    others = sorted(others + repeated)
+    others = sorted({*others, *repeated})
+    starts = np.cumsum([0, *positions.sizes])
     blocks: list[Any] = []
     if entries:
         per_row = 8 * sum(
-            int(np.prod(shape[:-1])) * (e.rows + e.units)
+            int(np.prod(shape)) // e.units * (e.rows + e.units)
             for e, shape in zip(entries, pre, strict=True)
         )
         size = int(np.clip(_BYTES // per_row, 1, 4096))
@@ -139,8 +147,13 @@ def kronecker(
         if float(least) < -1e-3 * float(total):
             raise ValueError(not_positive("curvature in the outputs that is not", float(least)))
         for e, shape, a, g in zip(entries, pre, left, right, strict=True):
-            places = float(total) * int(np.prod(shape[:-1]))
-            blocks.append((e.start, a, g / places))
+            g = g / (float(total) * (int(np.prod(shape)) // e.units))
+            pairs: Any = [(a, g)]
+            if e.lora:
+                first, second = positions.constrain(z)[0][e.first : e.first + 2]
+                both = ops.convert_to_numpy(first), ops.convert_to_numpy(second)
+                pairs = lora_blocks(e.layer, both, a, g)
+            blocks += [(int(starts[e.first + k]), *pair) for k, pair in enumerate(pairs)]
     if others:
         rest = rows.once(
             "rest",
@@ -150,7 +163,7 @@ def kronecker(
         )
         rest.measure(x)
         values = diagonal_sum(rest, log_posterior, z, verbose)
-        starts, low = np.cumsum([0, *positions.sizes]), 0
+        low = 0
         for k in others:
             size = positions.sizes[k]
             blocks.append((int(starts[k]), values[low : low + size], None))
@@ -159,19 +172,31 @@ def kronecker(
 
 
 def _wanted(layer: Any) -> list[Any]:
-    dense = isinstance(layer, keras.layers.Dense)
+    if not _has_patches(layer) or not isinstance(layer.kernel, keras.Variable):
+        return []
+    return [layer.kernel, layer.bias] if layer.use_bias else [layer.kernel]
+
+
+def _is_lora(layer: Any) -> bool:
+    einsum = isinstance(layer, keras.layers.EinsumDense)
+    if not (einsum or _has_patches(layer)) or not layer.lora_enabled:
+        return False
+    return heads_of(layer) is not None
+
+
+def _has_patches(layer: Any) -> bool:
+    """Whether a kernel multiplies the inputs, or patches of them, as a matrix."""
+    if isinstance(layer, keras.layers.Dense):
+        return True
     conv = isinstance(layer, (keras.layers.Conv1D, keras.layers.Conv2D)) and not isinstance(
         layer, (keras.layers.Conv1DTranspose, keras.layers.Conv2DTranspose)
     )
-    if conv:
-        conv = (
-            layer.data_format == "channels_last"
-            and layer.groups == 1
-            and layer.padding in ("same", "valid")
-        )
-    if not (dense or conv) or not isinstance(layer.kernel, keras.Variable):
-        return []
-    return [layer.kernel, layer.bias] if layer.use_bias else [layer.kernel]
+    return (
+        conv
+        and layer.data_format == "channels_last"
+        and layer.groups == 1
+        and layer.padding in ("same", "valid")
+    )
 
 
 def _shapes(rows: LaplaceRows, entries: list[Entry], x: Any) -> tuple[Any, list[Entry], list[int]]:
@@ -204,8 +229,11 @@ def _of_block(rows: LaplaceRows, entries: list[Entry]) -> Any:
         values = rows.positions.constrain(z)[0]
         outputs, seen = outputs_of(x, values, fixed, None)
         zeros = [ops.zeros_like(calls[0][1]) for calls in seen]
-        inputs = [_inputs(layer, calls[0][0]) for layer, calls in zip(layers, seen, strict=True)]
-        left = [ops.transpose(_flat(a * weight[:, None, None])) @ _flat(a) for a in inputs]
+        inputs = [_inputs(e, calls[0][0]) for e, calls in zip(entries, seen, strict=True)]
+        left = [
+            ops.transpose(_flat(a * weight[:, None, None], e.rows)) @ _flat(a, e.rows)
+            for a, e in zip(inputs, entries, strict=True)
+        ]
         if rows.fisher:
             factor, least = ops.sqrt(weight)[:, None, None], ops.zeros(())
         else:
@@ -222,7 +250,10 @@ def _of_block(rows: LaplaceRows, entries: list[Entry]) -> Any:
         slopes = backend.value_and_gradient(projected)
 
         def of_column(column: Any) -> list[Any]:
-            return [ops.transpose(_flat(g)) @ _flat(g) for g in slopes(zeros, column)[1]]
+            found = [
+                _flat(g, e.units) for g, e in zip(slopes(zeros, column)[1], entries, strict=True)
+            ]
+            return [ops.transpose(g) @ g for g in found]
 
         columns = ops.stop_gradient(ops.transpose(factor, (2, 0, 1)))
         right = backend.sum_over(of_column, columns)
@@ -231,14 +262,15 @@ def _of_block(rows: LaplaceRows, entries: list[Entry]) -> Any:
     return of_block
 
 
-def _flat(value: Any) -> Any:
-    return ops.cast(ops.reshape(value, (-1, value.shape[-1])), "float32")
+def _flat(value: Any, size: int) -> Any:
+    return ops.cast(ops.reshape(value, (-1, size)), "float32")
 
 
-def _inputs(layer: Any, inputs: Any) -> Any:
+def _inputs(entry: Entry, inputs: Any) -> Any:
     """(R, places, rows of the kernel), with ones for the bias."""
-    if isinstance(layer, keras.layers.Dense):
-        a = ops.reshape(inputs, (inputs.shape[0], -1, inputs.shape[-1]))
+    layer, bias = entry.layer, entry.layer.bias is not None and not entry.lora
+    if isinstance(layer, (keras.layers.Dense, keras.layers.EinsumDense)):
+        a = ops.reshape(inputs, (inputs.shape[0], -1, entry.rows - bias))
     else:
         one = isinstance(layer, keras.layers.Conv1D)
         image = ops.expand_dims(inputs, 1) if one else inputs
@@ -258,7 +290,7 @@ def _inputs(layer: Any, inputs: Any) -> Any:
         )
         a = ops.reshape(patches, (inputs.shape[0], -1, patches.shape[-1]))
     a = ops.cast(a, "float32")
-    return ops.concatenate([a, ops.ones_like(a[..., :1])], axis=-1) if layer.use_bias else a
+    return ops.concatenate([a, ops.ones_like(a[..., :1])], axis=-1) if bias else a
 
 
 _OVERSAMPLING = 10

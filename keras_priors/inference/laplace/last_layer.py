@@ -299,6 +299,7 @@ def is_linear(rows: LaplaceRows) -> bool:
     except ValueError:
         return False
     own = all(rows.positions.weights[k].owner is layer for k in rows.moved)
-    plain = layer.activation in (None, keras.activations.linear)
+    # Of LoRA the kernel is a product of what moves.
+    plain = layer.activation in (None, keras.activations.linear) and not layer.lora_enabled
     after = all(isinstance(each, NoiseScale) for each in tail)
     return own and plain and after and rows.noise is not None

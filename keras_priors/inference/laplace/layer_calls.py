@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 _MISSING = object()
+_CALLS = ("call", "quantized_call")
 
 
 @contextmanager
@@ -20,21 +21,24 @@ def captured(layers: Sequence[Any], perturbations: Sequence[Any] | None) -> Iter
     seen: list[Any] = [[] for _ in layers]
     for k, layer in enumerate(layers):
         perturbation = None if perturbations is None else perturbations[k]
-        layer.__dict__["call"] = _watched(layer, seen[k], perturbation)
+        # Keras calls the second of a quantized layer.
+        for name in _CALLS:
+            layer.__dict__[name] = _watched(layer, name, seen[k], perturbation)
     try:
         yield seen
     finally:
         for layer in layers:
-            del layer.__dict__["call"]
+            for name in _CALLS:
+                del layer.__dict__[name]
 
 
-def _watched(layer: Any, seen: list[Any], perturbation: Any) -> Any:
+def _watched(layer: Any, name: str, seen: list[Any], perturbation: Any) -> Any:
     def call(inputs: Any, *args: Any, **kwargs: Any) -> Any:
         activation = layer.activation
         held = layer.__dict__.get("activation", _MISSING)
         layer.__dict__["activation"] = None
         try:
-            outputs = type(layer).call(layer, inputs, *args, **kwargs)
+            outputs = getattr(type(layer), name)(layer, inputs, *args, **kwargs)
         finally:
             if held is _MISSING:
                 del layer.__dict__["activation"]
