@@ -105,7 +105,11 @@ class Positions:
         parts = self.split(vector)
         values = self._inside(parts)
         wanted = range(len(parts)) if indices is None else indices
-        total = self._log_joint(values, wanted)
+        total = ops.zeros((), dtype="float32")
+        for joint in self.joint_among(wanted):
+            total = total + joint.block.log_prob_of_z([parts[k] for k in joint.indices])
+            if not jacobian:
+                total = total - self._log_det(parts, values, joint.indices)
         for k in wanted:
             if k in self._joined:
                 continue
@@ -123,7 +127,10 @@ class Positions:
 
     def log_prior_of(self, values: Sequence[Any]) -> Any:
         """Log density in nats of the priors of weights and scales as they are, a scalar."""
-        total = self._log_joint(values, range(len(values)))
+        total = ops.zeros((), dtype="float32")
+        for joint in self.joint:
+            each = [ops.convert_to_tensor(values[k], dtype="float32") for k in joint.indices]
+            total = total + joint.block.log_prob(each)
         for k, (prior, value) in enumerate(zip(self.priors, values, strict=True)):
             if k in self._joined:
                 continue
@@ -132,14 +139,6 @@ class Positions:
                 total = total + scaled.log_prob_of_z(scaled.z_of(value, s)) - scaled.log_det(s)
             elif prior is not None:
                 total = total + prior.log_prob(value)
-        return total
-
-    def _log_joint(self, values: Sequence[Any], wanted: Sequence[int]) -> Any:
-        """Log density in nats of the priors over several weights, all or none of them wanted."""
-        total = ops.zeros((), dtype="float32")
-        for joint in self.joint_among(wanted):
-            each = [ops.convert_to_tensor(values[k], dtype="float32") for k in joint.indices]
-            total = total + joint.block.log_prob(each)
         return total
 
     def joint_among(self, wanted: Sequence[int]) -> list[JointPrior]:

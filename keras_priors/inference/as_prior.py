@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_priors.functional.positions import Positions
 from keras_priors.priors.joint_normal_prior import JointNormalPrior
+from keras_priors.priors.log_normal_prior import LogNormalPrior
 from keras_priors.priors.normal_blocks import FullBlock, LowRankBlock, NormalBlock
 from keras_priors.priors.normal_prior import NormalPrior
 from keras_priors.utils.parameters import whole_number
@@ -45,34 +46,38 @@ def as_prior(posterior: Any, structure: Any, rank: Any) -> JointNormalPrior:
         return own
     means, deviations = own.mean(), own.stddev()
     if structure == "diagonal":
-        return _independent(means, deviations)
+        return _independent(means, deviations, own.positive)
     covariance = np.linalg.inv(own.precision())
     paths, shapes = list(means), [np.shape(value) for value in means.values()]
     flat = np.concatenate([np.ravel(value) for value in means.values()])
+    normal = (paths, shapes, flat, [path in own.positive for path in paths])
     if structure == "full":
-        return JointNormalPrior.from_parts(
-            [FullBlock.from_covariance(paths, shapes, flat, covariance)], {}
-        )
+        return JointNormalPrior.from_parts([FullBlock.from_covariance(*normal, covariance)], {})
     scale = np.sqrt(np.diagonal(covariance))
     squares, vectors = np.linalg.eigh(covariance / np.outer(scale, scale))
-    return _low_rank(paths, shapes, flat, scale, squares[::-1], vectors[:, ::-1], rank)
+    return _low_rank(normal, scale, squares[::-1], vectors[:, ::-1], rank)
 
 
-def check_unbounded(positions: Positions, indices: Sequence[int]) -> None:
-    """Refuses weights that are not the z of the normal themselves."""
-    bad = [
-        positions.paths[k]
-        for k in indices
-        if positions.weights[k].owner is None or positions.is_bounded(k) or positions.is_scaled(k)
-    ]
+def positive_of(positions: Positions, indices: Sequence[int]) -> list[bool]:
+    """Whether each of these weights is positive, z its logarithm; other bounds are refused."""
+    found, bad = [], []
+    for k in indices:
+        prior = positions.priors[k]
+        low, high = (-np.inf, np.inf) if prior is None else prior.support
+        positive = bool(np.all(np.equal(low, 0.0)) and np.all(np.isposinf(high)))
+        found.append(positive)
+        of_scale = positions.weights[k].owner is None or positions.is_scaled(k)
+        if of_scale or (positions.is_bounded(k) and not positive):
+            bad.append(positions.paths[k])
     if bad:
         raise ValueError(
-            "A joint normal prior is one over weights on the whole real line, which the posterior "
-            f"is a normal of. Received: {', '.join(bad)} with bounds, or with a prior of unknown "
-            "scale. Give the noise as a number, by a likelihood such as Normal(0.3), or freeze "
-            "that weight; where a scale is unknown, draws of NUTS, HMC, SGLD or SGHMC give a "
-            "normal of the weights, the scale integrated out."
+            "A joint normal prior is one over weights on the whole real line, or over logarithms "
+            f"of positive ones. Received: {', '.join(bad)} with other bounds, or with a prior of "
+            "unknown scale. Freeze that weight, or give it a prior on all positive numbers; where "
+            "a scale is unknown, draws of NUTS, HMC, SGLD or SGHMC give a normal of the weights, "
+            "the scale integrated out."
         )
+    return found
 
 
 def normal_of(
@@ -90,32 +95,38 @@ def normal_of(
         parts: for what is correlated (start, stop, kind of a `NormalBlock`, its arrays), where it
             is in the vector; the kind "diagonal" has the array "variance".
     """
-    check_unbounded(positions, indices)
+    positive = positive_of(positions, indices)
     ends = np.cumsum([positions.sizes[k] for k in indices])
     blocks: list[NormalBlock] = []
-    independent: dict[str, NormalPrior] = {}
+    independent: dict[str, NormalPrior | LogNormalPrior] = {}
     for start, stop, kind, arrays in parts:
-        inside = [k for k, end in zip(indices, ends, strict=True) if start < end <= stop]
-        paths = [positions.paths[k] for k in inside]
-        shapes = [positions.shapes[k] for k in inside]
+        inside = [j for j, end in enumerate(ends) if start < end <= stop]
+        paths = [positions.paths[indices[j]] for j in inside]
+        shapes = [positions.shapes[indices[j]] for j in inside]
+        logs = [positive[j] for j in inside]
         if kind == "diagonal":
             low = 0
-            for path, shape in zip(paths, shapes, strict=True):
+            for path, shape, is_log in zip(paths, shapes, logs, strict=True):
                 high = low + int(np.prod(shape))
                 variance = np.reshape(arrays["variance"][low:high], shape)
                 loc = np.reshape(mean[start + low : start + high], shape)
-                independent[path] = NormalPrior(loc, np.sqrt(variance))
+                independent[path] = _one(loc, np.sqrt(variance), is_log)
                 low = high
             continue
-        config = {"kind": kind, "paths": paths, "shapes": shapes, "mean": mean[start:stop]}
-        blocks.append(NormalBlock.from_config({**config, "arrays": arrays}))
+        config = {"kind": kind, "paths": paths, "shapes": shapes, "positive": logs}
+        blocks.append(
+            NormalBlock.from_config({**config, "mean": mean[start:stop], "arrays": arrays})
+        )
     return JointNormalPrior.from_parts(blocks, independent)
 
 
 def _of_draws(posterior: Any, structure: str, rank: int) -> JointNormalPrior:
     """Mean and covariance of the draws that there are."""
-    drawn = posterior.draws()
-    values = {path: np.asarray(drawn[path], "float64") for path in posterior._prior_paths()}
+    drawn, logs = posterior.draws(), posterior._prior_paths()
+    values = {
+        path: np.log(drawn[path].astype("float64")) if is_log else drawn[path].astype("float64")
+        for path, is_log in logs.items()
+    }
     flat = np.concatenate([v.reshape(len(v), -1) for v in values.values()], axis=1)
     count, size = flat.shape
     owner = type(posterior).__name__
@@ -147,38 +158,36 @@ def _of_draws(posterior: Any, structure: str, rank: int) -> JointNormalPrior:
         )
     ends = np.cumsum([v[0].size for v in values.values()])[:-1]
     paths, shapes = list(values), [v.shape[1:] for v in values.values()]
+    normal = (paths, shapes, middle, list(logs.values()))
     if structure == "diagonal":
         each = (np.split(part, ends) for part in (middle, scale))
         means, deviations = (
             {p: v.reshape(s) for p, s, v in zip(paths, shapes, part, strict=True)} for part in each
         )
-        return _independent(means, deviations)
+        return _independent(means, deviations, [path for path, is_log in logs.items() if is_log])
     white = (flat - middle) / scale / np.sqrt(count - 1)
     if structure == "full":
         covariance = (white.T @ white) * np.outer(scale, scale)
-        block = FullBlock.from_covariance(paths, shapes, middle, covariance)
+        block = FullBlock.from_covariance(*normal, covariance)
         return JointNormalPrior.from_parts([block], {})
     _, singular, vectors = np.linalg.svd(white, full_matrices=False)
     # One of as many directions as draws is that of their mean.
-    return _low_rank(
-        paths, shapes, middle, scale, singular[: count - 1] ** 2, vectors[: count - 1].T, rank
-    )
+    squares, vectors = singular[: count - 1] ** 2, vectors[: count - 1].T
+    return _low_rank(normal, scale, squares, vectors, rank)
 
 
 def _low_rank(
-    paths: Any, shapes: Any, mean: Any, scale: Any, squares: Any, vectors: Any, rank: int
+    normal: tuple[Any, Any, Any, Any], scale: Any, squares: Any, vectors: Any, rank: int
 ) -> JointNormalPrior:
     """Probabilistic principal components of a correlation matrix, by its eigenvalues, falling.
 
     V diag(l_k) V^T along the first r eigenvectors, and across them the mean of what is left
     (Tipping and Bishop, 1999, equations 7 and 8).
     """
-    size = len(mean)
+    size = len(scale)
     rank = min(rank, size - 1, len(squares) - 1)
     if rank < 1:
-        return JointNormalPrior.from_parts(
-            [FullBlock(paths, shapes, mean, whitening=np.diag(1.0 / scale))], {}
-        )
+        return JointNormalPrior.from_parts([FullBlock(*normal, whitening=np.diag(1.0 / scale))], {})
     kept = squares[:rank]
     rest = (size - float(kept.sum())) / (size - rank)
     if not rest > 1e-12:
@@ -188,11 +197,16 @@ def _low_rank(
             '`as_prior("diagonal")`.'
         )
     arrays = {"scale": 1.0 / (scale * np.sqrt(rest)), "vectors": vectors[:, :rank]}
-    block = LowRankBlock(paths, shapes, mean, **arrays, values=rest / kept - 1.0)
+    block = LowRankBlock(*normal, **arrays, values=rest / kept - 1.0)
     return JointNormalPrior.from_parts([block], {})
 
 
-def _independent(means: Mapping[str, Any], deviations: Mapping[str, Any]) -> JointNormalPrior:
-    return JointNormalPrior.from_parts(
-        [], {path: NormalPrior(mean, deviations[path]) for path, mean in means.items()}
-    )
+def _independent(
+    means: Mapping[str, Any], deviations: Mapping[str, Any], positive: Sequence[str]
+) -> JointNormalPrior:
+    each = {p: _one(mean, deviations[p], p in positive) for p, mean in means.items()}
+    return JointNormalPrior.from_parts([], each)
+
+
+def _one(mean: Any, stddev: Any, positive: bool) -> NormalPrior | LogNormalPrior:
+    return LogNormalPrior(mean, stddev) if positive else NormalPrior(mean, stddev)

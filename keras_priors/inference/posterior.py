@@ -16,7 +16,7 @@ from keras_priors.functional.outputs_at_draws import outputs_at_draws
 from keras_priors.functional.positions import Positions
 from keras_priors.inference.arviz import summary, to_arviz
 from keras_priors.inference.as_layers import as_layers
-from keras_priors.inference.as_prior import as_prior, check_unbounded
+from keras_priors.inference.as_prior import as_prior, positive_of
 from keras_priors.inference.saved_arrays import SavedArrays
 from keras_priors.inference.saving import from_bytes, load, save, to_bytes
 from keras_priors.models.to_plain import to_plain
@@ -356,9 +356,10 @@ class Posterior:
             rank: integer, of "low_rank" where the posterior has not that structure. Defaults to 20.
 
         Raises:
-            ValueError: an unknown structure; weights with bounds, a prior of unknown scale on them,
-                or no spread (MAP, ensembles, Monte-Carlo dropout); a temperature other than 1;
-                fewer than 30 draws, or for "full" not more draws than elements.
+            ValueError: an unknown structure; weights with bounds other than 0 and infinity (of
+                positive ones it is over the logarithms), a prior of unknown scale on them, or no
+                spread (MAP, ensembles, Monte-Carlo dropout); a temperature other than 1; fewer than
+                30 draws, or for "full" not more draws than elements.
 
         Warns:
             UserWarning: "full" of fewer draws than ten times the elements.
@@ -416,12 +417,17 @@ class Posterior:
         """The normal that it is, or None where it is known by its draws."""
         return None
 
-    def _prior_paths(self) -> list[str]:
-        """The weights that `as_prior` of draws is over: a scale of a prior is integrated out."""
+    def _prior_paths(self) -> dict[str, bool]:
+        """The weights that `as_prior` of draws is over, and whether they are positive.
+
+        A scale of a prior is integrated out.
+        """
         positions = self.positions
         of_model = [k for k, weight in enumerate(positions.weights) if weight.owner is not None]
-        check_unbounded(positions, [k for k in of_model if not positions.is_scaled(k)])
-        return [positions.paths[k] for k in of_model]
+        scaled = {k: False for k in of_model if positions.is_scaled(k)}
+        others = [k for k in of_model if k not in scaled]
+        found = scaled | dict(zip(others, positive_of(positions, others), strict=True))
+        return {positions.paths[k]: found[k] for k in of_model}
 
     def _named_handle(self, draw: int) -> Any:
         return self._handles(1, draw)

@@ -91,7 +91,7 @@ def _draws_together(joint: JointPrior, weights: list[Weight], seeds: Any) -> dic
     random = np.random.default_rng([int(word) for word in np.ravel(seeds)])
     noise = random.standard_normal((len(seeds), joint.block.size))
     drawn = joint.block.mean + np.stack([joint.block.color(each) for each in noise])
-    parts = joint.block.split(drawn.astype("float32")).values()
+    parts = joint.block.to_weights(drawn.astype("float32")).values()
     return {weights[k].path: part for k, part in zip(joint.indices, parts, strict=True)}
 
 

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 import numpy as np
 from keras import ops
 
+from keras_priors.priors.log_normal_prior import LogNormalPrior
 from keras_priors.priors.normal_blocks import NormalBlock
 from keras_priors.priors.normal_prior import NormalPrior
 from keras_priors.priors.prior import Prior
@@ -32,6 +33,7 @@ class JointNormalPart(Prior):
         index: integer, its place in the block.
         mark: str, the same for all weights of the block, and of no other.
         block: the `NormalBlock`, or its config, of the first weight; None of the others.
+        positive: bool, whether the normal is of the logarithm of the weight. Defaults to False.
         num_data: as of every prior.
     """
 
@@ -44,15 +46,21 @@ class JointNormalPart(Prior):
         index: int,
         mark: str,
         block: NormalBlock | Mapping[str, Any] | None = None,
+        positive: bool = False,
         *,
         num_data: int | None = None,
     ) -> None:
         super().__init__(num_data=num_data)
         self.path, self.mark, self.index = str(path), str(mark), int(index)
-        self.shape = tuple(int(n) for n in shape)
+        self.shape, self.positive = tuple(int(n) for n in shape), bool(positive)
         self.block = NormalBlock.from_config(block) if isinstance(block, Mapping) else block
         # A function, because Keras walks over what an attribute holds when it saves.
         self._mates: Any = None
+
+    @property
+    def support(self) -> tuple[Any, Any]:
+        """(0, inf) of a positive weight."""
+        return (0.0 if self.positive else -np.inf), np.inf
 
     @property
     def factorized(self) -> bool:
@@ -74,11 +82,12 @@ class JointNormalPart(Prior):
             )
         return block
 
-    def marginal(self) -> NormalPrior:
+    def marginal(self) -> NormalPrior | LogNormalPrior:
         """What the joint prior says of this weight alone, correlations left out."""
         block = self.whole()
         mean, variance = (block.split(v)[self.path] for v in (block.mean, block.variance()))
-        return NormalPrior(mean, np.sqrt(variance), num_data=self.num_data)
+        of_one = LogNormalPrior if self.positive else NormalPrior
+        return of_one(mean, np.sqrt(variance), num_data=self.num_data)
 
     def in_loss(self, w: Any) -> Any:
         """Log density in nats of all weights of the block, at the first of them; 0 at others."""
@@ -127,6 +136,7 @@ class JointNormalPart(Prior):
             "index": self.index,
             "mark": self.mark,
             "block": None if self.block is None else self.block.config(),
+            "positive": self.positive,
             "num_data": self.num_data,
         }
 

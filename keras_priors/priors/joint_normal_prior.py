@@ -11,6 +11,7 @@ from keras import ops
 
 from keras_priors.priors.covariance import covariance_from
 from keras_priors.priors.joint_normal_part import JointNormalPart
+from keras_priors.priors.log_normal_prior import LogNormalPrior
 from keras_priors.priors.normal_blocks import FullBlock, NormalBlock
 from keras_priors.priors.normal_prior import NormalPrior
 from keras_priors.priors.prior import Prior
@@ -22,8 +23,10 @@ from keras_priors.utils.parameters import real
 class JointNormalPrior:
     """A normal over several weights of a model together, correlations included.
 
-        w = (w_1, ..., w_K), flattened and one after the other, D elements
-        log p(w) = -(w - m)^T P (w - m) / 2 + log|P| / 2 - D log(2 pi) / 2        (nats)
+        z = (w_1, ..., w_K), flattened and one after the other, D elements
+        log p(w) = -(z - m)^T P (z - m) / 2 + log|P| / 2 - D log(2 pi) / 2        (nats)
+
+    Of a positive weight, such as the scale of a `NoiseScale`, z is log w, and -sum log w is added.
 
     `posterior.as_prior()` makes one, with the structure that the posterior has: what was learned
     from one data set is then the prior of the next. Give it to a model by
@@ -38,9 +41,10 @@ class JointNormalPrior:
 
     Args:
         mean: mapping from the path of each weight, as in `keras_priors.get_priors`, to an array of
-            its shape.
+            its shape: the mean of z.
         covariance: matrix (D, D) over all elements in the order of `mean`. Defaults to None.
         precision: its inverse P, in place of it. Defaults to None.
+        positive: the paths of the weights that are positive. Defaults to none.
 
     Raises:
         TypeError: a mean or a matrix is not an array of numbers.
@@ -60,7 +64,12 @@ class JointNormalPrior:
     """
 
     def __init__(
-        self, mean: Mapping[str, Any], covariance: Any = None, precision: Any = None
+        self,
+        mean: Mapping[str, Any],
+        covariance: Any = None,
+        precision: Any = None,
+        *,
+        positive: Sequence[str] = (),
     ) -> None:
         if not isinstance(mean, Mapping) or not mean:
             raise ValueError(
@@ -78,18 +87,27 @@ class JointNormalPrior:
                 f"`mean`. Received: {found.size} rows."
             )
         shapes = [value.shape for value in means.values()]
-        self._set([FullBlock(tuple(means), shapes, flat, whitening=found.whitening)], {})
+        unknown = [path for path in positive if path not in means]
+        if unknown or isinstance(positive, str):
+            raise ValueError(
+                f"`positive` of {owner} must name weights of `mean`, {list(means)}. Received: "
+                f"positive={positive!r}."
+            )
+        logs = [path in positive for path in means]
+        self._set([FullBlock(tuple(means), shapes, flat, logs, whitening=found.whitening)], {})
 
     @classmethod
     def from_parts(
-        cls, blocks: Sequence[NormalBlock], independent: Mapping[str, NormalPrior]
+        cls, blocks: Sequence[NormalBlock], independent: Mapping[str, NormalPrior | LogNormalPrior]
     ) -> JointNormalPrior:
         """One of correlated blocks, and of weights without correlations; for `as_prior`."""
         found = cls.__new__(cls)
         found._set(blocks, independent)
         return found
 
-    def _set(self, blocks: Sequence[NormalBlock], independent: Mapping[str, NormalPrior]) -> None:
+    def _set(
+        self, blocks: Sequence[NormalBlock], independent: Mapping[str, NormalPrior | LogNormalPrior]
+    ) -> None:
         self._blocks, self._independent = tuple(blocks), dict(independent)
 
     @property
@@ -98,17 +116,26 @@ class JointNormalPrior:
         return (*(path for block in self._blocks for path in block.paths), *self._independent)
 
     @property
+    def positive(self) -> tuple[str, ...]:
+        """The paths of the weights whose logarithm is normal."""
+        found = [
+            p for b in self._blocks for p, is_log in zip(b.paths, b.positive, strict=True) if is_log
+        ]
+        more = [p for p, each in self._independent.items() if isinstance(each, LogNormalPrior)]
+        return (*found, *more)
+
+    @property
     def structure(self) -> str:
         """Of P: "full", "low_rank", "kronecker" or "diagonal"."""
         return self._blocks[0].kind if self._blocks else "diagonal"
 
     def mean(self) -> dict[str, Any]:
-        """The mean of each weight, by path."""
+        """The mean of each weight, by path; of a positive one that of its logarithm."""
         of_blocks = {p: v for block in self._blocks for p, v in block.split(block.mean).items()}
         return of_blocks | {path: np.asarray(p.loc) for path, p in self._independent.items()}
 
     def stddev(self) -> dict[str, Any]:
-        """The standard deviation of each element, by path."""
+        """The standard deviation of each element, by path; of a positive one, of its logarithm."""
         found = {path: np.asarray(prior.scale) for path, prior in self._independent.items()}
         for block in self._blocks:
             found |= block.split(np.sqrt(block.variance()))
@@ -143,7 +170,9 @@ class JointNormalPrior:
         for block in self._blocks:
             mark = _mark(block)
             for k, (path, shape) in enumerate(zip(block.paths, block.shapes, strict=True)):
-                found[path] = JointNormalPart(path, shape, k, mark, None if k else block)
+                found[path] = JointNormalPart(
+                    path, shape, k, mark, None if k else block, block.positive[k]
+                )
         return {path: found[path] for path in self.paths}
 
     def __repr__(self) -> str:
@@ -152,7 +181,9 @@ class JointNormalPrior:
 
 def _mark(block: NormalBlock) -> str:
     """Tells blocks apart: the same for the same weights and numbers."""
-    found = hashlib.blake2b(repr((block.kind, block.paths, block.shapes)).encode(), digest_size=16)
+    found = hashlib.blake2b(
+        repr((block.kind, block.paths, block.shapes, block.positive)).encode(), digest_size=16
+    )
     for array in (block.mean, *block.arrays.values()):
         found.update(np.ascontiguousarray(array).tobytes())
     return found.hexdigest()

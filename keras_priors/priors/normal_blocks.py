@@ -17,15 +17,16 @@ from keras_priors.utils.parameters import constant, real, to_config
 
 @share
 class NormalBlock:
-    """N(mean, P^-1) over some weights, flattened and one after the other: (D,). Abstract.
+    """N(mean, P^-1) over z of some weights, flattened and one after the other: (D,). Abstract.
 
-    A subclass knows a matrix W with P = W^T W, by which deviations are white. All arrays are
-    NumPy in float64.
+    z is the weight itself, or its logarithm where it is positive. A subclass knows a matrix W with
+    P = W^T W, by which deviations are white. All arrays are NumPy in float64.
 
     Args:
         paths: the paths of the weights.
         shapes: their shapes.
         mean: array (D,).
+        positive: for each weight whether z is its logarithm. Defaults to None: of none.
         arrays: what the subclass makes P of, by name.
 
     Raises:
@@ -37,15 +38,23 @@ class NormalBlock:
     _kinds: ClassVar[dict[str, type[NormalBlock]]] = {}
 
     def __init__(
-        self, paths: Sequence[str], shapes: Sequence[Any], mean: Any, **arrays: Any
+        self,
+        paths: Sequence[str],
+        shapes: Sequence[Any],
+        mean: Any,
+        positive: Sequence[bool] | None = None,
+        **arrays: Any,
     ) -> None:
         self.paths = tuple(str(path) for path in paths)
         self.shapes = tuple(tuple(int(n) for n in shape) for shape in shapes)
         self.sizes = tuple(math.prod(shape) for shape in self.shapes)
         self.size = sum(self.sizes)
+        self.positive = tuple(bool(p) for p in (positive or [False] * len(self.paths)))
         self.mean = self._array("mean", mean)
         self.arrays = {name: self._array(name, value) for name, value in arrays.items()}
-        fits = len(self.paths) == len(self.shapes) and self.mean.shape == (self.size,)
+        fits = len(self.paths) == len(self.shapes) == len(self.positive) and self.mean.shape == (
+            self.size,
+        )
         if not (fits and self._fits()):
             raise ValueError(
                 f"A {self.kind} normal over {list(self.paths)} must have arrays for "
@@ -66,7 +75,26 @@ class NormalBlock:
         NormalBlock._kinds[cls.kind] = cls
 
     def log_prob(self, values: Sequence[Any]) -> Any:
-        """Log density in nats of tensors in the shapes of the weights: a scalar."""
+        """Log density in nats of the weights, tensors in their shapes: a scalar.
+
+        -inf where a positive one is not.
+        """
+        parts, log_det, inside = [], 0.0, None
+        for value, positive in zip(values, self.positive, strict=True):
+            if positive:
+                # Neither the logarithm nor its gradient is NaN before it is replaced.
+                above = value > 0
+                value = ops.log(ops.where(above, value, ops.ones_like(value)))
+                log_det = log_det + ops.sum(value)
+                inside = (
+                    ops.all(above) if inside is None else ops.logical_and(inside, ops.all(above))
+                )
+            parts.append(value)
+        density = self.log_prob_of_z(parts) - log_det
+        return density if inside is None else ops.where(inside, density, -np.inf)
+
+    def log_prob_of_z(self, values: Sequence[Any]) -> Any:
+        """That of z, in nats."""
         flat = ops.concatenate(
             [ops.reshape(v, (size,)) for v, size in zip(values, self.sizes, strict=True)]
         )
@@ -81,6 +109,14 @@ class NormalBlock:
             for path, shape, size, end in zip(
                 self.paths, self.shapes, self.sizes, ends, strict=True
             )
+        }
+
+    def to_weights(self, z: Any) -> dict[str, Any]:
+        """The weights by path of an array (..., D) of z."""
+        parts = self.split(z)
+        return {
+            path: np.exp(part) if positive else part
+            for (path, part), positive in zip(parts.items(), self.positive, strict=True)
         }
 
     @abstractmethod
@@ -114,6 +150,7 @@ class NormalBlock:
             "paths": list(self.paths),
             "shapes": [list(shape) for shape in self.shapes],
             "mean": to_config(self.mean),
+            "positive": list(self.positive),
             "arrays": {name: to_config(value) for name, value in self.arrays.items()},
         }
 
@@ -127,7 +164,8 @@ class NormalBlock:
                 f"Received: {kind!r}."
             )
         cls = NormalBlock._kinds[kind]
-        return cls(config["paths"], config["shapes"], config["mean"], **config["arrays"])
+        parts = (config[name] for name in ("paths", "shapes", "mean", "positive"))
+        return cls(*parts, **config["arrays"])
 
     def _array(self, name: str, value: Any) -> Any:
         return np.asarray(real("JointNormalPrior", name, value), "float64")
@@ -140,11 +178,13 @@ class FullBlock(NormalBlock):
     kind = "full"
 
     @classmethod
-    def from_covariance(cls, paths: Any, shapes: Any, mean: Any, covariance: Any) -> FullBlock:
+    def from_covariance(
+        cls, paths: Any, shapes: Any, mean: Any, positive: Any, covariance: Any
+    ) -> FullBlock:
         """That of a covariance."""
         factor = np.linalg.cholesky(covariance)
         whitening = np.linalg.solve(factor, np.eye(len(factor)))
-        return cls(paths, shapes, mean, whitening=whitening)
+        return cls(paths, shapes, mean, positive, whitening=whitening)
 
     def precision(self) -> Any:
         whitening = self.arrays["whitening"]

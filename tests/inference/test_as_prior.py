@@ -271,8 +271,8 @@ def test_a_last_layer_has_a_prior_of_its_own():
     kp.set_priors(model, prior)
     second = fit(last, model, slice(10, 40)).as_prior()
     np.testing.assert_allclose(second.precision(), joint.precision(), rtol=1e-4, atol=1e-3)
-    whole = fit(inference.Laplace("full"), model, slice(0, 40)).as_prior()
-    kp.set_priors(model, whole)
+    whole = inference.Laplace("full", max_iterations=0, tolerance=1e9)
+    kp.set_priors(model, fit(whole, model, slice(0, 40)).as_prior())
     with pytest.raises(ValueError, match="move together, or are points together"):
         fit(last, model, slice(10, 40))
 
@@ -280,7 +280,8 @@ def test_a_last_layer_has_a_prior_of_its_own():
 def test_what_is_no_normal_of_the_weights_is_refused(first):
     with pytest.raises(ValueError, match="`structure` of as_prior must be one of"):
         first.as_prior("kronecker")
-    tempered = fit(inference.Laplace("diagonal"), make(), PARTS[0], temperature=0.5)
+    method = inference.Laplace("diagonal", max_iterations=0, tolerance=1e9)
+    tempered = fit(method, make(), PARTS[0], temperature=0.5)
     with pytest.raises(ValueError, match=r"at the temperature 0\.5"):
         tempered.as_prior()
     point = inference.PointPosterior(make(), LIKELIHOOD, [np.zeros((2, 2)), np.zeros(2)])
@@ -288,12 +289,12 @@ def test_what_is_no_normal_of_the_weights_is_refused(first):
         point.as_prior()
     model = make()
     model.layers[0].bias.assign([1.0, 1.0])
-    kp.set_priors(model, {"bias": kp.HalfNormalPrior(1.0)})
+    kp.set_priors(model, {"bias": kp.UniformPrior(0.0, 2.0)})
     parameters = {"loc": np.zeros(6), "rho": np.zeros(6)}
     bounded = inference.VariationalPosterior(
         model, LIKELIHOOD, kp.posteriors.MeanFieldNormal(), parameters
     )
-    with pytest.raises(ValueError, match="Received: line/bias with bounds"):
+    with pytest.raises(ValueError, match="Received: line/bias with other bounds"):
         bounded.as_prior()
 
 
@@ -310,6 +311,82 @@ def test_draws_integrate_the_scale_of_a_prior_out():
     np.testing.assert_allclose(
         np.linalg.inv(prior.precision()), np.cov(draws.T), rtol=1e-4, atol=1e-5
     )
+
+
+def noisy():
+    inputs = keras.Input((2,))
+    line = keras.layers.Dense(1, name="line")(inputs)
+    model = keras.Model(inputs, kp.layers.NoiseScale(initial_scale=NOISE, name="noise")(line))
+    kp.set_priors(model, {keras.layers.Dense: kp.NormalPrior(MEAN, SCALE)})
+    return model
+
+
+AT = {
+    "line/kernel": np.array([[0.2], [-0.4]], "float32"),
+    "line/bias": np.array([1.0], "float32"),
+    "noise/scale": np.array([0.7], "float32"),
+}
+
+
+@pytest.mark.parametrize("structure", ["full", "low_rank", "diagonal", "swag", "draws"])
+def test_a_noise_that_is_inferred_has_a_prior_by_its_logarithm(structure):
+    model, rng = noisy(), np.random.default_rng(0)
+    likelihood = kp.likelihoods.HeteroscedasticNormal()
+    if structure == "swag":
+        arrays = rng.normal(size=4), rng.uniform(0.5, 2.0, 4), rng.normal(size=(2, 4))
+        posterior = inference.SWAGPosterior(model, likelihood, *arrays)
+        expected = posterior.log_prob(AT)
+    elif structure == "draws":
+        log_posterior = inference.LogPosterior(model, X, Y[:, :1], likelihood)
+        z = rng.normal(size=(1, 100, 4)) @ rng.normal(size=(4, 4))
+        posterior = inference.SamplePosterior.from_draws(log_posterior, z)
+        normal = stats.multivariate_normal(z[0].mean(axis=0), np.cov(z[0].T))
+        at = log_posterior.flatten(AT)
+        expected = normal.logpdf(at) - at[-1]
+    else:
+        # Around any point: its density is what counts here.
+        method = inference.Laplace(structure, rank=4, max_iterations=0, tolerance=1e9)
+        posterior = method.fit(model, X, Y[:, :1], likelihood, seed=0, verbose=0)
+        expected = posterior.log_prob(AT)
+    prior = posterior.as_prior()
+    np.testing.assert_allclose(prior.log_prob(AT), expected, rtol=1e-4)
+    kp.set_priors(model, prior)
+    log_posterior = inference.LogPosterior(model, X, Y[:, :1], likelihood)
+    np.testing.assert_allclose(log_posterior.log_prior(AT), expected, rtol=1e-4)
+    z = ops.convert_to_tensor(log_posterior.flatten(AT), dtype="float32")
+    of_z = [float(log_posterior.log_prior_at(z, jacobian)) for jacobian in (True, False)]
+    np.testing.assert_allclose(of_z, [expected + np.log(0.7), expected], rtol=1e-4)
+    for variable, value in zip(log_posterior.positions.variables, AT.values(), strict=True):
+        variable.assign(value)
+    kp.set_num_data(model, 10)
+    loss = ops.convert_to_numpy(sum(model.losses))
+    np.testing.assert_allclose(loss, -expected / 10, rtol=1e-4)
+    drawn = np.log(kp.sample_prior(model, 400, seed=0)["noise/scale"])
+    marginal = prior.stddev()["noise/scale"].item()
+    np.testing.assert_allclose(drawn.std(), marginal, rtol=4 / 800**0.5)
+    if structure == "diagonal":
+        assert isinstance(kp.get_priors(model)["noise/scale"], kp.LogNormalPrior)
+
+
+@pytest.mark.slow
+@pytest.mark.closed_form
+def test_a_noise_that_is_inferred_follows_the_parts():
+    likelihood = kp.likelihoods.HeteroscedasticNormal()
+    # Of 400 rows the posterior of log(noise) is nearly normal.
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(400, 2)).astype("float32")
+    y = (x @ [[1.0], [-1.0]] + NOISE * rng.normal(size=(400, 1))).astype("float32")
+    method = inference.Laplace("full")
+
+    def of(model, part):
+        return method.fit(model, x[part], y[part], likelihood, seed=0, verbose=0)
+
+    joint, model = of(noisy(), slice(0, 400)), noisy()
+    kp.set_priors(model, of(model, slice(0, 200)).as_prior())
+    second, sd = of(model, slice(200, 400)), joint.stddev()
+    for path, mean in second.mean().items():
+        assert np.all(np.abs(mean - joint.mean()[path]) < 0.1 * sd[path])
+        np.testing.assert_allclose(second.stddev()[path], sd[path], rtol=0.05)
 
 
 @pytest.mark.slow

@@ -106,6 +106,29 @@ def test_it_is_for_the_weights_that_it_names():
     np.testing.assert_allclose(penalty(outer), -NORMAL.logpdf(values_of(outer)) / 10, rtol=1e-5)
 
 
+def test_a_positive_weight_is_log_normal(tmp_path):
+    prior = kp.JointNormalPrior(MEAN, COVARIANCE, positive=["line/bias"])
+    at = {"line/kernel": [[0.3], [2.0]], "line/bias": [0.4]}
+    expected = NORMAL.logpdf([0.3, 2.0, np.log(0.4)]) - np.log(0.4)
+    np.testing.assert_allclose(prior.log_prob(at), expected, rtol=1e-6)
+    assert prior.log_prob({**at, "line/bias": [-0.4]}) == -np.inf
+    assert prior.log_prob({**at, "line/bias": [0.0]}) == -np.inf
+    model = make()
+    model.layers[0].bias.assign([0.4])
+    kp.set_priors(model, prior)
+    assert kp.get_priors(model)["line/bias"].support == (0.0, np.inf)
+    assert model.layers[0].bias_constraint is not None
+    model.save(tmp_path / "m.keras")
+    loaded = keras.saving.load_model(tmp_path / "m.keras")
+    kp.set_num_data(loaded, 10)
+    values = values_of(loaded)
+    expected = NORMAL.logpdf([*values[:2], np.log(0.4)]) - np.log(0.4)
+    np.testing.assert_allclose(penalty(loaded), -expected / 10, rtol=1e-5)
+    assert isinstance(kp.get_priors(loaded)["line/bias"].marginal(), kp.LogNormalPrior)
+    with pytest.raises(ValueError, match="`positive` of JointNormalPrior must name weights"):
+        kp.JointNormalPrior(MEAN, COVARIANCE, positive=["other"])
+
+
 def test_one_weight_alone_has_no_density_and_no_draws():
     part = kp.get_priors(with_prior())["line/kernel"]
     for ask in (part.log_prob, part.sample, part.distribution, part.initializer()):
@@ -118,13 +141,13 @@ def test_one_weight_alone_has_no_density_and_no_draws():
 
 def blocks():
     rng = np.random.default_rng(0)
-    paths, shapes, mean = ("a/kernel", "a/bias"), ((2, 2), (2,)), rng.normal(size=6)
+    of_all = (("a/kernel", "a/bias"), ((2, 2), (2,)), rng.normal(size=6))
     turn = [np.linalg.qr(rng.normal(size=(n, n)))[0] for n in (3, 2, 6)]
-    yield FullBlock(paths, shapes, mean, whitening=rng.normal(size=(6, 6)))
+    yield FullBlock(*of_all, whitening=rng.normal(size=(6, 6)))
     values = rng.uniform(0.5, 2.0, (3, 2))
-    yield KroneckerBlock(paths, shapes, mean, left=turn[0], right=turn[1], values=values)
+    yield KroneckerBlock(*of_all, left=turn[0], right=turn[1], values=values)
     scale = rng.uniform(0.5, 2.0, 6)
-    yield LowRankBlock(paths, shapes, mean, scale=scale, vectors=turn[2][:, :2], values=[-0.7, 3.0])
+    yield LowRankBlock(*of_all, scale=scale, vectors=turn[2][:, :2], values=[-0.7, 3.0])
 
 
 @pytest.mark.parametrize("block", list(blocks()), ids=lambda block: block.kind)

@@ -177,7 +177,7 @@ class LayersPosterior(Posterior):
         normals = {w.path: NormalPrior(mean[w.path], stddev[w.path]) for w in random}
         return JointNormalPrior.from_parts([], normals)
 
-    def _prior_paths(self) -> list[str]:
+    def _prior_paths(self) -> dict[str, bool]:
         random = [w for w in self._drawn_weights if _is_random(w)]
         bounded = [w.path for w in random if _posterior(w).support != "real"]
         if bounded:
@@ -185,7 +185,7 @@ class LayersPosterior(Posterior):
                 "A joint normal prior is one over weights on the whole real line. Received: "
                 f"{', '.join(bounded)} with posteriors on a part of it. Freeze that layer."
             )
-        return [w.path for w in random]
+        return {w.path: False for w in random}
 
     def _checked(self, position: Mapping[str, Any]) -> dict[str, Any]:
         shapes = {w.path: w.shape for w in self._weights}
