@@ -90,6 +90,8 @@ class Laplace(Method):
           section 3, arXiv:1602.01407 (convolutions).
         - Ritter et al., 2018, A scalable Laplace approximation for neural networks.
         - Daxberger et al., 2021, Laplace redux, arXiv:2106.14806.
+        - Yang et al., 2024, Bayesian low-rank adaptation for large language models,
+          arXiv:2308.13111 (LoRA).
     """
 
     _parameters = (
