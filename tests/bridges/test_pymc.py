@@ -286,6 +286,62 @@ def test_a_forked_process_is_refused(monkeypatch):
         found.eval()
 
 
+def fitted(built, model, method):
+    """Draws (2000, 3) of what `pm.fit` ends with, first with a large rate and then a small one."""
+    kind = {"advi": pm.ADVI, "fullrank_advi": pm.FullRankADVI}[method]
+    with built:
+        inference = kind(start=bridge.start(model), random_seed=0)
+        for rate, steps in ((0.03, 1500), (0.003, 1000)):
+            approximation = pm.fit(
+                steps,
+                method=inference,
+                obj_optimizer=pm.adam(learning_rate=rate),
+                progressbar=False,
+            )
+    return approximation.sample(2000, random_seed=1)
+
+
+# PyMC's optimizers and approximations ask PyTensor for what it calls deprecated.
+QUIET = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+
+
+@QUIET
+@pytest.mark.slow
+@pytest.mark.closed_form
+@pytest.mark.parametrize("method", ["advi", "fullrank_advi"])
+def test_variational_inference_of_pymc(line_of_pymc, method):
+    """Where q is independent its deviations are 1 / sqrt(P_ii), not those of the posterior."""
+    built, model = line_of_pymc
+    idata = fitted(built, model, method)
+    posterior = bridge.from_pymc(model, idata, X, Y, NOISE)
+    draws = posterior.draws()["line/kernel"][:, :, 0]
+    mean, covariance = exact()
+    full = method == "fullrank_advi"
+    sd = np.sqrt(np.diag(covariance) if full else 1 / np.diag(np.linalg.inv(covariance)))
+    assert np.all(np.abs(draws.mean(0) - mean) < 0.3 * sd)
+    assert np.all(np.abs(draws.std(0) / sd - 1.0) < 0.25)
+
+
+@QUIET
+@pytest.mark.slow
+@pytest.mark.closed_form
+def test_minibatches_weigh_as_much_as_all_rows():
+    model = line()
+    with pm.Model() as built:
+        # In PyMC's own precision: it takes no targets that it would have to cast.
+        x, y = pm.Minibatch(X, Y.astype("float64"), batch_size=10)
+        f = bridge.outputs(model, x, bridge.weights(model))
+        pm.Normal("y", f, 0.5, observed=y, total_size=20)
+    idata = fitted(built, model, "advi")
+    draws = idata.posterior["line.kernel"].values.reshape(2000, 3)
+    mean, covariance = exact()
+    sd = np.sqrt(1 / np.diag(np.linalg.inv(covariance)))
+    assert np.all(np.abs(draws.mean(0) - mean) < 0.6 * sd)
+    # Without `total_size` they would be those of half of the rows: 1.4 times as wide.
+    assert np.all(np.abs(draws.std(0) / sd - 1.0) < 0.3)
+    assert abs(np.mean(draws.std(0) / sd) - 1.0) < 0.2
+
+
 @pytest.mark.slow
 @pytest.mark.closed_form
 def test_a_net_beside_intercepts_of_groups():
