@@ -170,6 +170,19 @@ def test_prior_draws_are_correlated(second):
     np.testing.assert_array_equal(again["line/bias"], drawn["line/bias"])
 
 
+@pytest.mark.parametrize("saved", [True, False])
+def test_the_file_of_a_posterior_keeps_the_joint_prior(first, saved, tmp_path):
+    model = make()
+    kp.set_priors(model, first.as_prior(), saved=saved)
+    values = [np.ones((2, 2), "float32"), np.zeros(2, "float32")]
+    inference.PointPosterior(model, LIKELIHOOD, values).save(tmp_path / "a.posterior")
+    loaded = inference.Posterior.load(tmp_path / "a.posterior")
+    at = dict(zip(PATHS, values, strict=True))
+    log_posterior = inference.LogPosterior(loaded.model, X[:2], Y[:2], LIKELIHOOD)
+    expected = first.as_prior().log_prob(at)
+    np.testing.assert_allclose(log_posterior.log_prior(at), expected, rtol=1e-6)
+
+
 def test_draws_have_a_covariance_where_they_are_enough():
     mean, covariance, _ = conjugate(PARTS[0])
     rng = np.random.default_rng(0)
