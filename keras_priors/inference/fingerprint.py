@@ -44,19 +44,23 @@ def fingerprint(log_posterior: LogPosterior, settings: Mapping[str, Any]) -> dic
 
 def check_same(owner: str, earlier: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Refuses to go on from a posterior of something else, and names what differs."""
-    differing = [words for name, words in _WORDS.items() if earlier[name] != now[name]]
-    before, after = earlier["settings"], now["settings"]
-    differing += [
-        f"{name}={before[name]} there and {after[name]} here"
-        for name in after
-        if name in before and before[name] != after[name]
-    ]
+    differing = differences(earlier, now)
     if differing:
         raise ValueError(
             f"{owner} goes on from a posterior of the same data, likelihood, priors and settings: "
             "draws of two posteriors are draws of none. Received: resume= a posterior with "
             f"{'; '.join(differing)}. Give what it was made with, or leave `resume` out."
         )
+
+
+def differences(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What differs between two fingerprints, in words."""
+    before, after = earlier["settings"], now["settings"]
+    return [words for name, words in _WORDS.items() if earlier[name] != now[name]] + [
+        f"{name}={before[name]} there and {after[name]} here"
+        for name in after
+        if name in before and before[name] != after[name]
+    ]
 
 
 def _of_arrays(structure: Any) -> str:
@@ -68,7 +72,7 @@ def _of_arrays(structure: Any) -> str:
 
 
 def _of_text(value: Any) -> str:
-    text = json.dumps(_nameless(value), sort_keys=True, default=repr)
+    text = json.dumps(nameless(value), sort_keys=True, default=repr)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
@@ -77,10 +81,10 @@ def _without_num_data(prior: Any) -> Any:
     return [type(prior).__name__, {k: v for k, v in config.items() if k != "num_data"}]
 
 
-def _nameless(value: Any) -> Any:
+def nameless(value: Any) -> Any:
     """A config without the names that Keras counts up, and the ids of objects."""
     if isinstance(value, dict):
-        return {k: _nameless(v) for k, v in value.items() if k not in ("name", "shared_object_id")}
+        return {k: nameless(v) for k, v in value.items() if k not in ("name", "shared_object_id")}
     if isinstance(value, (list, tuple)):
-        return [_nameless(part) for part in value]
+        return [nameless(part) for part in value]
     return value

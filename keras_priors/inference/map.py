@@ -59,6 +59,7 @@ class MAP(Method):
     """
 
     tempers = False
+    checkpoints = True
 
     _parameters = ("max_iterations", "tolerance")
 

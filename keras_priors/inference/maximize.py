@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 from keras import ops
 
 from keras_priors import backend
+from keras_priors.inference.journal import current
 from keras_priors.inference.log_posterior import LogPosterior
 from keras_priors.inference.newton import refine
 from keras_priors.utils.progress import Progress
@@ -67,13 +69,24 @@ def maximize(
 
     progress = Progress(None, verbose, unit="iteration")
     z, done, best, converged = start, 0, math.inf, False
+    journal = current()
     compiled: dict[int, Any] = {}
+
+    def call(z: Any, count: int) -> tuple[Any, Any]:
+        if count not in compiled:
+            compiled[count] = search_of(count)
+        found, *kept = compiled[count](z, log_posterior.data)
+        return found, kept
+
+    def refined(z: Any) -> tuple[Any, Any]:
+        z, value, converged = refine(log_posterior, z, jacobian)
+        return z, [value, converged]
+
     try:
         while True:
             count = min(_CALL, iterations - done)
-            if count not in compiled:
-                compiled[count] = search_of(count)
-            found, value, converged, stopped, first, finite = compiled[count](z, log_posterior.data)
+            found, kept = journal.step("search", partial(call, z, count), z)
+            value, converged, stopped, first, finite = kept
             for given in (first, value):
                 if not (math.isfinite(float(given)) and bool(finite)):
                     raise ValueError(not_finite(-float(given) * rows, log_posterior))
@@ -81,12 +94,15 @@ def maximize(
             stalled = not converged and (bool(stopped) or not float(value) < best)
             z, best, done = found, float(value), done + count
             if stalled and iterations:
-                z, value, converged = refine(log_posterior, z, jacobian)
-                best = -value / rows
+                z, (value, converged) = journal.step("refinement", partial(refined, z), z)
+                best = -float(value) / rows
+                converged = bool(converged)
             if converged or stalled or done >= iterations:
                 break
             progress.step(count)
+        z = journal.end("search", z)
     except KeyboardInterrupt:
+        journal.stop()
         if not math.isfinite(best):
             raise
         warn(

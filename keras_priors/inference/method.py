@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import time
 from abc import abstractmethod
 from typing import Any
 
+from keras import ops
+
 from keras_priors import backend
 from keras_priors.functional.warn_flat import warn_flat
+from keras_priors.inference.checkpoint import Checkpoint
 from keras_priors.inference.fingerprint import check_same, fingerprint
+from keras_priors.inference.journal import Journal, kept_in
 from keras_priors.inference.log_posterior import LogPosterior
 from keras_priors.inference.posterior import Posterior
+from keras_priors.inference.same_run import check_same_run, run_of
 from keras_priors.utils.export import export
 from keras_priors.utils.parameters import one_positive
 from keras_priors.utils.progress import check_verbose
@@ -34,6 +40,8 @@ class Method:
 
     _parameters: tuple[str, ...] = ()
     resumes = False
+    checkpoints = False
+    """Whether its run can be kept as it goes."""
     _expands = False
     """Whether it moves in the local scales of priors that are mixtures of normals."""
     tempers = True
@@ -53,6 +61,7 @@ class Method:
         verbose: Any = "auto",
         resume: Posterior | None = None,
         temperature: float = 1.0,
+        checkpoint: Any = None,
     ) -> Any:
         """The posterior of the weights of `model`, given x and y.
 
@@ -76,6 +85,9 @@ class Method:
             temperature: float T greater than 0: the posterior is p(w | data)^(1/T), colder below 1,
                 as in `keras_priors.set_num_data`. Defaults to 1, which is Bayes. Methods of points
                 (MAP, SWAG, ensembles) refuse another: it would move none.
+            checkpoint: path of a folder, or a `keras_priors.inference.Checkpoint`, in which the run
+                is kept as it goes: the same call in another process, after this one was killed,
+                goes on. Defaults to None.
 
         Returns:
             A `keras_priors.inference.Posterior`.
@@ -83,7 +95,9 @@ class Method:
         Raises:
             TypeError: `model` is not a model, or x is no data.
             ValueError: as `LogPosterior`; `resume` where the method cannot go on, `temperature`
-                where it has no part.
+                where it has no part, `checkpoint` where there is nothing to keep, or a folder of
+                another run, or with a damaged file.
+            OSError: `checkpoint` cannot be written.
         """
         Method._check_made(self)
         self._check_backend()
@@ -93,6 +107,8 @@ class Method:
                 f"{type(self).__name__} starts anew each time. Received: resume={resume!r}. "
                 "Leave it out."
             )
+        if checkpoint is not None:
+            self._check_checkpoint(checkpoint)
         self._check_temperature(temperature)
         begin = time.perf_counter()
         log_posterior = LogPosterior(
@@ -101,13 +117,21 @@ class Method:
         if self._expands:
             log_posterior = log_posterior.expanded()
         warn_flat(model, log_posterior.positions)
-        seed = backend.as_seed(seed)
+        given, seed = seed is not None, backend.as_seed(seed)
         settings = {name: getattr(self, name) for name in self._kept_on_resume}
         settings["temperature"] = log_posterior.temperature
         mark = fingerprint(log_posterior, settings)
         if isinstance(resume, Posterior):
             _check_resumed(type(self).__name__, resume, mark)
-        posterior = self.infer(log_posterior, seed, verbose, resume)
+        journal = Journal()
+        if checkpoint is not None:
+            place = _as_checkpoint(checkpoint)
+            journal = Journal(place.folder, place.seconds)
+            run = run_of(self, model, mark, seed, given, resume)
+            seed = journal.open(run, lambda kept: check_same_run(place.folder, kept, run))["seed"]
+            seed = ops.convert_to_tensor(seed, dtype="uint32")
+        with kept_in(journal):
+            posterior = self.infer(log_posterior, seed, verbose, resume)
         posterior.fingerprint = mark
         posterior.temperature = log_posterior.temperature
         posterior.seconds = time.perf_counter() - begin
@@ -122,6 +146,14 @@ class Method:
                 "keras_priors.inference.Laplace().fit(model, x, y), or the same of another "
                 f"method. Received: `fit` of a class, and a {type(method).__name__} in the place "
                 "of the method. Put () behind the name of the class."
+            )
+
+    def _check_checkpoint(self, checkpoint: Any) -> None:
+        _as_checkpoint(checkpoint)
+        if not self.checkpoints:
+            raise ValueError(
+                f"{type(self).__name__} has no run of its own that could be kept on the way. "
+                f"Received: checkpoint={checkpoint!r}. Leave it out."
             )
 
     def _check_temperature(self, temperature: Any) -> None:
@@ -154,4 +186,16 @@ def _check_resumed(owner: str, resume: Posterior, mark: Any) -> None:
         f"{owner} goes on from a posterior of the same data, likelihood, priors and settings. "
         "Received: one that does not say what it was made with, as a file of version 0.1 does "
         "not. It is taken as if it were the same.",
+    )
+
+
+def _as_checkpoint(given: Any) -> Checkpoint:
+    """A path, or a `Checkpoint` as it is."""
+    if isinstance(given, Checkpoint):
+        return given
+    if isinstance(given, (str, os.PathLike)):
+        return Checkpoint(given)
+    raise TypeError(
+        "`checkpoint` must be the path of a folder, or a keras_priors.inference.Checkpoint. "
+        f"Received: checkpoint={given!r} of type {type(given).__name__}."
     )

@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import os
 import pathlib
 import tempfile
-import uuid
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -18,6 +16,7 @@ import keras
 import numpy as np
 
 from keras_priors.functional.weights import find_weights
+from keras_priors.inference.replacing import replacing
 from keras_priors.inference.saved_arrays import SavedArrays, checked_sizes, read_arrays
 from keras_priors.inference.saved_lora import lora_apart, lora_state, restore_lora
 from keras_priors.inference.saved_number import saved_number
@@ -32,7 +31,7 @@ _DESCRIBED = ("format", "keras_priors", "class", "config", "likelihood", "second
 def save(posterior: Any, path: Any) -> None:
     """Write a posterior to a zip file: model.keras, arrays.npz, posterior.json."""
     path = _checked(path)
-    with _model_file(posterior) as model, _replacing(path) as unfinished:
+    with _model_file(posterior) as model, replacing(path) as unfinished:
         _write(posterior, model, unfinished)
 
 
@@ -81,20 +80,6 @@ def _write(posterior: Any, model: pathlib.Path, target: Any) -> None:
         file.writestr("posterior.json", json.dumps(description))
         file.writestr("arrays.npz", packed.getvalue())
         file.write(model, "model.keras")
-
-
-@contextlib.contextmanager
-def _replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
-    """A file beside `path` that takes its place when it is whole; after an error nothing does."""
-    path = pathlib.Path(os.path.realpath(path))  # what a link leads to, not the link
-    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}.unfinished")
-    try:
-        yield unfinished
-        with unfinished.open("rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def load(path: Any, known: Mapping[str, Any]) -> Any:

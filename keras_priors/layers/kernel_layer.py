@@ -162,11 +162,11 @@ class KernelLayer(VariationalLayer):
 
     def save_own_variables(self, store: Any) -> None:
         """All variables, in the order of their making; not as the Keras layer would."""
-        keras.layers.Layer.save_own_variables(self, store)
+        VariationalLayer.save_own_variables(self, store)
 
     def load_own_variables(self, store: Any) -> None:
         """All variables, in the order of their making; not as the Keras layer would."""
-        keras.layers.Layer.load_own_variables(self, store)
+        VariationalLayer.load_own_variables(self, store)
 
     def get_config(self) -> dict[str, Any]:
         """Constructor arguments."""

@@ -23,6 +23,9 @@ from keras_priors.utils.layer_options import LayerOptions
 from keras_priors.utils.parameters import one_positive, seed_or_none, whole_number
 from keras_priors.utils.saved_num_data import load_num_data, save_num_data
 
+# Among the variables of a layer's file, which have numbers.
+_SEED = "seed"
+
 
 @export()
 class VariationalLayer(keras.layers.Layer):
@@ -264,6 +267,18 @@ class VariationalLayer(keras.layers.Layer):
     def load_assets(self, dir_path: str | None) -> None:
         """Read them back; `load_weights` does not."""
         load_num_data(self, dir_path)
+
+    def save_own_variables(self, store: Any) -> None:
+        """All variables, and where the noise is: Keras keeps no state of a seed generator."""
+        keras.layers.Layer.save_own_variables(self, store)
+        store[_SEED] = self.seed_generator.state
+
+    def load_own_variables(self, store: Any) -> None:
+        """All variables, and where the noise was, where the file says it."""
+        names = list(store.keys())
+        keras.layers.Layer.load_own_variables(self, {k: store[k] for k in names if k != _SEED})
+        if _SEED in names:
+            self.seed_generator.state.assign(np.asarray(store[_SEED]))
 
     def get_config(self) -> dict[str, Any]:
         """Constructor arguments."""

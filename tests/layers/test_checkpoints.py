@@ -129,3 +129,61 @@ def test_backup_and_restore(made, tmp_path):
     assert len(kept) == 1
     for value, v in zip(kept[0], model.trainable_variables, strict=True):
         np.testing.assert_array_equal(value, as_numpy(v), err_msg=v.path)
+
+
+def restored_by_backup(fit, made, folder):
+    """After a crash at the start of the third epoch, in what could be another process."""
+    kept = keras.callbacks.BackupAndRestore(folder / "backup")
+    with pytest.raises(RuntimeError):
+        fit(made(), 1, kept, Crash())
+    model = made()
+    return model, fit(model, 2, keras.callbacks.BackupAndRestore(folder / "backup"))
+
+
+def restored_by_file(fit, made, folder):
+    """From the file of the second epoch."""
+    path = folder / "{epoch}.keras"
+    with pytest.raises(RuntimeError):
+        fit(made(), 1, keras.callbacks.ModelCheckpoint(path), Crash())
+    model = keras.saving.load_model(folder / "2.keras")
+    return model, fit(model, 2, initial_epoch=2)
+
+
+class Crash(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 2:
+            raise RuntimeError
+
+
+@pytest.mark.parametrize("restored", [restored_by_backup, restored_by_file])
+@pytest.mark.parametrize("kind", ["twin", "wrapper"])
+def test_a_fit_that_goes_on_is_the_one_that_nobody_stopped(kind, restored, tmp_path):
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(32, 3, 2)).astype("float32")
+    y = x.sum(axis=(1, 2))[:, None]
+
+    def made():
+        keras.utils.clear_session()
+        keras.utils.set_random_seed(0)
+        first = kp.VariationalDense(4, name="first", num_data=32)
+        if kind == "wrapper":
+            first = Variational(plain_layers.SimpleRNN(4, name="rnn"), num_data=32, name="first")
+        flat = [] if kind == "wrapper" else [plain_layers.Flatten()]
+        last = kp.VariationalDense(1, num_data=32, name="last")
+        model = keras.Sequential([keras.Input((3, 2)), *flat, first, last])
+        model.compile(keras.optimizers.Adam(0.05), kp.likelihoods.Normal(0.3))
+        return model
+
+    def fit(model, seed, *callbacks, **more):
+        keras.utils.set_random_seed(seed)  # the noise is that of the layers, whatever this is
+        annealing = kp.callbacks.KLAnnealing("linear", num_epochs=3)
+        return model.fit(
+            x, y, batch_size=8, epochs=4, shuffle=False, verbose=0,
+            callbacks=[annealing, *callbacks], **more,
+        ).history["loss"]  # fmt: skip
+
+    whole = made()
+    losses = fit(whole, 1)
+    model, later = restored(fit, made, tmp_path)
+    np.testing.assert_array_equal(later, losses[2:])
+    assert_same(whole, model)

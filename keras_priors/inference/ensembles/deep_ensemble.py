@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from copy import copy
+from functools import partial
 from typing import Any
 
 import keras
@@ -19,6 +20,7 @@ from keras_priors.functional.observations import Observations
 from keras_priors.functional.positions import Positions
 from keras_priors.inference.check_known_scales import check_known_scales
 from keras_priors.inference.check_noise import check_noise
+from keras_priors.inference.journal import current
 from keras_priors.inference.log_posterior import LogPosterior
 from keras_priors.inference.method import Method
 from keras_priors.inference.posterior import Posterior
@@ -103,6 +105,7 @@ class DeepEnsemble(Method):
     """
 
     tempers = False
+    checkpoints = True
 
     _parameters = ("num_members", "epochs", "batch_size", "optimizer", "start")
 
@@ -143,6 +146,7 @@ class DeepEnsemble(Method):
         verbose: Any = "auto",
         resume: Posterior | None = None,
         temperature: float = 1.0,
+        checkpoint: Any = None,
         callbacks: Any = None,
         validation_data: Any = None,
         validation_split: float = 0.0,
@@ -159,6 +163,8 @@ class DeepEnsemble(Method):
             verbose: likewise.
             resume: must be None.
             temperature: must be 1.
+            checkpoint: as in `Method.fit`, a member at a time. Callbacks of a member that is kept
+                are not called again.
             callbacks: list of Keras callbacks, the same for each member in turn; or a function
                 from the number of a member to such a list, for those that are to be new each time
                 (`ModelCheckpoint`). Defaults to None.
@@ -191,6 +197,7 @@ class DeepEnsemble(Method):
             verbose=verbose,
             resume=resume,
             temperature=temperature,
+            checkpoint=checkpoint,
         )
         return found
 
@@ -203,20 +210,27 @@ class DeepEnsemble(Method):
         seeds = backend.spawn_seeds(seed, self.num_members)
         members: list[tuple[list[Any], list[Any]]] = []
         progress = Progress(self.num_members, verbose)
+        journal = current()
+
+        def member_at(words: list[int], number: int) -> tuple[Any, Any]:
+            trained = self._trained(log_posterior, words, number)
+            values = [ops.convert_to_numpy(v) for v in Positions(trained).variables]
+            return (), (values, [ops.convert_to_numpy(trained.variables[k]) for k in statistics])
+
         try:
             for words in seeds:
-                trained = self._trained(log_posterior, [int(w) for w in words], len(members))
-                values = [ops.convert_to_numpy(v) for v in Positions(trained).variables]
+                work = partial(member_at, [int(w) for w in words], len(members))
+                _, (values, kept) = journal.step("members", work, ())
                 if not all(np.all(np.isfinite(v)) for v in values):
                     raise ValueError(
                         f"Member {len(members)} of the ensemble has left the finite numbers in "
                         f"training. Received: optimizer={self.optimizer!r}. Lower its learning "
                         "rate, or look for inputs and targets that are NaN or huge."
                     )
-                kept = [ops.convert_to_numpy(trained.variables[k]) for k in statistics]
                 members.append((values, kept))
                 progress.step()
         except KeyboardInterrupt:
+            journal.stop()
             if not members:
                 raise
             warn(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import keras
@@ -9,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
+from keras_priors.inference.journal import current
 from keras_priors.inference.log_posterior import LogPosterior
 from keras_priors.inference.maximize import not_finite
 from keras_priors.inference.method import Method
@@ -68,6 +70,7 @@ class RandomizedMAP(Method):
     """
 
     tempers = False
+    checkpoints = True
 
     _parameters = ("num_members", "noise_targets", "max_iterations", "tolerance")
 
@@ -134,6 +137,13 @@ class RandomizedMAP(Method):
         run = backend.compile_function(search)
         found, late = [], 0
         progress = Progress(self.num_members, verbose)
+        journal = current()
+
+        def member_at(anchor: Any, blocks: Any) -> tuple[Any, Any]:
+            z, value, converged = run(anchor, (fixed, blocks))
+            values = [ops.convert_to_numpy(v) for v in positions.split(z)]
+            return (), (values, ops.convert_to_numpy(value), ops.convert_to_numpy(converged))
+
         try:
             for member in range(self.num_members):
                 anchor = positions.join([anchors[path][member] for path in positions.paths])
@@ -141,13 +151,15 @@ class RandomizedMAP(Method):
                 if noise is not None:
                     key = [*(int(w) for w in words), member]
                     y = _noised(y, noise, weight, np.random.default_rng(key))
-                z, value, converged = run(anchor, (fixed, (x, y, weight)))
-                if not bool(ops.all(ops.isfinite(z))) or not bool(ops.isfinite(value)):
+                work = partial(member_at, anchor, (x, y, weight))
+                _, (values, value, converged) = journal.step("members", work, ())
+                if not (all(np.all(np.isfinite(v)) for v in values) and np.isfinite(value)):
                     raise ValueError(not_finite(-float(value) * rows, log_posterior))
                 late += not bool(converged)
-                found.append([ops.convert_to_numpy(v) for v in positions.split(z)])
+                found.append(values)
                 progress.step()
         except KeyboardInterrupt:
+            journal.stop()
             if not found:
                 raise
             warn(

@@ -94,6 +94,7 @@ class Laplace(Method):
           arXiv:2308.13111 (LoRA).
     """
 
+    checkpoints = True
     _parameters = (
         "structure",
         "curvature",

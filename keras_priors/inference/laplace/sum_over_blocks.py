@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import keras
@@ -11,6 +12,7 @@ from keras import ops
 
 from keras_priors import backend
 from keras_priors.functional.observations import Observations
+from keras_priors.inference.journal import current
 from keras_priors.utils.progress import Progress
 from keras_priors.utils.warn import warn
 
@@ -48,23 +50,15 @@ class SumOverBlocks:
         number = -(-observations.count // self._size)
         progress = Progress(number, self._verbose, unit="block of rows")
         total, seen = None, 0.0
+        journal = current()
         try:
             for k in range(number):
-                block = observations.block(k, self._size)
-                part = keras.tree.map_structure(
-                    ops.convert_to_numpy, self._compiled(*arguments, block)
-                )
-                # Numbers in float64, matrices as they are.
-                part = keras.tree.map_structure(
-                    lambda leaf: leaf if leaf.ndim else leaf.astype("float64"), part
-                )
-                if total is None:  # a copy: what a backend gives may be read-only
-                    total = keras.tree.map_structure(np.array, part)
-                else:
-                    total = keras.tree.map_structure(np.add, total, part)
-                seen += float(np.sum(ops.convert_to_numpy(block[2]), dtype="float64"))
+                work = partial(self._added, arguments, k, total, seen)
+                (total, seen), _ = journal.step("rows", work, (total, seen))
                 progress.step()
+            total, seen = journal.end("rows", (total, seen))
         except KeyboardInterrupt:
+            journal.stop()
             if total is None or not self._partial or seen == 0.0:
                 raise
             share = float(np.sum(observations.weight, dtype="float64")) / seen
@@ -74,3 +68,17 @@ class SumOverBlocks:
             )
             total = keras.tree.map_structure(lambda leaf: (leaf * share).astype(leaf.dtype), total)
         return total
+
+    def _added(self, arguments: Any, k: int, total: Any, seen: float) -> tuple[Any, Any]:
+        block = self._observations.block(k, self._size)
+        part = keras.tree.map_structure(ops.convert_to_numpy, self._compiled(*arguments, block))
+        # Numbers in float64, matrices as they are.
+        part = keras.tree.map_structure(
+            lambda leaf: leaf if leaf.ndim else leaf.astype("float64"), part
+        )
+        if total is None:  # a copy: what a backend gives may be read-only
+            total = keras.tree.map_structure(np.array, part)
+        else:
+            total = keras.tree.map_structure(np.add, total, part)
+        weight = float(np.sum(ops.convert_to_numpy(block[2]), dtype="float64"))
+        return (total, seen + weight), ()

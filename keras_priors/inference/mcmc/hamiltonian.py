@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
+from functools import partial
 from typing import Any
 
 import numpy as np
 from keras import ops
 
 from keras_priors import backend
+from keras_priors.inference.journal import current
 from keras_priors.inference.log_posterior import LogPosterior
 from keras_priors.inference.mcmc.diagnose import check_chains, check_divergences
 from keras_priors.inference.mcmc.learned_scale import learned_scale
@@ -46,7 +48,7 @@ class Hamiltonian(Method):
     A subclass gives the constructor arguments beside those of all, and `_steps`.
     """
 
-    resumes = True
+    resumes = checkpoints = True
     _expands = True
     _kept_on_resume = ("mass",)
     _nuts = True
@@ -163,6 +165,7 @@ class _Run:
         total = method.num_samples + (method.num_warmup if warm else 0)
         self._progress = Progress(total, verbose, "transition")
         self._chunk = _CAPACITY
+        self._journal = current()
         self.state: dict[str, Any] = {}
         self.scale: tuple[Any, ...] = ()
 
@@ -184,6 +187,7 @@ class _Run:
                     slopes.append(record["slope"])
                     done += len(part)
             except KeyboardInterrupt:
+                self._journal.stop()
                 raise KeyboardInterrupt(
                     f"{name} was interrupted in its warmup, after {done} of {total} transitions: "
                     "there is no draw yet."
@@ -209,6 +213,7 @@ class _Run:
                 del record["slope"]
                 stats.append(record)
         except KeyboardInterrupt:
+            self._journal.stop()
             done = sum(len(part) for part in z)
             if not done:
                 raise
@@ -226,25 +231,31 @@ class _Run:
         return stack(z), joined
 
     def _chunks(self, length: int, adapt: bool) -> Any:
+        name = "warmup" if adapt else "draws"
         while length:
-            count = min(length, self._chunk)
-            begin = time.perf_counter()
-            state, z, records = self._advance(
-                {key: _tensor(value) for key, value in self.state.items()},
-                ops.convert_to_tensor(count, dtype="int32"),
-                ops.convert_to_tensor(adapt, dtype="bool"),
-                tuple(ops.convert_to_tensor(part) for part in self.scale),
-                self._data,
-            )
-            z = ops.convert_to_numpy(z)[:count]
-            records = {key: ops.convert_to_numpy(v)[:count] for key, v in records.items()}
-            self.state = {key: ops.convert_to_numpy(state[key]) for key in _STATE}
-            # So long that the bar moves; draws do not depend on it.
-            each = (time.perf_counter() - begin) / count
-            self._chunk = int(np.clip(_CHUNK_SECONDS / each, 1, _CAPACITY))
-            length -= count
-            self._progress.step(count)
-            yield z, records
+            work = partial(self._moved, min(length, self._chunk), adapt)
+            self.state, found = self._journal.step(name, work, self.state)
+            length -= len(found["z"])
+            self._progress.step(len(found["z"]))
+            yield found["z"], dict(found["records"])
+        self.state = self._journal.end(name, self.state)
+
+    def _moved(self, count: int, adapt: bool) -> tuple[Any, Any]:
+        begin = time.perf_counter()
+        state, z, records = self._advance(
+            {key: _tensor(value) for key, value in self.state.items()},
+            ops.convert_to_tensor(count, dtype="int32"),
+            ops.convert_to_tensor(adapt, dtype="bool"),
+            tuple(ops.convert_to_tensor(part) for part in self.scale),
+            self._data,
+        )
+        z = ops.convert_to_numpy(z)[:count]
+        records = {key: ops.convert_to_numpy(v)[:count] for key, v in records.items()}
+        # So long that the bar moves; draws do not depend on it.
+        each = (time.perf_counter() - begin) / count
+        self._chunk = int(np.clip(_CHUNK_SECONDS / each, 1, _CAPACITY))
+        new = {key: ops.convert_to_numpy(state[key]) for key in _STATE}
+        return new, {"z": z, "records": records}
 
 
 def _seeds(seed: Any) -> Any:

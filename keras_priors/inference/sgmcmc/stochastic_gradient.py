@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import keras
@@ -13,6 +14,7 @@ from keras import ops
 from keras_priors import backend
 from keras_priors.inference.check_mixing import check_mixing
 from keras_priors.inference.check_noise import check_noise
+from keras_priors.inference.journal import current
 from keras_priors.inference.log_posterior import LogPosterior
 from keras_priors.inference.maximize import not_finite
 from keras_priors.inference.method import Method
@@ -58,7 +60,7 @@ class StochasticGradientMethod(Method):
     than that where g has grown since: see `guarded`.
     """
 
-    resumes = True
+    resumes = checkpoints = True
     _expands = True
     _kept_on_resume = ("learning_rate", "batch_size", "preconditioner", "schedule", "momentum")
     _parameters: tuple[str, ...] = (
@@ -198,20 +200,28 @@ class StochasticGradientMethod(Method):
         fixed, _ = log_posterior.data
         advance = backend.compile_function(self.advance(log_posterior, size))
         draws, rates = [], []
+        journal = current()
+
+        def chunk(state: Any, elements: Any, kept: Any) -> tuple[Any, Any]:
+            tensors = {k: ops.convert_to_tensor(v) for k, v in elements.items()}
+            new, found = advance(state, tensors, fixed, everything)
+            return new, {"draws": ops.convert_to_numpy(found)[: len(kept)][kept]}
+
         progress = Progress(-(-len(plan.keep) // rows), verbose)
         try:
             for first in range(0, len(plan.keep), rows):
                 keep, elements, taken = plan.chunk(first, rows)
                 elements |= rows_of(observations.count, size, self.num_chains, words, done, taken)
-                tensors = {k: ops.convert_to_tensor(v) for k, v in elements.items()}
-                new, found = advance(state, tensors, fixed, everything)
+                new, found = journal.step("chains", partial(chunk, state, elements, keep), state)
                 if not bool(ops.all(ops.isfinite(new[0]))):
                     raise ValueError(self._diverged(log_posterior, done))
                 state, done = new, done + int(elements["active"].sum())
-                draws.append(ops.convert_to_numpy(found)[: len(keep)][keep])
+                draws.append(found["draws"])
                 rates.append(elements["rate"][: len(keep), -1][keep])
                 progress.step()
+            state = journal.end("chains", state)
         except KeyboardInterrupt:
+            journal.stop()
             if not sum(map(len, draws)):
                 raise
             warn(

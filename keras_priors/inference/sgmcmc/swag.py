@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from keras import ops
 from keras_priors import backend
 from keras_priors.inference.check_known_scales import check_known_scales
 from keras_priors.inference.check_noise import check_noise
+from keras_priors.inference.journal import current
 from keras_priors.inference.log_posterior import LogPosterior
 from keras_priors.inference.maximize import not_finite
 from keras_priors.inference.method import Method
@@ -108,6 +110,7 @@ class SWAG(Method):
     """
 
     tempers = False
+    checkpoints = True
 
     _parameters = (
         "learning_rate",
@@ -171,10 +174,16 @@ class SWAG(Method):
         fixed, _ = log_posterior.data
         everything = log_posterior.observations.batch(slice(None))
         progress = Progress(burnin + self.num_snapshots, verbose)
+        journal = current()
+
+        def steps(state: Any, taken: Any, snapshot: bool) -> tuple[Any, Any]:
+            new = advance(state, ops.convert_to_tensor(taken), fixed, everything)
+            return new, ops.convert_to_numpy(new[0]) if snapshot else None
+
         try:
             for k in range(burnin + self.num_snapshots):
                 taken = rows_of(rows, size, 1, words, k * every, np.arange(every))["rows"][:, 0]
-                state = advance(state, ops.convert_to_tensor(taken), fixed, everything)
+                state, z = journal.step("steps", partial(steps, state, taken, k >= burnin), state)
                 if not bool(ops.all(ops.isfinite(state[0]))):
                     start = log_posterior()
                     if not math.isfinite(start):
@@ -185,9 +194,11 @@ class SWAG(Method):
                         "at the start. Give a lower one (by 10), or train the model by `fit` first."
                     )
                 if k >= burnin:
-                    moments.add(ops.convert_to_numpy(state[0]))
+                    moments.add(z)
                 progress.step()
+            journal.end("steps", ())
         except KeyboardInterrupt:
+            journal.stop()
             if moments.count < 2:
                 raise
             warn(

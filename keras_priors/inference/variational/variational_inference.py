@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from functools import partial
 from typing import Any
 
 import keras
@@ -10,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
+from keras_priors.inference.journal import current
 from keras_priors.inference.log_posterior import LogPosterior
 from keras_priors.inference.method import Method
 from keras_priors.inference.variational.convergence import check_convergence, rises
@@ -41,7 +43,7 @@ class VariationalInference(Method):
         "batch_size",
         "initial_scale",
     )
-    resumes = True
+    resumes = checkpoints = True
 
     def __init__(
         self,
@@ -126,6 +128,12 @@ class VariationalInference(Method):
         seeds = backend.spawn_seeds(seed, trace.most + trace.count + _FIRST_STREAM)
         order = _Order(rows, batch, seeds[0], always=groups > 1)
         progress = Progress(trace.calls, verbose)
+        journal = current()
+
+        def calls(state: Any, elements: Any) -> tuple[Any, Any]:
+            new, elbo = compiled(state, fixed, data, units, elements)
+            return new, {"elbo": ops.convert_to_numpy(elbo)}
+
         try:
             while trace.goes_on():
                 part = slice(len(trace), len(trace) + trace.count)
@@ -135,9 +143,9 @@ class VariationalInference(Method):
                     ops.convert_to_tensor(order.take(trace.count)),
                     ops.convert_to_tensor(rates.astype("float32")),
                 )
-                new, elbo = compiled(state, fixed, data, units, elements)
+                new, found = journal.step("steps", partial(calls, state, elements), state)
                 # A step that only fills up the last call has the rate 0.
-                elbo = ops.convert_to_numpy(elbo)[: trace.real]
+                elbo = found["elbo"][: trace.real]
                 if not np.all(np.isfinite(elbo)) or not _all_finite(new[0]):
                     self._refuse(
                         log_posterior, len(trace) + int(np.argmin(np.isfinite(elbo))), elbo
@@ -145,7 +153,9 @@ class VariationalInference(Method):
                 state = new
                 trace.add(elbo)
                 progress.step()
+            state = journal.end("steps", state)
         except KeyboardInterrupt:
+            journal.stop()
             if not len(trace):
                 raise
             trace.interrupted = True

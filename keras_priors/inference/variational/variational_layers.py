@@ -50,6 +50,7 @@ class VariationalLayers(Method):
         verbose: Any = "auto",
         resume: Posterior | None = None,
         temperature: float = 1.0,
+        checkpoint: Any = None,
     ) -> LayersPosterior:
         """The posterior that the layers of `model` hold.
 
@@ -65,6 +66,7 @@ class VariationalLayers(Method):
             resume: must be None.
             temperature: must be 1: that of the layers is known
                 (`keras_priors.set_num_data(model, data, temperature=T)`, before `model.fit`).
+            checkpoint: must be None: `keras.callbacks.BackupAndRestore` keeps `model.fit`.
 
         Raises:
             TypeError: `model` is not a model.
@@ -73,6 +75,8 @@ class VariationalLayers(Method):
                 density.
         """
         Method._check_made(self)
+        if checkpoint is not None:
+            self._check_checkpoint(checkpoint)
         self._check_temperature(temperature)
         check_verbose(verbose)
         check_built("VariationalLayers", model)

@@ -1,0 +1,382 @@
+"""A fit that is killed and goes on gives the posterior of one that nobody killed."""
+
+import contextlib
+import errno
+import itertools
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+
+import keras_priors as kp
+from keras_priors.inference import journal as journals
+from tests.inference._chains import SHORT_CHAINS
+
+TORCH = keras.config.backend() == "torch"
+RANDOM = np.random.default_rng(0)
+X = RANDOM.normal(size=(12, 2)).astype("float32")
+Y = (X @ np.array([[1.0], [-0.5]]) + 0.3 * RANDOM.normal(size=(12, 1))).astype("float32")
+CHAIN = {"batch_size": 4, "num_burnin": 40, "num_samples": 300, "thinning": 4, "num_chains": 2}
+SHORT = {"batch_size": 4, "num_burnin": 4, "num_samples": 3, "thinning": 2, "num_chains": 1}
+# With so many steps that a process can die after the first and after the third.
+METHODS = {
+    "SGLD": kp.inference.SGLD(1e-3, **CHAIN),
+    "SGHMC": kp.inference.SGHMC(1e-4, **CHAIN),
+    "NUTS": kp.inference.NUTS(2, 120, 60),
+    "HMC": kp.inference.HMC(2, 120, 60),
+    "MeanField": kp.inference.MeanField(60, batch_size=5),
+    "FullRank": kp.inference.FullRank(60),
+    "LowRank": kp.inference.LowRank(1, 60),
+    "IVON": kp.inference.IVON(60, batch_size=5),
+    "SWAG": kp.inference.SWAG(1e-3, batch_size=4, burnin_epochs=2, num_snapshots=4),
+    "DeepEnsemble": kp.inference.DeepEnsemble(3, epochs=2, batch_size=4),
+    "RandomizedMAP": kp.inference.RandomizedMAP(3),
+    "MAP": kp.inference.MAP(),
+    "Laplace": kp.inference.Laplace("full"),
+    "Laplace low rank": kp.inference.Laplace("low_rank", rank=2),
+}
+# What others of the family, or of the same loop, do here.
+SLOW = {*METHODS} - {"SGHMC", "MeanField", "DeepEnsemble", "RandomizedMAP", "Laplace"}
+quiet = pytest.mark.filterwarnings("ignore::UserWarning")  # few draws, few steps
+METHODS["short"] = kp.inference.SGHMC(1e-4, **SHORT)
+each_method = pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW))
+        for name in METHODS
+        if name != "short"
+    ],
+)
+
+
+def line():
+    keras.utils.set_random_seed(3)
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, name="line")])
+    kp.set_priors(model, kp.NormalPrior(0, 1))
+    return model
+
+
+def fit(name, checkpoint=None, y=Y, **more):
+    more = {"seed": 0, "likelihood": kp.likelihoods.Normal(0.5), **more}
+    return METHODS[name].fit(line(), X, y, verbose=0, checkpoint=checkpoint, **more)
+
+
+def values(posterior):
+    return np.concatenate([np.ravel(v) for v in posterior.draws(None, seed=1).values()])
+
+
+class Killed(BaseException):
+    """What a process that dies does not live to see: no handler of ours names it."""
+
+
+@pytest.fixture
+def killed_after(monkeypatch):
+    """A process that dies in the step after `count` kept ones; what was done is counted."""
+    done, limit, step = [], [np.inf], journals.Journal.step
+
+    def dying(self, name, advance, state):
+        def work():
+            if len(done) >= limit[0]:
+                raise Killed
+            done.append(name)
+            return advance()
+
+        return step(self, name, work, state)
+
+    monkeypatch.setattr(journals.Journal, "step", dying)
+
+    def after(count):
+        limit[0] = count
+
+    return after, done
+
+
+@each_method
+@quiet
+def test_it_goes_on_as_if_nobody_had_killed_it(name, tmp_path, killed_after):
+    if TORCH and name in ("NUTS", "HMC"):
+        pytest.skip("its kernels are not on PyTorch")
+    after, done = killed_after
+    whole = values(fit(name))
+    steps = len(done)
+    done.clear()
+    place = kp.inference.Checkpoint(tmp_path / "run", seconds=0)
+    for count in (1, 3):
+        after(count)
+        with contextlib.suppress(Killed):  # at the second time not where there are three in all
+            fit(name, place)
+    assert len(done) == min(steps, 3)
+    after(np.inf)
+    np.testing.assert_array_equal(values(fit(name, place)), whole)
+    assert len(done) == steps  # of all processes together: nothing is done twice
+    done.clear()
+    np.testing.assert_array_equal(values(fit(name, place)), whole)
+    assert done == []  # at its end it is there at once
+
+
+@quiet
+def test_a_seed_of_its_own_is_kept(tmp_path, killed_after):
+    after, _ = killed_after
+    place = kp.inference.Checkpoint(tmp_path / "run", seconds=0)
+    after(1)
+    with pytest.raises(Killed):
+        fit("RandomizedMAP", place, seed=None)
+    after(np.inf)
+    first = values(fit("RandomizedMAP", place, seed=None))
+    np.testing.assert_array_equal(values(fit("RandomizedMAP", place, seed=None)), first)
+    with pytest.raises(ValueError, match="another seed"):
+        fit("RandomizedMAP", place, seed=5)
+
+
+@SHORT_CHAINS
+@quiet
+def test_another_run_is_refused_and_what_differs_named(tmp_path):
+    folder = tmp_path / "run"
+    first = fit("short", folder)
+    for change, words in (
+        ({"y": -Y}, "with other targets"),
+        ({"likelihood": kp.likelihoods.Normal(0.1)}, "another likelihood"),
+        ({"temperature": 0.5}, r"temperature=1.0 there and 0.5 here"),
+        ({"seed": 1}, "another seed"),
+        ({"resume": first}, "another posterior to go on from"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            fit("short", folder, **change)
+    with pytest.raises(ValueError, match="another method"):
+        fit("SGLD", folder)
+    other = kp.inference.SGHMC(1e-4, **{**SHORT, "num_samples": 4})
+    arguments = {"likelihood": kp.likelihoods.Normal(0.5), "seed": 0, "verbose": 0}
+    with pytest.raises(ValueError, match="num_samples=3 there and 4 here"):
+        other.fit(line(), X, Y, checkpoint=folder, **arguments)
+    model = line()
+    model.layers[-1].bias.assign([1.0])
+    with pytest.raises(ValueError, match="another model, or other weights"):
+        METHODS["short"].fit(model, X, Y, checkpoint=folder, **arguments)
+    np.testing.assert_array_equal(values(fit("short", folder)), values(first))
+    # A posterior to go on from is the same by what it holds.
+    more = [fit("short", tmp_path / "more", resume=first) for _ in range(2)]
+    np.testing.assert_array_equal(*map(values, more))
+
+
+@quiet
+def test_an_optimizer_is_the_same_in_another_process(tmp_path):
+    def fit_with(rate):
+        optimizer = keras.optimizers.Adam(rate)
+        method = kp.inference.DeepEnsemble(2, epochs=1, optimizer=optimizer)
+        return method.fit(
+            line(), X, Y, kp.likelihoods.Normal(0.5), seed=0, verbose=0, checkpoint=tmp_path / "run"
+        )
+
+    np.testing.assert_array_equal(values(fit_with(0.1)), values(fit_with(0.1)))
+    with pytest.raises(ValueError, match="optimizer="):
+        fit_with(0.2)
+
+
+def run(folder, steps=6, seconds=0.0, until=None):
+    """A loop as those of the methods: the sum of what its steps gave, and its state."""
+    journal = journals.Journal(pathlib.Path(folder), seconds)
+    journal.open({"a": 1}, lambda kept: None)
+    state, total = {"x": np.zeros(3)}, 0.0
+    with journals.kept_in(journal):
+        for k in range(steps):
+            if k == until:
+                raise Killed
+            state, found = journals.current().step(
+                "loop", lambda k=k, x=state["x"]: ({"x": x + k}, {"k": np.array(k)}), state
+            )
+            total += float(found["k"])
+        return total, journals.current().end("loop", state)["x"]
+
+
+@pytest.fixture
+def written(tmp_path):
+    with pytest.raises(Killed):
+        run(tmp_path / "run", until=4)
+    return tmp_path / "run"
+
+
+def expect(folder):
+    total, x = run(folder)
+    assert total == 15.0
+    np.testing.assert_array_equal(x, np.full(3, 15.0))
+
+
+def test_steps_wait_for_seconds_and_are_lost_with_them(tmp_path):
+    with pytest.raises(Killed):
+        run(tmp_path, seconds=1e6, until=4)
+    assert [p.name for p in tmp_path.iterdir()] == ["run.json"]
+    expect(tmp_path)
+    # At the end of a run what waits is written.
+    assert run(tmp_path / "a", seconds=1e6)[0] == 15.0
+    assert len(list((tmp_path / "a").glob("steps-*"))) == 1
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "gone", "renamed"])
+@pytest.mark.parametrize("file", ["state.zip", "steps-000000002-000000002.zip", "run.json"])
+def test_a_damaged_file_is_refused(written, file, damage):
+    path = written / file
+    content = path.read_bytes()
+    if damage == "cut":
+        path.write_bytes(content[: len(content) // 2])
+    elif damage == "flipped":
+        place = content.find(b"\x93NUMPY") + 140 if file.endswith("zip") else 2
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+    elif damage == "empty":
+        path.write_bytes(b"")
+    elif damage == "renamed":
+        path.rename(written / "steps-x.zip")
+    else:
+        path.unlink()
+    if file == "state.zip" and damage == "gone":
+        # As if it had not been written yet: what it does not count was not done.
+        expect(written)
+        return
+    with pytest.raises(ValueError, match="Received: "):
+        run(written)
+
+
+def test_what_a_killed_process_left_behind_is_no_part(written):
+    # It died while it wrote, and between the steps and their count.
+    (written / ".state.zip.0.unfinished").write_bytes(b"half")
+    (written / "steps-000000005-000000009.zip").write_bytes(b"half")
+    expect(written)
+    assert not list(written.glob(".*")) and len(list(written.glob("steps-000000005-*"))) == 1
+
+
+def test_a_full_disk_is_an_error_and_leaves_what_was_kept(written, monkeypatch):
+    def full(self, content):
+        with self.open("wb") as file:
+            file.write(content[: len(content) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    before = {p.name: p.read_bytes() for p in written.iterdir()}
+    with monkeypatch.context() as patch:
+        patch.setattr(pathlib.Path, "write_bytes", full)
+        with pytest.raises(OSError, match=r"written as a whole.*No space left"):
+            run(written)
+    assert {p.name: p.read_bytes() for p in written.iterdir()} == before
+    expect(written)
+
+
+def test_ctrl_c_keeps_what_was_done_and_nothing_after(tmp_path):
+    journal = journals.Journal(tmp_path, 1e6)
+    journal.open({}, lambda kept: None)
+    journal.step("loop", lambda: (np.ones(1), None), np.zeros(1))
+    journal.stop()
+    journal.step("what follows", lambda: (np.ones(1), None), np.zeros(1))
+    journal.write()
+    with zipfile.ZipFile(next(tmp_path.glob("steps-*"))) as file:
+        assert "what follows" not in file.read("form.json").decode()
+
+
+def test_steps_of_another_version_are_refused(written):
+    journal = journals.Journal(written)
+    journal.open({}, lambda kept: None)
+    with pytest.raises(ValueError, match="loop comes where chains is done"):
+        journal.step("chains", lambda: (None, None), None)
+    head = json.loads((written / "run.json").read_text())
+    (written / "run.json").write_text(json.dumps({**head, "format": 2}))
+    with pytest.raises(ValueError, match="format is not 1"):
+        run(written)
+
+
+def test_a_folder_of_other_things_is_left_alone(tmp_path):
+    (tmp_path / "mine.txt").write_text("a")
+    with pytest.raises(ValueError, match="holds other files"):
+        run(tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize("value", [3, True, ["a"]])
+def test_a_checkpoint_is_a_path(value):
+    with pytest.raises(TypeError, match="path of a folder"):
+        fit("MAP", value)
+
+
+def test_what_has_no_run_has_no_checkpoint(tmp_path):
+    net = keras.Sequential([keras.Input((2,)), keras.layers.Dropout(0.5), keras.layers.Dense(1)])
+    with pytest.raises(ValueError, match="MCDropout has no run of its own"):
+        kp.inference.MCDropout().fit(
+            net, X, Y, kp.likelihoods.Normal(0.5), checkpoint=tmp_path / "run"
+        )
+    with pytest.raises(ValueError, match="VariationalLayers has no run of its own"):
+        kp.inference.VariationalLayers().fit(net, X, Y, checkpoint=tmp_path / "run")
+    with pytest.raises(ValueError, match="`seconds`"):
+        kp.inference.Checkpoint(tmp_path, seconds=-1)
+
+
+@pytest.mark.skipif(
+    not TORCH or os.name != "posix", reason="a child that is a copy of this process"
+)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of `fork` beside threads
+def test_a_hundred_processes_killed_at_random_lose_nothing(tmp_path):
+    random = np.random.default_rng(0)
+    steps, kills = 400, 0
+    for attempt in itertools.count():
+        child = os.fork()
+        if child == 0:
+            run(tmp_path / "run", steps)
+            os._exit(0)
+        time.sleep(random.uniform(0.0, 0.02) if attempt < 100 else 60.0 * (attempt > 10**6))
+        if attempt < 100:
+            os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+        kills += os.WIFSIGNALED(status)
+        if attempt >= 100:
+            assert status == 0
+            break
+    total, x = run(tmp_path / "run", steps)
+    assert (total, x[0]) == (sum(range(steps)), sum(range(steps)))
+    assert kills > 20
+
+
+PROGRAM = """
+import keras, numpy as np, sys
+import keras_priors as kp
+keras.utils.set_random_seed(3)
+model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+kp.set_priors(model, kp.NormalPrior(0, 1))
+x = np.random.default_rng(0).normal(size=(40, 2)).astype("float32")
+method = kp.inference.SGHMC(
+    1e-4, batch_size=8, num_samples=int(sys.argv[1]), thinning=4, num_chains=2)
+folder = sys.argv[2] if len(sys.argv) > 2 else None
+place = folder and kp.inference.Checkpoint(folder, 0)
+print("begun", flush=True)
+posterior = method.fit(
+    model, x, x[:, :1], kp.likelihoods.Normal(0.5), seed=0, verbose=0, checkpoint=place)
+print(repr(float(posterior.draws()[model.layers[0].kernel.path].sum())), flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_real_processes_killed_while_they_sample(tmp_path):
+    draws = "1000" if TORCH else "20000"
+
+    def process(*arguments):
+        return subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-c", PROGRAM, draws, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    whole = process().communicate()[0].split()[-1]
+    random, folder = np.random.default_rng(0), tmp_path / "run"
+    seen = []
+    for _ in range(6):
+        child = process(str(folder))
+        assert child.stdout.readline() == "begun\n"
+        time.sleep(random.uniform(1.0, 4.0))
+        child.kill()
+        child.communicate()
+        seen.append(len(list(folder.glob("steps-*"))))
+    assert seen == sorted(seen) and seen[-1] > 0
+    assert process(str(folder)).communicate()[0].split()[-1] == whole
