@@ -31,15 +31,8 @@ from sklearn.datasets import fetch_covtype
 import keras_priors as kp
 
 plt.style.use("keras_priors.plots.house")
-CLASSES = (
-    "Spruce/fir",
-    "Lodgepole pine",
-    "Ponderosa pine",
-    "Cottonwood/willow",
-    "Aspen",
-    "Douglas fir",
-    "Krummholz",
-)
+CLASSES = ("Spruce/fir", "Lodgepole pine", "Ponderosa pine", "Cottonwood/willow", "Aspen",
+           "Douglas fir", "Krummholz")  # fmt: skip
 
 # %% [markdown]
 # ## The data
@@ -189,12 +182,8 @@ axis.axhline(1, color="#222222", linestyle="--", linewidth=1.2)
 axis.text(5.5e3, 0.975, "prior", ha="right", va="top")
 axis.scatter(np.maximum(rows_of_soil, 0.5), sd_of_soil, s=36, alpha=0.8, linewidth=0)
 axis.set_xscale("log")
-axis.set(
-    xlabel="training rows with this soil type (0 at the left edge)",
-    ylabel="posterior sd",
-    xlim=(0.4, 6e3),
-    ylim=(0, 1.08),
-)
+axis.set(xlabel="training rows with this soil type (0 at the left edge)", ylabel="posterior sd")
+axis.set(xlim=(0.4, 6e3), ylim=(0, 1.08))
 axis.set_xticks([0.5, 1, 10, 100, 1000], ["0", "1", "10", "100", "1000"])
 axis.minorticks_off()
 plt.show()
@@ -296,14 +285,8 @@ accuracy_of_tenth = [float(np.mean(right[part])) for part in tenths]
 bins = np.linspace(0, 1.6, 33)
 figure, axes = plt.subplots(1, 3, figsize=(11, 3.8), layout="constrained")
 axes[0].hist(predictive.entropy[right], bins, density=True, color="#d3dce3", label="right")
-axes[0].hist(
-    predictive.entropy[~right],
-    bins,
-    density=True,
-    histtype="step",
-    linewidth=1.6,
-    label="wrong",
-)
+step = {"histtype": "step", "linewidth": 1.6}
+axes[0].hist(predictive.entropy[~right], bins, density=True, label="wrong", **step)
 axes[0].set(title="entropy of the predictions", xlabel="nats", yticks=[])
 axes[0].spines["left"].set_visible(False)
 axes[0].legend(loc="upper right")
