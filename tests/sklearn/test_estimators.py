@@ -5,6 +5,7 @@ import pickle
 import keras
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from scipy import stats
 from sklearn.base import clone
@@ -202,6 +203,11 @@ def test_a_clone_is_made_anew_and_a_table_gives_names():
         model.predict(table[["w", "v", "u"]])
     again = clone(model).fit(table, Y)
     np.testing.assert_array_equal(again.predict(table), model.predict(table))
+    # Tables of another library are tables too.
+    polar = pl.DataFrame({name: table[name].to_numpy() for name in table})
+    other = clone(model).fit(polar, pl.Series(Y))
+    assert other.feature_names_in_.tolist() == ["u", "v", "w"]
+    np.testing.assert_array_equal(other.predict(polar), model.predict(table))
     other = clone(model).set_params(random_state=1).fit(table, Y)
     assert np.abs(other.predict(table) - model.predict(table)).max() > 1e-6
 
