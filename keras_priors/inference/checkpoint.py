@@ -45,10 +45,10 @@ class Checkpoint:
         >>> model = keras.Sequential([keras.Input((1,)), line])
         >>> _ = kp.set_priors(model, kp.NormalPrior(0, 1))
         >>> x = np.ones((3, 1), "float32")
-        >>> method = kp.inference.RandomizedMAP(4)
+        >>> method, data = kp.inference.RandomizedMAP(4), (x, x, kp.likelihoods.Normal(1.0))
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     first = method.fit(model, x, x, kp.likelihoods.Normal(1.0), checkpoint=folder)
-        ...     again = method.fit(model, x, x, kp.likelihoods.Normal(1.0), checkpoint=folder)
+        ...     first = method.fit(model, *data, verbose=0, checkpoint=folder)
+        ...     again = method.fit(model, *data, verbose=0, checkpoint=folder)
         >>> bool(np.all(first.draws()["line/kernel"] == again.draws()["line/kernel"]))
         True
     """
