@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from keras_priors.priors.joint_normal_part import JointNormalPart
 from keras_priors.priors.normal_blocks import NormalBlock
 from keras_priors.utils.export import share
@@ -19,6 +21,13 @@ class JointPrior:
     block: NormalBlock
     indices: tuple[int, ...]
     """Of the weights, in the order of the block."""
+
+    def draws(self, number: int, words: Any) -> list[Any]:
+        """Draws of each weight in the order of the block, arrays (number, ...), by a seed."""
+        random = np.random.default_rng([int(word) for word in np.ravel(words)])
+        noise = random.standard_normal((number, self.block.size))
+        drawn = self.block.mean + np.stack([self.block.color(each) for each in noise])
+        return list(self.block.to_weights(drawn.astype("float32")).values())
 
 
 @share

@@ -20,9 +20,13 @@ _STRUCTURES = ("full", "low_rank", "diagonal")
 _FEWEST = 30
 # The inverse of a covariance of S draws of D weights is about S / (S - D) times too large.
 _ENOUGH = 10
+# Bytes that a matrix over all elements may take, with those of its Cholesky factor and inverse.
+_MOST_BYTES = 4 * 2**30
 
 
-def as_prior(posterior: Any, structure: Any, rank: Any) -> JointNormalPrior:
+def as_prior(
+    posterior: Any, structure: Any, rank: Any, num_samples: Any, seed: Any
+) -> JointNormalPrior:
     """See `Posterior.as_prior`."""
     rank = whole_number("as_prior", "rank", rank)
     if posterior.temperature != 1.0:
@@ -41,15 +45,20 @@ def as_prior(posterior: Any, structure: Any, rank: Any) -> JointNormalPrior:
             f"{type(posterior).__name__}. Received: structure={structure!r}."
         )
     if own is None:
-        return _of_draws(posterior, structure or "full", rank)
-    if structure in (None, own.structure):
+        return _of_draws(posterior, structure or "full", rank, num_samples, seed)
+    # Independent weights have no correlations to keep.
+    if structure in (None, own.structure) or (structure, own.structure) == (
+        "low_rank",
+        "diagonal",
+    ):
         return own
     means, deviations = own.mean(), own.stddev()
     if structure == "diagonal":
         return _independent(means, deviations, own.positive)
-    covariance = np.linalg.inv(own.precision())
     paths, shapes = list(means), [np.shape(value) for value in means.values()]
     flat = np.concatenate([np.ravel(value) for value in means.values()])
+    _check_memory(len(flat), posterior)
+    covariance = np.linalg.inv(own.precision())
     normal = (paths, shapes, flat, [path in own.positive for path in paths])
     if structure == "full":
         return JointNormalPrior.from_parts([FullBlock.from_covariance(*normal, covariance)], {})
@@ -120,34 +129,52 @@ def normal_of(
     return JointNormalPrior.from_parts(blocks, independent)
 
 
-def _of_draws(posterior: Any, structure: str, rank: int) -> JointNormalPrior:
-    """Mean and covariance of the draws that there are."""
-    drawn, logs = posterior.draws(), posterior._prior_paths()
+def _check_memory(size: int, posterior: Any) -> None:
+    # The matrix, its inverse, its Cholesky factor, and a whitening with its right-hand side.
+    needed = 5 * 8 * size**2
+    if needed > _MOST_BYTES:
+        raise ValueError(
+            f"A matrix over all elements of a prior must fit in {_MOST_BYTES} bytes. Received: "
+            f"{size} elements of a {type(posterior).__name__}, which take {needed} bytes. Leave "
+            'the structure as the posterior has it, or take `as_prior("diagonal")`.'
+        )
+
+
+def _of_draws(
+    posterior: Any, structure: str, rank: int, num_samples: Any, seed: Any
+) -> JointNormalPrior:
+    """Mean and covariance of draws."""
+    drawn, logs = posterior.draws(num_samples, seed), posterior._prior_paths()
     values = {
         path: np.log(drawn[path].astype("float64")) if is_log else drawn[path].astype("float64")
         for path, is_log in logs.items()
     }
     flat = np.concatenate([v.reshape(len(v), -1) for v in values.values()], axis=1)
     count, size = flat.shape
-    owner = type(posterior).__name__
+    owner, made = type(posterior).__name__, posterior._most_samples is None
+
+    def more(number: int) -> str:
+        return f"Take num_samples={number} or more" if made else f"Draw {number} or more in `fit`"
+
     if count < _FEWEST:
         raise ValueError(
             f"A prior of draws needs at least {_FEWEST}: of fewer, standard deviations are mostly "
-            f"chance, and the members of an ensemble are modes, not draws around one. Received: "
-            f"a {owner} of {count}. Draw more, or take Laplace, SWAG or MeanField."
+            f"chance. Received: a {owner} of {count}. {more(_FEWEST)}, or take Laplace, SWAG or "
+            "MeanField."
         )
     if structure == "full" and count <= size:
         raise ValueError(
             "The covariance of draws can be inverted where they are more than the weights. "
-            f"Received: a {owner} with {count} draws of {size} weights. Take "
-            '`as_prior("low_rank")` or `as_prior("diagonal")`, or draw at least '
-            f"{_ENOUGH * size}."
+            f"Received: a {owner} with {count} draws of {size} weights. {more(_ENOUGH * size)}, "
+            'or take `as_prior("low_rank")` or `as_prior("diagonal")`.'
         )
+    if structure == "full":
+        _check_memory(size, posterior)
     if structure == "full" and count < _ENOUGH * size:
         warn(
             "The precision of draws is about S / (S - D) times too large for S draws of D "
             f"weights. Received: {count} draws of {size} weights, {count / (count - size):.2g} "
-            f'times. Draw {_ENOUGH * size}, or take `as_prior("low_rank")`.'
+            f'times. {more(_ENOUGH * size)}, or take `as_prior("low_rank")`.'
         )
     middle, scale = flat.mean(axis=0), flat.std(axis=0, ddof=1)
     if not np.all(scale > 0):

@@ -331,7 +331,14 @@ class Posterior:
         options |= {"num_data": num_data, "seed": seed}
         return as_layers(self.model, self.mean(), self.stddev(), self.temperature, **options)
 
-    def as_prior(self, structure: str | None = None, *, rank: int = 20) -> JointNormalPrior:
+    def as_prior(
+        self,
+        structure: str | None = None,
+        *,
+        rank: int = 20,
+        num_samples: int | None = None,
+        seed: Any = None,
+    ) -> JointNormalPrior:
         """This posterior as the prior of the next data set, a normal over all weights together.
 
             p(w | y_1, y_2) ~ p(y_2 | w) p(w | y_1),    p(w | y_1) = N(w; mean, covariance)
@@ -345,21 +352,30 @@ class Posterior:
         It is exact for Laplace of each structure, MeanField, IVON, LowRank, FullRank and SWAG, and
         for variational layers of independent normals. Of `Laplace(layers="last")` and of
         variational layers it is over the weights with a spread: freeze the others, which were
-        points. Of draws it is their mean and covariance.
+        points. Of draws it is their mean and covariance. The members of a `DeepEnsemble` are modes
+        and are refused; those of `RandomizedMAP` are taken as the draws that they are of a linear
+        regression, and of a net as draws whose spread may be too small.
 
         Args:
             structure: "full", "low_rank", "diagonal", or "kronecker" of a posterior that has it.
                 Defaults to None: that of the posterior; of draws "full". "diagonal" keeps mean and
                 standard deviation of each element, and makes a `NormalPrior` for each weight.
                 "low_rank" keeps the first `rank` principal components of the correlations, and the
-                mean of what is left for the others.
+                mean of what is left for the others; of independent weights that is "diagonal".
             rank: integer, of "low_rank" where the posterior has not that structure. Defaults to 20.
+            num_samples: integer, draws as `draws` takes them; without effect where the normal of
+                the posterior is known. Defaults to None: all that there are, or 1000 where they are
+                made on demand, as of variational layers of other families.
+            seed: integer, `keras.random.SeedGenerator` or None for a fresh one: of draws that are
+                made on demand.
 
         Raises:
             ValueError: an unknown structure; weights with bounds other than 0 and infinity (of
                 positive ones it is over the logarithms), a prior of unknown scale on them, or no
-                spread (MAP, ensembles, Monte-Carlo dropout); a temperature other than 1; fewer than
-                30 draws, or for "full" not more draws than elements.
+                spread (MAP, Monte-Carlo dropout); members of a `DeepEnsemble`; a temperature other
+                than 1; fewer than 30 draws, or for "full" not more draws than elements; a matrix
+                over all elements that takes more than 4 GiB with its inverse and factor (10,362
+                elements).
 
         Warns:
             UserWarning: "full" of fewer draws than ten times the elements.
@@ -383,7 +399,7 @@ class Posterior:
               overcoming catastrophic forgetting, arXiv:1805.07810.
             - Tipping and Bishop, 1999, Probabilistic principal component analysis ("low_rank").
         """
-        return as_prior(self, structure, rank)
+        return as_prior(self, structure, rank, num_samples, seed)
 
     def save(self, path: Any) -> None:
         """Write it, its model and its likelihood to one file, without pickle.

@@ -45,6 +45,8 @@ class SamplePosterior(Posterior):
             draws, ...), where draws have statistics of their own. Defaults to None.
         continuation: mapping from name to array, from which the method can go on. Defaults to None.
         observations: the data, for ArviZ' log likelihood. Defaults to None.
+        modes: bool, whether they are modes found apart from each other, as the members of a
+            `DeepEnsemble`, of which `as_prior` makes no normal. Defaults to False.
 
     Raises:
         ValueError: arrays whose shapes are not those of the weights.
@@ -63,8 +65,10 @@ class SamplePosterior(Posterior):
         states: Mapping[int, Any] | None = None,
         continuation: Mapping[str, Any] | None = None,
         observations: Observations | None = None,
+        modes: bool = False,
     ) -> None:
         super().__init__(model, likelihood, observations)
+        self.modes = modes
         self._stored = [np.asarray(v) for v in values]
         self.sample_stats = {name: np.asarray(v) for name, v in (sample_stats or {}).items()}
         self.continuation = {name: np.asarray(v) for name, v in (continuation or {}).items()}
@@ -262,12 +266,21 @@ class SamplePosterior(Posterior):
             )
         return _evenly(number, self.num_draws)
 
+    def _own_normal(self) -> None:
+        if self.modes:
+            raise ValueError(
+                "The members of an ensemble are modes that were found apart from each other, and "
+                "their covariance is not that of a posterior. Received: a SamplePosterior of "
+                f"{self._most_samples} members. Take Laplace, SWAG or MeanField, or draws of NUTS, "
+                "HMC, SGLD or SGHMC."
+            )
+
     def _state(self) -> tuple[dict[str, Any], dict[str, Any]]:
         arrays = {f"draws/{k}": v for k, v in enumerate(self._stored)}
         arrays |= {f"stats/{name}": v for name, v in self.sample_stats.items()}
         arrays |= {f"states/{index}": v for index, v in self._states.items()}
         arrays |= {f"continuation/{name}": v for name, v in self.continuation.items()}
-        return {}, arrays
+        return {"modes": self.modes}, arrays
 
     @classmethod
     def _from_state(
@@ -278,6 +291,9 @@ class SamplePosterior(Posterior):
         stats = arrays.group("stats")
         for name in stats:
             arrays.of_shape(f"stats/{name}", values[0].shape[:2])
+        modes = config.get("modes", False)
+        if not isinstance(modes, bool):
+            raise ValueError(f"The entry 'modes' must be true or false. Received: {modes!r}.")
         return cls(
             model,
             likelihood,
@@ -285,6 +301,7 @@ class SamplePosterior(Posterior):
             sample_stats=stats,
             states=arrays.states(model, values[0].shape[:2]),
             continuation=arrays.group("continuation"),
+            modes=modes,
         )
 
 

@@ -8,7 +8,7 @@ from keras import ops
 
 from keras_priors import backend
 from keras_priors.functional.check_built import check_built
-from keras_priors.functional.joint_priors import JointPrior, joint_priors
+from keras_priors.functional.joint_priors import joint_priors
 from keras_priors.functional.scaled_weight import scale_of
 from keras_priors.functional.weights import Weight, find_weights
 from keras_priors.utils.export import export
@@ -55,7 +55,9 @@ def sample_prior(model: keras.Model, num_samples: int = 100, seed: Any = None) -
     for k, weight in enumerate(weights):
         if k in joint:
             if k == joint[k].indices[0]:
-                drawn |= _draws_together(joint[k], weights, seeds[:, k])
+                together = joint[k].draws(num_samples, seeds[:, k])
+                paths = [weights[i].path for i in joint[k].indices]
+                drawn |= dict(zip(paths, together, strict=True))
             continue
         drawn[weight.path], scale = _draws(
             weight, ops.convert_to_tensor(seeds[:, k], dtype="uint32")
@@ -84,15 +86,6 @@ def _with_priors(model: keras.Model) -> list[Weight]:
             "`layer.prior_scales[name].mean()`."
         )
     return weights
-
-
-def _draws_together(joint: JointPrior, weights: list[Weight], seeds: Any) -> dict[str, Any]:
-    """Draws of the weights of a joint prior, by path."""
-    random = np.random.default_rng([int(word) for word in np.ravel(seeds)])
-    noise = random.standard_normal((len(seeds), joint.block.size))
-    drawn = joint.block.mean + np.stack([joint.block.color(each) for each in noise])
-    parts = joint.block.to_weights(drawn.astype("float32")).values()
-    return {weights[k].path: part for k, part in zip(joint.indices, parts, strict=True)}
 
 
 def _is_learned(weight: Weight) -> bool:

@@ -166,6 +166,7 @@ class JointNormalPart(Prior):
     def _together(self, what: str) -> str:
         return (
             f"A JointNormalPrior has one density for several weights, and not {what}. Received: "
-            f"{self.path} of one. Plain `fit`, `inference.LogPosterior` and the methods on it, "
-            'and `sample_prior` take it; elsewhere take `posterior.as_prior("diagonal")`.'
+            f"{self.path} of one. Plain `fit`, `inference.LogPosterior` and the methods on it but "
+            "`RandomizedMAP`, and `sample_prior` take it; elsewhere take "
+            '`posterior.as_prior("diagonal")`.'
         )

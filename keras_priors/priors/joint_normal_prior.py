@@ -33,8 +33,9 @@ class JointNormalPrior:
     `keras_priors.set_priors(model, prior)`. Each weight then has its part of it as a regularizer;
     the first one stands in the loss for all.
 
-    What takes it: plain `fit` with any optimizer, `inference.LogPosterior` and all methods on it,
-    and `sample_prior`. `Laplace("full")` adds P as it is and `Laplace("diagonal")` its diagonal;
+    What takes it: plain `fit` with any optimizer, `inference.LogPosterior` and the methods on it
+    but `RandomizedMAP`, which moves the mean of each weight's own prior, and `sample_prior`.
+    `Laplace("full")` adds P as it is and `Laplace("diagonal")` its diagonal;
     "kronecker" and "low_rank" refuse it, because a sum with P has no such structure. Weights of one
     block are trained together, or frozen together. Variational layers have a KL for each weight,
     and take it with the structure "diagonal" alone: then it is a `NormalPrior` for each weight.

@@ -1,3 +1,4 @@
+# Long: one method, with what Keras' own `fit` takes: callbacks, validation, starts.
 """Deep ensembles."""
 
 from __future__ import annotations
@@ -246,6 +247,7 @@ class DeepEnsemble(Method):
             stacked,
             states=dict(zip(statistics, states, strict=True)),
             observations=log_posterior.observations,
+            modes=True,
         )
         check_noise("DeepEnsemble", posterior)
         return posterior
@@ -265,8 +267,16 @@ class DeepEnsemble(Method):
             generator.state.assign(ops.convert_to_tensor(state, dtype=generator.state.dtype))
             set_first_seed(generator, int(state[0]))
         positions = Positions(member)
-        for weight in positions.weights:
-            self._begin(weight, next(seeds))
+        words_of = [next(seeds) for _ in positions.weights]
+        together: dict[int, Any] = {}
+        for joint in positions.joint if self.start == "prior" else ():
+            drawn = joint.draws(1, words_of[joint.indices[0]])
+            together |= dict(zip(joint.indices, drawn, strict=True))
+        for k, weight in enumerate(positions.weights):
+            if k in together:
+                weight.variable.assign(together[k][0])
+            else:
+                self._begin(weight, words_of[k])
         optimizer = keras.saving.deserialize_keras_object(self._optimizer)
         member.compile(optimizer=optimizer, loss=log_posterior.likelihoods.structure)
         count, validation = self._split(observations)

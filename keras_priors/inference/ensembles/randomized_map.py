@@ -36,8 +36,9 @@ class RandomizedMAP(Method):
     are exact draws of its posterior; for other likelihoods e_i is 0, as in Pearce et al., and the
     spread is too small where the data say much.
 
-    All priors must be normal: `NormalPrior`, or `VarianceScalingPrior` of that family. The draws of
-    the posterior are the members, in one chain.
+    All priors must be normal, each of one weight: `NormalPrior`, or `VarianceScalingPrior` of that
+    family; of a `JointNormalPrior` take `as_prior("diagonal")`. The draws of the posterior are the
+    members, in one chain.
 
     Args:
         num_members: integer. Defaults to 10.
@@ -202,7 +203,8 @@ def _check_normal(log_posterior: LogPosterior) -> None:
             raise ValueError(
                 "RandomizedMAP moves the mean of normal priors of known scale, and other priors "
                 f"have none that can be moved in this way. Received: {prior!r} on {weight.path}. "
-                "Give it a NormalPrior with a number as scale, or use DeepEnsemble; where the "
+                "Give it a NormalPrior with a number as scale (in place of a joint prior "
+                '`posterior.as_prior("diagonal")`), or use DeepEnsemble; where the '
                 "scale is unknown, NUTS, HMC, SGLD, SGHMC, MeanField, LowRank, FullRank or Laplace."
             )
 
