@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_priors.functional.positions import Positions
+from keras_priors.inference.arviz import mixing_of
 from keras_priors.priors.joint_normal_prior import JointNormalPrior
 from keras_priors.priors.log_normal_prior import LogNormalPrior
 from keras_priors.priors.normal_blocks import FullBlock, LowRankBlock, NormalBlock
@@ -20,6 +21,8 @@ _STRUCTURES = ("full", "low_rank", "diagonal")
 _FEWEST = 30
 # The inverse of a covariance of S draws of D weights is about S / (S - D) times too large.
 _ENOUGH = 10
+# Rounding in float32 leaves eigenvalues of correlations of some 1e-14 where weights are collinear.
+_LEAST = 1e-10
 # Bytes that a matrix over all elements may take, with those of its Cholesky factor and inverse.
 _MOST_BYTES = 4 * 2**30
 
@@ -145,6 +148,15 @@ def _of_draws(
 ) -> JointNormalPrior:
     """Mean and covariance of draws."""
     drawn, logs = posterior.draws(num_samples, seed), posterior._prior_paths()
+    for path in (path for path, is_log in logs.items() if is_log):
+        zeros = int(np.sum(np.any(drawn[path].reshape(len(drawn[path]), -1) <= 0, axis=1)))
+        if zeros:
+            raise ValueError(
+                "The prior of a positive weight is one over its logarithm. Received: "
+                f"{zeros} of {len(drawn[path])} draws of {path} that are 0, less than the smallest "
+                "number that float32 has. Give it a prior with less mass at 0, such as "
+                "LogNormalPrior, before the fit, or freeze it."
+            )
     values = {
         path: np.log(drawn[path].astype("float64")) if is_log else drawn[path].astype("float64")
         for path, is_log in logs.items()
@@ -170,18 +182,29 @@ def _of_draws(
         )
     if structure == "full":
         _check_memory(size, posterior)
-    if structure == "full" and count < _ENOUGH * size:
-        warn(
-            "The precision of draws is about S / (S - D) times too large for S draws of D "
-            f"weights. Received: {count} draws of {size} weights, {count / (count - size):.2g} "
-            f'times. {more(_ENOUGH * size)}, or take `as_prior("low_rank")`.'
-        )
     middle, scale = flat.mean(axis=0), flat.std(axis=0, ddof=1)
     if not np.all(scale > 0):
         raise ValueError(
             "A prior of draws needs weights that move. Received: "
             f"{int(np.sum(scale <= 0))} of {size} elements that are the same in all draws of a "
             f"{owner}. Freeze these weights before the fit."
+        )
+    effective = float(count) if made else _effective(posterior, list(logs), count)
+    # The smallest of many is low by chance, of draws that are independent too.
+    if effective < min(_FEWEST, count / 4):
+        warn(
+            f"A prior of draws needs an effective sample size of at least {_FEWEST}: of less, "
+            "standard deviations are mostly chance. Received: an effective sample size of "
+            f"{effective:.0f} of {count} draws of a {owner}, that of the worst element. Draw more "
+            "in `fit`; chains that are in several modes have no normal in common."
+        )
+    if structure == "full" and effective < _ENOUGH * size:
+        times = f"{effective / (effective - size):.2g}" if effective > size else "many"
+        warn(
+            "The precision of draws is about S / (S - D) times too large for an effective sample "
+            f"size S of D weights. Received: {effective:.0f} of {count} draws of {size} weights, "
+            f"{times} times. {more(int(np.ceil(_ENOUGH * size * count / effective)))}, or take "
+            '`as_prior("low_rank")`.'
         )
     ends = np.cumsum([v[0].size for v in values.values()])[:-1]
     paths, shapes = list(values), [v.shape[1:] for v in values.values()]
@@ -194,13 +217,37 @@ def _of_draws(
         return _independent(means, deviations, [path for path, is_log in logs.items() if is_log])
     white = (flat - middle) / scale / np.sqrt(count - 1)
     if structure == "full":
-        covariance = (white.T @ white) * np.outer(scale, scale)
+        correlation = white.T @ white
+        least = float(np.linalg.eigvalsh(correlation)[0])
+        if least < _LEAST:
+            raise ValueError(
+                "The covariance of draws can be inverted where no weight follows from the others. "
+                f"Received: {size} elements whose correlations have an eigenvalue of {least:.1g}, "
+                f'below {_LEAST:g}. Take `as_prior("low_rank")` or `as_prior("diagonal")`, or '
+                "freeze the weights that move with others alone."
+            )
+        covariance = correlation * np.outer(scale, scale)
         block = FullBlock.from_covariance(*normal, covariance)
         return JointNormalPrior.from_parts([block], {})
     _, singular, vectors = np.linalg.svd(white, full_matrices=False)
     # One of as many directions as draws is that of their mean.
     squares, vectors = singular[: count - 1] ** 2, vectors[: count - 1].T
     return _low_rank(normal, scale, squares, vectors, rank)
+
+
+def _effective(posterior: Any, paths: Sequence[str], count: int) -> float:
+    """The smallest effective sample size of draws that are stored, or how many they are."""
+    chains = posterior._chains(None, None)
+    flat = [chains[p].reshape(*chains[p].shape[:2], -1) for p in paths]
+    try:
+        found = mixing_of(np.concatenate(flat, axis=2)).get("ess_bulk", float(count))
+    except ImportError:
+        warn(
+            "The effective sample size of draws was not looked at, without ArviZ. Received: "
+            f'{count} draws, taken as independent. Install it: pip install "keras-priors[arviz]".'
+        )
+        return float(count)
+    return min(float(count), found)
 
 
 def _low_rank(

@@ -375,10 +375,13 @@ class Posterior:
                 spread (MAP, Monte-Carlo dropout); members of a `DeepEnsemble`; a temperature other
                 than 1; fewer than 30 draws, or for "full" not more draws than elements; a matrix
                 over all elements that takes more than 4 GiB with its inverse and factor (10,362
-                elements).
+                elements); "full" of draws that are collinear; draws of a positive weight that are 0
+                in float32.
 
         Warns:
-            UserWarning: "full" of fewer draws than ten times the elements.
+            UserWarning: an effective sample size of the draws (the smallest of up to 100 elements,
+                by ArviZ where they are stored) of less than 30, or for "full" of less than ten
+                times the elements; ArviZ is not installed.
 
         Example:
             >>> import keras, numpy as np

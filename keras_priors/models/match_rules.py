@@ -48,6 +48,7 @@ def match(weights: Sequence[Weight], rules: Any) -> dict[int, Prior | None]:
 def _match_joint(weights: Sequence[Weight], joint: JointNormalPrior) -> dict[int, Prior | None]:
     """Each weight that a joint prior names, once."""
     matched: dict[int, Prior | None] = {}
+    named_by: dict[int, str] = {}
     for path, part in joint.parts().items():
         named = [
             i
@@ -64,7 +65,13 @@ def _match_joint(weights: Sequence[Weight], joint: JointNormalPrior) -> dict[int
                 "model that it comes from, or to one whose layers have the same names, as a "
                 "`keras.models.clone_model` has; and train the weights that it names."
             )
-        matched[found[0]] = part
+        if found[0] in matched:
+            raise ValueError(
+                "Each path of a joint prior must name another weight. Received: "
+                f"{named_by[found[0]]} and {path}, both of {weights[found[0]].path}. Write the "
+                "whole paths, as in `keras_priors.get_priors`."
+            )
+        matched[found[0]], named_by[found[0]] = part, path
     return matched
 
 

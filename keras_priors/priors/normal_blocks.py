@@ -124,6 +124,10 @@ class NormalBlock:
         """P (D, D)."""
 
     @abstractmethod
+    def precision_diagonal(self) -> Any:
+        """Diagonal of P (D,), without P."""
+
+    @abstractmethod
     def variance(self) -> Any:
         """Diagonal of the covariance (D,)."""
 
@@ -182,13 +186,23 @@ class FullBlock(NormalBlock):
         cls, paths: Any, shapes: Any, mean: Any, positive: Any, covariance: Any
     ) -> FullBlock:
         """That of a covariance."""
-        factor = np.linalg.cholesky(covariance)
+        try:
+            factor = np.linalg.cholesky(covariance)
+        except np.linalg.LinAlgError as error:
+            raise ValueError(
+                "The covariance of a full normal must be positive definite. Received: one over "
+                f"{list(paths)} that is not, in float64. Weights that move along each other alone "
+                'have no density together: take `as_prior("low_rank")` or `as_prior("diagonal")`.'
+            ) from error
         whitening = np.linalg.solve(factor, np.eye(len(factor)))
         return cls(paths, shapes, mean, positive, whitening=whitening)
 
     def precision(self) -> Any:
         whitening = self.arrays["whitening"]
         return whitening.T @ whitening
+
+    def precision_diagonal(self) -> Any:
+        return np.sum(self.arrays["whitening"] ** 2, axis=0)
 
     def variance(self) -> Any:
         return np.sum(np.linalg.inv(self.arrays["whitening"]) ** 2, axis=1)
@@ -238,6 +252,10 @@ class LowRankBlock(NormalBlock):
         scaled = self.arrays["scale"][:, None] * self.arrays["vectors"]
         return np.diag(self.arrays["scale"] ** 2) + (scaled * self.arrays["values"]) @ scaled.T
 
+    def precision_diagonal(self) -> Any:
+        along = self.arrays["vectors"] ** 2 @ self.arrays["values"]
+        return self.arrays["scale"] ** 2 * (1.0 + along)
+
     def variance(self) -> Any:
         values = self.arrays["values"]
         known = self.arrays["vectors"] ** 2 @ (values / (1.0 + values))
@@ -282,6 +300,10 @@ class KroneckerBlock(NormalBlock):
     def precision(self) -> Any:
         basis = np.kron(self.arrays["left"], self.arrays["right"])
         return (basis * self.arrays["values"].reshape(-1)) @ basis.T
+
+    def precision_diagonal(self) -> Any:
+        left, right = self.arrays["left"] ** 2, self.arrays["right"] ** 2
+        return (left @ self.arrays["values"] @ right.T).reshape(-1)
 
     def variance(self) -> Any:
         left, right = self.arrays["left"] ** 2, self.arrays["right"] ** 2

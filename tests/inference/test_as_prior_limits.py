@@ -6,6 +6,8 @@ import pytest
 
 import keras_priors as kp
 from keras_priors import inference
+from keras_priors.inference.arviz import mixing_of
+from keras_priors.priors import FullBlock
 
 LIKELIHOOD = kp.likelihoods.Normal(0.5)
 X = np.random.default_rng(0).normal(size=(8, 2)).astype("float32")
@@ -109,3 +111,62 @@ def test_independent_weights_stay_so_and_what_is_too_large_is_refused():
     assert full.structure == "full"
     sd = np.ravel(variational(3).stddev()["line/kernel"])
     np.testing.assert_allclose(full.precision(), np.diag(sd**-2.0), rtol=1e-5, atol=1e-9)
+
+
+def test_positive_draws_that_underflow_are_named():
+    model = make()
+    model.layers[0].bias.assign([1.0])
+    kp.set_priors(model, {"bias": kp.HalfNormalPrior(1.0)})
+    values = np.abs(normals(1, 100))
+    values[0, :7, 2] = 1e-60  # 0 in float32
+    with pytest.raises(ValueError, match=r"Received: 7 of 100 draws of line/bias that are 0"):
+        sampled(values, model).as_prior("diagonal")
+
+
+def test_collinear_draws_have_no_precision():
+    values = normals(1, 100)
+    values[..., 1] = 3.0 * values[..., 0] - 1.0
+    posterior = sampled(values)
+    with pytest.raises(ValueError, match=r"Received: 3 elements .*eigenvalue .*below 1e-10"):
+        posterior.as_prior()
+    np.testing.assert_allclose(posterior.as_prior("diagonal").stddev()["line/bias"], 1, atol=0.2)
+    values[..., 1] += 1e-3 * normals(2, 100)[1, :, 0]  # close, yet enough
+    np.testing.assert_allclose(
+        np.linalg.inv(sampled(values).as_prior().precision()), np.cov(values[0].T), rtol=1e-3
+    )
+
+
+def test_a_covariance_that_is_none_is_refused():
+    normal = (("line/kernel",), ((2, 1),), np.zeros(2), (False,))
+    with pytest.raises(ValueError, match=r"positive definite\. Received: one over \['line/kernel"):
+        FullBlock.from_covariance(*normal, np.ones((2, 2)) - np.eye(2))
+
+
+def autocorrelated(draws):
+    """AR(1) chains of correlation 0.95: the effective draws are about a 39th of all."""
+    noise = np.random.default_rng(3).normal(size=(2, draws, 3))
+    for t in range(1, draws):
+        noise[:, t] = 0.95 * noise[:, t - 1] + (1 - 0.95**2) ** 0.5 * noise[:, t]
+    return noise
+
+
+def test_draws_of_chains_count_by_their_effective_size():
+    posterior = sampled(autocorrelated(150))  # about 8 effective of 300
+    with pytest.warns(UserWarning, match=r"Received: an effective sample size of \d+ of 300 draws"):
+        posterior.as_prior("diagonal")
+    posterior = sampled(autocorrelated(300))  # of 60 draws that are independent none would be said
+    ess = mixing_of(np.concatenate([v.reshape(2, 300, -1) for v in posterior._stored], 2))
+    assert ess["ess_bulk"] < 30
+    with pytest.warns(UserWarning) as said:
+        posterior.as_prior()
+    messages = [str(w.message) for w in said]
+    assert any("precision of draws" in m and f"{ess['ess_bulk']:.0f} " in m for m in messages)
+    sampled(normals(2, 300)).as_prior()
+
+
+def test_paths_that_name_one_weight_are_refused():
+    prior = kp.JointNormalPrior(
+        {"line/kernel": [[0.0], [0.0]], "kernel": [[0.0], [0.0]]}, np.eye(4)
+    )
+    with pytest.raises(ValueError, match="Received: line/kernel and kernel, both of line/kernel"):
+        kp.set_priors(make(), prior)

@@ -156,6 +156,7 @@ def test_a_block_has_one_covariance_in_all_that_it_does(block):
     root = np.stack([block.color(e) for e in np.eye(6)], axis=1)
     np.testing.assert_allclose(root @ root.T, covariance, rtol=1e-8, atol=1e-10)
     np.testing.assert_allclose(block.variance(), np.diagonal(covariance))
+    np.testing.assert_allclose(block.precision_diagonal(), np.diagonal(block.precision()))
     again = type(block).from_config(block.config())
     at = np.arange(6.0, dtype="float32") / 10
     found = again.log_prob([ops.convert_to_tensor(v) for v in block.split(at).values()])

@@ -85,11 +85,10 @@ def _with_joint(
     found = np.diag(found) if full and found.ndim == 1 else found.copy()
     for each in joint:
         at = np.concatenate([places[k] for k in each.indices])
-        precision = each.block.precision() / temperature
         if full:
-            found[np.ix_(at, at)] += precision
+            found[np.ix_(at, at)] += each.block.precision() / temperature
         else:
-            found[at] += np.diagonal(precision)
+            found[at] += each.block.precision_diagonal() / temperature
     return found
 
 
