@@ -170,3 +170,11 @@ def test_paths_that_name_one_weight_are_refused():
     )
     with pytest.raises(ValueError, match="Received: line/kernel and kernel, both of line/kernel"):
         kp.set_priors(make(), prior)
+
+
+def test_a_matrix_of_draws_must_fit_too(monkeypatch):
+    monkeypatch.setattr("keras_priors.inference.as_prior._MOST_BYTES", 359)
+    posterior = sampled(normals(2, 300))
+    with pytest.raises(ValueError, match=r"Received: 3 elements .* take 360 bytes"):
+        posterior.as_prior()
+    assert posterior.as_prior("low_rank", rank=1).structure == "low_rank"
