@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +12,7 @@ import keras
 from keras_priors.utils.export import share
 from keras_priors.utils.keras_internals import all_layers, plain_gradients
 
+_ONE_AT_A_TIME = threading.RLock()
 _HALF = ("float16", "bfloat16")
 
 
@@ -59,7 +61,9 @@ def _full_precision(model: Any) -> Iterator[None]:
     try:
         for layer, policy in policies:
             mode = policy.quantization_mode
-            layer.dtype_policy = "float32" if mode is None else f"{mode}_from_float32"
+            layer.dtype_policy = (
+                "float32" if mode is None else f"{policy.name.rpartition('_from_')[0]}_from_float32"
+            )
         yield
     finally:
         for layer, policy in policies:
@@ -69,15 +73,20 @@ def _full_precision(model: Any) -> Iterator[None]:
 @contextmanager
 def _not_rounded(model: Any) -> Iterator[None]:
     """Within it, quantized layers round no inputs, and have every derivative on every backend."""
-    quantized = [
-        layer for layer in all_layers(model) if vars(layer).get("inputs_quantizer") is not None
-    ]
-    held = [layer.inputs_quantizer for layer in quantized]
-    try:
-        for layer in quantized:
-            vars(layer)["inputs_quantizer"] = None
-        with plain_gradients():
-            yield
-    finally:
-        for layer, quantizer in zip(quantized, held, strict=True):
-            vars(layer)["inputs_quantizer"] = quantizer
+    if all(layer.dtype_policy.quantization_mode is None for layer in all_layers(model)):
+        yield
+        return
+    with _ONE_AT_A_TIME:  # another thread would find a layer or Keras changed, and put that back
+        # Keras' int4 and the layers within a quantized one may have none.
+        quantized = [
+            layer for layer in all_layers(model) if vars(layer).get("inputs_quantizer") is not None
+        ]
+        held = [layer.inputs_quantizer for layer in quantized]
+        try:
+            for layer in quantized:
+                vars(layer)["inputs_quantizer"] = None
+            with plain_gradients():
+                yield
+        finally:
+            for layer, quantizer in zip(quantized, held, strict=True):
+                vars(layer)["inputs_quantizer"] = quantizer

@@ -33,9 +33,9 @@ def fingerprint(log_posterior: LogPosterior, settings: Mapping[str, Any]) -> dic
     ]
     structure = log_posterior.likelihoods.structure
     return {
-        "inputs": _of_arrays(observations.x),
-        "targets": _of_arrays(observations.y),
-        "sample_weight": _of_arrays(observations.weight),
+        "inputs": of_arrays(observations.x),
+        "targets": of_arrays(observations.y),
+        "sample_weight": of_arrays(observations.weight),
         "likelihood": _of_text(keras.saving.serialize_keras_object(structure)),
         "priors": _of_text(priors),
         "settings": {name: repr(value) for name, value in settings.items()},
@@ -63,7 +63,8 @@ def differences(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]
     ]
 
 
-def _of_arrays(structure: Any) -> str:
+def of_arrays(structure: Any) -> str:
+    """A hash of NumPy arrays, their shapes and dtypes."""
     found = hashlib.blake2b(digest_size=16)
     for leaf in keras.tree.flatten(structure):
         found.update(f"{leaf.dtype.str}{leaf.shape}".encode())

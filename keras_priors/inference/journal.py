@@ -19,7 +19,6 @@ from keras import ops
 
 from keras_priors.inference.replacing import replacing
 from keras_priors.inference.saved_arrays import read_arrays
-from keras_priors.version import __version__
 
 _FORMAT = 1
 _PART = re.compile(r"steps-(\d{9})-(\d{9})\.zip")
@@ -59,7 +58,7 @@ class Journal:
                     "The folder of a checkpoint must be new, empty, or that of the same run. "
                     f"Received: {self._folder}, which holds other files. Give another."
                 )
-            head = {"format": _FORMAT, "keras_priors": __version__, **header}
+            head = {"format": _FORMAT, **header}
             self._write(path, json.dumps(head).encode())
             return header
         with _reading(path):
@@ -89,10 +88,13 @@ class Journal:
             if self._replayed == len(self._kept):
                 state = _like(state, self._state)
             return state, outputs
-        state, outputs = advance()
+        token = _CURRENT.set(None)  # what runs within a step is a part of it
+        try:
+            state, outputs = advance()
+        finally:
+            _CURRENT.reset(token)
         if not self._stopped:
-            self._fresh.append((name, _as_numpy(outputs)))
-            self._state = state
+            self._fresh.append((name, _as_numpy(outputs), state))
             if time.monotonic() - self._written >= self._seconds:
                 self.write()
         return state, outputs
@@ -103,7 +105,12 @@ class Journal:
         return _like(state, found)
 
     def stop(self) -> None:
-        """Keeps no further step: after Ctrl-C a loop ends where the next run goes on."""
+        """Keeps no further step: after Ctrl-C a loop ends where the next run goes on.
+
+        While kept steps are taken over a loop does not know its state yet: Ctrl-C ends the run.
+        """
+        if self._replayed < len(self._kept):
+            raise KeyboardInterrupt("while steps of the checkpoint were taken over: all are kept")
         self.write()
         self._stopped = True
 
@@ -112,15 +119,14 @@ class Journal:
         if self._stopped or not self._fresh:
             return
         assert self._folder is not None
-        first = len(self._kept) + 1
-        last = len(self._kept) + len(self._fresh)
+        first, last = len(self._kept) + 1, len(self._kept) + len(self._fresh)
+        steps = [(name, outputs) for name, outputs, _ in self._fresh]
         # The state last: what it does not count was not done.
-        self._write(self._folder / f"steps-{first:09d}-{last:09d}.zip", _packed(self._fresh))
-        state = {"count": last, "state": _as_numpy(self._state)}
+        self._write(self._folder / f"steps-{first:09d}-{last:09d}.zip", _packed(steps))
+        state = {"count": np.array(last), "state": _as_numpy(self._fresh[-1][2])}
         self._write(self._folder / "state.zip", _packed(state))
-        self._kept += [None] * len(self._fresh)
-        self._replayed = len(self._kept)
-        self._fresh = []
+        self._fresh, self._kept = [], [None] * last
+        self._replayed = last
         self._written = time.monotonic()
 
     def _write(self, path: pathlib.Path, content: bytes) -> None:

@@ -127,7 +127,8 @@ class Method:
         if checkpoint is not None:
             place = _as_checkpoint(checkpoint)
             journal = Journal(place.folder, place.seconds)
-            run = run_of(self, model, mark, seed, given, resume)
+            rows = log_posterior.observations.batch(slice(0, 4))[0]
+            run = run_of(self, model, rows, mark, seed, given, resume)
             seed = journal.open(run, lambda kept: check_same_run(place.folder, kept, run))["seed"]
             seed = ops.convert_to_tensor(seed, dtype="uint32")
         with kept_in(journal):
@@ -165,6 +166,10 @@ class Method:
                 "Leave it out; take Laplace, MeanField, FullRank, LowRank, IVON, SGLD, SGHMC, NUTS "
                 "or HMC; or give it to variational layers by keras_priors.set_num_data."
             )
+
+    def _of_this_fit(self) -> dict[str, Any]:
+        """What a call of `fit` says beside the arguments of all methods, for `checkpoint`."""
+        return {}
 
     def _check_backend(self) -> None:
         """Refuses a backend that cannot."""

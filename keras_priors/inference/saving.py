@@ -133,7 +133,10 @@ def _read(source: Any, path: pathlib.Path, known: Mapping[str, Any]) -> Any:
         restore_lora(model, description.get("lora_alphas", {}), arrays)
     with _reading(path, "posterior.json"):
         restore_priors(model, description.get("unsaved_priors", {}))  # not in the files of 0.1
-        _restore_trained(model, description.get("trained"))
+        changed = _restore_trained(model, description.get("trained"))
+        if model.compiled and (changed or description.get("lora_alphas")):
+            # Its optimizer was built for other variables: one of them has no state in the file.
+            model.compile_from_config(model.get_compile_config())
     with _reading(path, "posterior.json"):
         likelihood = keras.saving.deserialize_keras_object(description["likelihood"])
     with _reading(path, "arrays.npz or posterior.json"):
@@ -143,16 +146,19 @@ def _read(source: Any, path: pathlib.Path, known: Mapping[str, Any]) -> Any:
     return posterior
 
 
-def _restore_trained(model: Any, paths: Any) -> None:
-    """Which variables are trained: Keras keeps it of the layers in a config alone."""
+def _restore_trained(model: Any, paths: Any) -> bool:
+    """Which variables are trained, if Keras had lost it: it is in the config of layers alone."""
     weights = find_weights(model)
     trained_paths = set(paths or ())
     if not trained_paths or not trained_paths.issubset(w.path for w in weights):  # of 0.1
-        return
+        return False
+    changed = False
     for weight in weights:
         trained = weight.path in trained_paths
         if weight.variable.trainable != trained:
             weight.variable.trainable = trained
+            changed = True
+    return changed
 
 
 @contextlib.contextmanager

@@ -1,11 +1,14 @@
 """A quantized base is a frozen one: its log posterior has all derivatives, on each backend."""
 
+import threading
+
 import keras
 import numpy as np
 import pytest
 from keras import layers, ops
 
 import keras_priors as kp
+from keras_priors.functional.pure_outputs import _not_rounded
 from keras_priors.inference import Laplace, LogPosterior, MeanField
 
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -92,3 +95,49 @@ def test_a_search_goes_through_it(data):
     assert set(posterior.mean()) == {
         f"{layer}/lora_kernel_{factor}" for layer in ("heads", "out") for factor in "ab"
     }
+
+
+def test_int4_has_its_derivatives_too(data):
+    model = net()
+    model.quantize("int4", filters=lambda layer: layer.name in ("heads", "out"))
+    slopes = LogPosterior(model, *data, LOSS).value_and_gradient()[1]
+    for name in ("heads", "out"):
+        factor = model.get_layer(name).lora_kernel_a
+        value, step = array(factor), np.zeros(factor.shape, "float32")
+        step.flat[2] = 0.02
+        around = []
+        for sign in (1.0, -1.0):
+            factor.assign(value + sign * step)
+            around.append(LogPosterior(model, *data, LOSS)())
+        factor.assign(value)
+        slope = float(slopes[f"{name}/lora_kernel_a"].flat[2])
+        assert (around[0] - around[1]) / 0.04 == pytest.approx(slope, abs=0.02 * abs(slope) + 0.02)
+
+
+def test_threads_wait_for_each_other():
+    model, _ = quantized()
+    layer = model.get_layer("out")
+    quantizer, entered, leave = layer.inputs_quantizer, threading.Event(), threading.Event()
+    seen = []
+
+    def first():
+        with _not_rounded(model):
+            entered.set()
+            leave.wait(30)
+
+    def second():
+        entered.wait(30)
+        with _not_rounded(model):
+            seen.append((leave.is_set(), layer.inputs_quantizer))
+
+    threads = [threading.Thread(target=target) for target in (first, second)]
+    for thread in threads:
+        thread.start()
+    entered.wait(30)
+    threads[1].join(0.2)
+    leave.set()
+    for thread in threads:
+        thread.join(30)
+    # The second was let in when the first had put all back.
+    assert seen == [(True, None)]
+    assert layer.inputs_quantizer is quantizer

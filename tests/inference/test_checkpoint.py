@@ -1,16 +1,10 @@
 """A fit that is killed and goes on gives the posterior of one that nobody killed."""
 
 import contextlib
-import errno
-import itertools
 import json
-import os
-import pathlib
-import signal
 import subprocess
 import sys
 import time
-import zipfile
 
 import keras
 import numpy as np
@@ -166,6 +160,95 @@ def test_another_run_is_refused_and_what_differs_named(tmp_path):
     np.testing.assert_array_equal(*map(values, more))
 
 
+def test_other_layers_of_the_same_weights_are_refused(tmp_path):
+    def net(layers):
+        keras.utils.clear_session()
+        keras.utils.set_random_seed(3)
+        model = keras.Sequential([keras.Input((2,)), *layers()])
+        kp.set_priors(model, kp.NormalPrior(0, 1))
+        return model
+
+    def fit_of(model):
+        likelihood = kp.likelihoods.Normal(0.5)
+        return kp.inference.MAP().fit(model, X, Y, likelihood, verbose=0, checkpoint=tmp_path)
+
+    dense = keras.layers.Dense
+    runs = [fit_of(net(lambda: [dense(3, "relu"), dense(1)])) for _ in range(2)]
+    np.testing.assert_array_equal(*map(values, runs))
+    for other in (
+        lambda: [dense(3, "tanh"), dense(1)],
+        lambda: [keras.layers.Rescaling(5.0), dense(3, "relu"), dense(1)],
+        lambda: [dense(3, "relu"), keras.layers.Dropout(0.5), dense(1)],
+    ):
+        with pytest.raises(ValueError, match="other layers, or other arguments"):
+            fit_of(net(other))
+
+
+def test_how_layers_go_together_is_seen_too(tmp_path):
+    def net(swapped):
+        keras.utils.clear_session()
+        keras.utils.set_random_seed(3)
+        x = keras.Input((2,))
+        a, b = keras.layers.Dense(2, name="a"), keras.layers.Dense(2, name="b")
+        hidden = [a(x), b(x)]
+        gate = keras.layers.Subtract()(hidden[::-1] if swapped else hidden)
+        model = keras.Model(x, keras.layers.Dense(1)(gate))
+        kp.set_priors(model, kp.NormalPrior(0, 1))
+        return model
+
+    arguments = (X, Y, kp.likelihoods.Normal(0.5))
+    kp.inference.MAP().fit(net(False), *arguments, verbose=0, checkpoint=tmp_path)
+    with pytest.raises(ValueError, match="other outputs of the model at the start"):
+        kp.inference.MAP().fit(net(True), *arguments, verbose=0, checkpoint=tmp_path)
+
+
+@quiet
+def test_what_an_ensemble_takes_beside_is_the_same(tmp_path):
+    def fit_with(**more):
+        return METHODS["DeepEnsemble"].fit(
+            line(), X, Y, kp.likelihoods.Normal(0.5), seed=0, verbose=0, checkpoint=tmp_path, **more
+        )
+
+    fit_with()
+    stop = keras.callbacks.EarlyStopping(monitor="loss")
+    for more in (
+        {"validation_split": 0.5},
+        {"validation_data": (X, Y)},
+        {"callbacks": [stop]},
+        {"callbacks": lambda number: [stop]},
+    ):
+        with pytest.raises(ValueError, match=f"{next(iter(more))}=.* there and .* here"):
+            fit_with(**more)
+
+
+@pytest.mark.parametrize("name", ["SGHMC", "MeanField", "MAP"])
+@quiet
+def test_ctrl_c_while_kept_steps_are_taken_over_ends_the_run(name, tmp_path, monkeypatch):
+    place = kp.inference.Checkpoint(tmp_path, seconds=0)
+    whole = values(fit(name, place))
+    step = journals.Journal.step
+
+    def once(self, *arguments):
+        found = step(self, *arguments)
+        if self._replayed == 1:
+            raise KeyboardInterrupt
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(journals.Journal, "step", once)
+        with pytest.raises(KeyboardInterrupt):
+            fit(name, place)
+    np.testing.assert_array_equal(values(fit(name, place)), whole)
+
+
+def test_another_version_is_refused(tmp_path):
+    fit("MAP", tmp_path)
+    head = json.loads((tmp_path / "run.json").read_text())
+    (tmp_path / "run.json").write_text(json.dumps({**head, "keras_priors": "0.0.1"}))
+    with pytest.raises(ValueError, match="another version of keras_priors"):
+        fit("MAP", tmp_path)
+
+
 @quiet
 def test_an_optimizer_is_the_same_in_another_process(tmp_path):
     def fit_with(rate):
@@ -178,121 +261,6 @@ def test_an_optimizer_is_the_same_in_another_process(tmp_path):
     np.testing.assert_array_equal(values(fit_with(0.1)), values(fit_with(0.1)))
     with pytest.raises(ValueError, match="optimizer="):
         fit_with(0.2)
-
-
-def run(folder, steps=6, seconds=0.0, until=None):
-    """A loop as those of the methods: the sum of what its steps gave, and its state."""
-    journal = journals.Journal(pathlib.Path(folder), seconds)
-    journal.open({"a": 1}, lambda kept: None)
-    state, total = {"x": np.zeros(3)}, 0.0
-    with journals.kept_in(journal):
-        for k in range(steps):
-            if k == until:
-                raise Killed
-            state, found = journals.current().step(
-                "loop", lambda k=k, x=state["x"]: ({"x": x + k}, {"k": np.array(k)}), state
-            )
-            total += float(found["k"])
-        return total, journals.current().end("loop", state)["x"]
-
-
-@pytest.fixture
-def written(tmp_path):
-    with pytest.raises(Killed):
-        run(tmp_path / "run", until=4)
-    return tmp_path / "run"
-
-
-def expect(folder):
-    total, x = run(folder)
-    assert total == 15.0
-    np.testing.assert_array_equal(x, np.full(3, 15.0))
-
-
-def test_steps_wait_for_seconds_and_are_lost_with_them(tmp_path):
-    with pytest.raises(Killed):
-        run(tmp_path, seconds=1e6, until=4)
-    assert [p.name for p in tmp_path.iterdir()] == ["run.json"]
-    expect(tmp_path)
-    # At the end of a run what waits is written.
-    assert run(tmp_path / "a", seconds=1e6)[0] == 15.0
-    assert len(list((tmp_path / "a").glob("steps-*"))) == 1
-
-
-@pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "gone", "renamed"])
-@pytest.mark.parametrize("file", ["state.zip", "steps-000000002-000000002.zip", "run.json"])
-def test_a_damaged_file_is_refused(written, file, damage):
-    path = written / file
-    content = path.read_bytes()
-    if damage == "cut":
-        path.write_bytes(content[: len(content) // 2])
-    elif damage == "flipped":
-        place = content.find(b"\x93NUMPY") + 140 if file.endswith("zip") else 2
-        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
-    elif damage == "empty":
-        path.write_bytes(b"")
-    elif damage == "renamed":
-        path.rename(written / "steps-x.zip")
-    else:
-        path.unlink()
-    if file == "state.zip" and damage == "gone":
-        # As if it had not been written yet: what it does not count was not done.
-        expect(written)
-        return
-    with pytest.raises(ValueError, match="Received: "):
-        run(written)
-
-
-def test_what_a_killed_process_left_behind_is_no_part(written):
-    # It died while it wrote, and between the steps and their count.
-    (written / ".state.zip.0.unfinished").write_bytes(b"half")
-    (written / "steps-000000005-000000009.zip").write_bytes(b"half")
-    expect(written)
-    assert not list(written.glob(".*")) and len(list(written.glob("steps-000000005-*"))) == 1
-
-
-def test_a_full_disk_is_an_error_and_leaves_what_was_kept(written, monkeypatch):
-    def full(self, content):
-        with self.open("wb") as file:
-            file.write(content[: len(content) // 2])
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    before = {p.name: p.read_bytes() for p in written.iterdir()}
-    with monkeypatch.context() as patch:
-        patch.setattr(pathlib.Path, "write_bytes", full)
-        with pytest.raises(OSError, match=r"written as a whole.*No space left"):
-            run(written)
-    assert {p.name: p.read_bytes() for p in written.iterdir()} == before
-    expect(written)
-
-
-def test_ctrl_c_keeps_what_was_done_and_nothing_after(tmp_path):
-    journal = journals.Journal(tmp_path, 1e6)
-    journal.open({}, lambda kept: None)
-    journal.step("loop", lambda: (np.ones(1), None), np.zeros(1))
-    journal.stop()
-    journal.step("what follows", lambda: (np.ones(1), None), np.zeros(1))
-    journal.write()
-    with zipfile.ZipFile(next(tmp_path.glob("steps-*"))) as file:
-        assert "what follows" not in file.read("form.json").decode()
-
-
-def test_steps_of_another_version_are_refused(written):
-    journal = journals.Journal(written)
-    journal.open({}, lambda kept: None)
-    with pytest.raises(ValueError, match="loop comes where chains is done"):
-        journal.step("chains", lambda: (None, None), None)
-    head = json.loads((written / "run.json").read_text())
-    (written / "run.json").write_text(json.dumps({**head, "format": 2}))
-    with pytest.raises(ValueError, match="format is not 1"):
-        run(written)
-
-
-def test_a_folder_of_other_things_is_left_alone(tmp_path):
-    (tmp_path / "mine.txt").write_text("a")
-    with pytest.raises(ValueError, match="holds other files"):
-        run(tmp_path)
-    assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
 
 
 @pytest.mark.parametrize("value", [3, True, ["a"]])
@@ -311,31 +279,6 @@ def test_what_has_no_run_has_no_checkpoint(tmp_path):
         kp.inference.VariationalLayers().fit(net, X, Y, checkpoint=tmp_path / "run")
     with pytest.raises(ValueError, match="`seconds`"):
         kp.inference.Checkpoint(tmp_path, seconds=-1)
-
-
-@pytest.mark.skipif(
-    not TORCH or os.name != "posix", reason="a child that is a copy of this process"
-)
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of `fork` beside threads
-def test_a_hundred_processes_killed_at_random_lose_nothing(tmp_path):
-    random = np.random.default_rng(0)
-    steps, kills = 400, 0
-    for attempt in itertools.count():
-        child = os.fork()
-        if child == 0:
-            run(tmp_path / "run", steps)
-            os._exit(0)
-        time.sleep(random.uniform(0.0, 0.02) if attempt < 100 else 60.0 * (attempt > 10**6))
-        if attempt < 100:
-            os.kill(child, signal.SIGKILL)
-        _, status = os.waitpid(child, 0)
-        kills += os.WIFSIGNALED(status)
-        if attempt >= 100:
-            assert status == 0
-            break
-    total, x = run(tmp_path / "run", steps)
-    assert (total, x[0]) == (sum(range(steps)), sum(range(steps)))
-    assert kills > 20
 
 
 PROGRAM = """

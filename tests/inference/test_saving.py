@@ -240,3 +240,25 @@ def test_how_long_a_fit_took_is_kept(seconds, tmp_path):
     posterior.seconds = seconds
     posterior.save(tmp_path / "a.posterior")
     assert Posterior.load(tmp_path / "a.posterior").seconds == seconds
+
+
+@pytest.mark.parametrize("lora", [False, True])
+def test_a_model_that_was_trained_with_frozen_variables_trains_when_it_is_loaded(lora, tmp_path):
+    dense = keras.layers.Dense(2, name="dense")
+    model = keras.Sequential([keras.Input((3,)), dense, keras.layers.Dense(1, name="out")])
+    if lora:
+        dense.enable_lora(1)
+    dense.bias.trainable = False
+    kp.set_priors(model, kp.NormalPrior(0, 1))
+    x = np.ones((8, 3), "float32")
+    kp.set_num_data(model, x)
+    model.compile("adam", kp.likelihoods.Normal(1.0))
+    model.fit(x, x[:, :1], verbose=0)
+    kp.inference.MAP(3, 1e9).fit(model, x, x[:, :1], verbose=0).save(tmp_path / "a.posterior")
+    loaded = kp.inference.Posterior.load(tmp_path / "a.posterior").model
+    before = keras.ops.convert_to_numpy(loaded.get_layer("dense").bias)
+    kp.set_num_data(loaded, x)
+    loaded.fit(x, x[:, :1], verbose=0)
+    assert len(loaded.trainable_variables) == len(model.trainable_variables)
+    after = keras.ops.convert_to_numpy(loaded.get_layer("dense").bias)
+    np.testing.assert_array_equal(after, before)

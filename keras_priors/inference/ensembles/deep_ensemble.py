@@ -1,4 +1,3 @@
-# Long: one method, with what Keras' own `fit` takes: callbacks, validation, starts.
 """Deep ensembles."""
 
 from __future__ import annotations
@@ -17,10 +16,14 @@ from keras_priors.functional.carry_priors import carry_priors
 from keras_priors.functional.clone import clone, copy_variables, is_cloneable
 from keras_priors.functional.copy_of import copy_of
 from keras_priors.functional.moving_statistics import statistics_of
-from keras_priors.functional.observations import Observations
 from keras_priors.functional.positions import Positions
 from keras_priors.inference.check_known_scales import check_known_scales
 from keras_priors.inference.check_noise import check_noise
+from keras_priors.inference.ensembles.fit_options import (
+    callbacks_of,
+    checked_validation,
+    options_of,
+)
 from keras_priors.inference.journal import current
 from keras_priors.inference.log_posterior import LogPosterior
 from keras_priors.inference.method import Method
@@ -165,7 +168,7 @@ class DeepEnsemble(Method):
             resume: must be None.
             temperature: must be 1.
             checkpoint: as in `Method.fit`, a member at a time. Callbacks of a member that is kept
-                are not called again.
+                are not called again; that they are the same is known by their types alone.
             callbacks: list of Keras callbacks, the same for each member in turn; or a function
                 from the number of a member to such a list, for those that are to be new each time
                 (`ModelCheckpoint`). Defaults to None.
@@ -185,9 +188,9 @@ class DeepEnsemble(Method):
         self._check_backend()
         run = copy(self)  # the method itself is the same after `fit`
         run._callbacks, run._validation_split = callbacks, validation_split
-        run._validation_data = _checked_validation(validation_data, validation_split)
+        run._validation_data = checked_validation(validation_data, validation_split)
         if not callable(callbacks):
-            _callbacks_of(callbacks, 0)
+            callbacks_of(callbacks, 0)
         found: SamplePosterior = super(DeepEnsemble, run).fit(
             model,
             x,
@@ -201,6 +204,9 @@ class DeepEnsemble(Method):
             checkpoint=checkpoint,
         )
         return found
+
+    def _of_this_fit(self) -> dict[str, Any]:
+        return options_of(self._callbacks, self._validation_data, self._validation_split)
 
     def infer(
         self, log_posterior: LogPosterior, seed: Any, verbose: Any, resume: Any
@@ -288,7 +294,7 @@ class DeepEnsemble(Method):
             epochs=epochs,
             verbose=0,
             shuffle=False,
-            callbacks=_callbacks_of(self._callbacks, number),
+            callbacks=callbacks_of(self._callbacks, number),
             validation_data=validation,
             validation_batch_size=None if validation is None else size,
         )
@@ -325,31 +331,6 @@ class DeepEnsemble(Method):
         value = _initial_value(weight, int(words[0] % 2**31))
         if value is not None:
             weight.variable.assign(value)
-
-
-def _callbacks_of(callbacks: Any, number: int) -> list[Any]:
-    """Those of a member."""
-    found = callbacks(number) if callable(callbacks) else callbacks
-    listed: list[Any] = [] if found is None else keras.tree.flatten(found)
-    for each in listed:
-        if not isinstance(each, keras.callbacks.Callback):
-            raise TypeError(
-                "`callbacks` must be a list of Keras callbacks, or a function from the number of "
-                f"a member to one. Received: {each!r} of type {type(each).__name__}."
-            )
-    return listed
-
-
-def _checked_validation(data: Any, split: float) -> Observations | None:
-    if not 0.0 <= split < 1.0 or (split and data is not None):
-        raise ValueError(
-            "`validation_split` must be at least 0 and less than 1, and 0 beside "
-            f"`validation_data`. Received: validation_split={split!r}, and validation_data "
-            f"{'that is given' if data is not None else 'None'}."
-        )
-    if data is None:
-        return None
-    return Observations(*data) if isinstance(data, (tuple, list)) else Observations(data)
 
 
 def _initial_value(weight: Any, seed: int) -> Any:
