@@ -152,6 +152,8 @@ def test_backbones_of_keras_hub(kind, tmp_path):
     loaded = kp.inference.Posterior.load(tmp_path / "hub.posterior")
     found, expected = (p.predict(x, seed=0).probabilities for p in (loaded, posterior))
     np.testing.assert_allclose(found, expected, atol=1e-5)
+    if keras.config.backend() == "tensorflow":
+        return  # TensorFlow 2.21 aborts in the Jacobian of what follows: see the how-to page
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of layers that have nothing to quantize
         model.quantize("int8")
