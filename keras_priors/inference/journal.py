@@ -94,7 +94,9 @@ class Journal:
         finally:
             _CURRENT.reset(token)
         if not self._stopped:
-            self._fresh.append((name, _as_numpy(outputs), state))
+            self._fresh.append([name, _as_numpy(outputs), state])
+            if len(self._fresh) > 1:  # one state is kept: that of a sum may be a large matrix
+                self._fresh[-2][2] = None
             if time.monotonic() - self._written >= self._seconds:
                 self.write()
         return state, outputs

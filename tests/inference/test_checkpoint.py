@@ -184,6 +184,14 @@ def test_other_layers_of_the_same_weights_are_refused(tmp_path):
             fit_of(net(other))
 
 
+def test_fewer_rows_are_other_inputs(tmp_path):
+    arguments = {"verbose": 0, "checkpoint": tmp_path}
+    likelihood = kp.likelihoods.Normal(0.5)
+    kp.inference.MAP().fit(line(), X, Y, likelihood, **arguments)
+    with pytest.raises(ValueError, match=r"same call of `fit`.*other inputs; other targets"):
+        kp.inference.MAP().fit(line(), X[:3], Y[:3], likelihood, **arguments)
+
+
 def test_how_layers_go_together_is_seen_too(tmp_path):
     def net(swapped):
         keras.utils.clear_session()

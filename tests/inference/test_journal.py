@@ -1,12 +1,14 @@
 """The journal of a run: steps that are kept are not done again, and files are whole or refused."""
 
 import errno
+import gc
 import itertools
 import json
 import os
 import pathlib
 import signal
 import time
+import weakref
 import zipfile
 
 import keras
@@ -117,6 +119,22 @@ def test_ctrl_c_keeps_what_was_done_and_nothing_after(tmp_path):
     journal.write()
     with zipfile.ZipFile(next(tmp_path.glob("steps-*"))) as file:
         assert "what follows" not in file.read("form.json").decode()
+
+
+def test_one_state_waits_to_be_written_and_not_one_a_step(tmp_path):
+    journal = journals.Journal(tmp_path, 1e6)
+    journal.open({}, lambda kept: None)
+    states = []
+
+    def work():
+        state = np.zeros(3)
+        states.append(weakref.ref(state))
+        return {"x": state}, None
+
+    for _ in range(5):
+        journal.step("loop", work, None)
+    gc.collect()
+    assert [state() is not None for state in states] == [False] * 4 + [True]
 
 
 def test_steps_of_another_version_are_refused(written):

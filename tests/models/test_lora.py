@@ -111,24 +111,15 @@ def test_factors_that_are_both_0_are_said(data, tmp_path):
 def test_backbones_of_keras_hub(kind, tmp_path):
     hub = pytest.importorskip("keras_hub")
     keras.utils.set_random_seed(0)
-    if kind == "GPT2":
-        backbone = hub.models.GPT2Backbone(
-            vocabulary_size=20,
-            num_layers=2,
-            num_heads=2,
-            hidden_dim=8,
-            intermediate_dim=16,
-            max_sequence_length=6,
-        )
-    else:
-        backbone = hub.models.BertBackbone(
-            vocabulary_size=20,
-            num_layers=2,
-            num_heads=2,
-            hidden_dim=8,
-            intermediate_dim=16,
-            max_sequence_length=6,
-        )
+    make = {"GPT2": hub.models.GPT2Backbone, "Bert": hub.models.BertBackbone}[kind]
+    backbone = make(
+        vocabulary_size=20,
+        num_layers=2,
+        num_heads=2,
+        hidden_dim=8,
+        intermediate_dim=16,
+        max_sequence_length=6,
+    )
     backbone.enable_lora(2)
     features = backbone(backbone.input)
     if kind == "Bert":
