@@ -26,6 +26,8 @@ def test_a_dear_case_runs_on_pytorch_and_on_one_of_the_two_that_compile(conftest
     dear = {"tests/a.py::test_it"}
     on = {b: [c for c in DEAR if conftest.runs_on(b, c, dear)] for b in conftest.BACKENDS}
     assert on["torch"] == DEAR
+    one = {b: conftest.runs_on(b, DEAR[0], {DEAR[0]}) for b in conftest.BACKENDS}
+    assert one["torch"] and one["tensorflow"] != one["jax"]
     assert sorted(on["tensorflow"] + on["jax"]) == sorted(DEAR)
     assert 10 < len(on["jax"]) < 30
 
@@ -52,12 +54,19 @@ def test_the_list_has_what_takes_long_and_runs_on_both(tool, tmp_path):
     once = [(name, "test_once[0]", 9.0, False)]
     skipped = (name, "test_once[1]", 0.0, True)
     runs = (name, "test_once[1]", 1.0, False)
-    others = [quick, (room, "test_b", 9.0, False)]
+    partly = [(name, f"test_p[{k}]", 1.0 - k, False) for k in range(2)]
+    others = [quick, *partly, (room, "test_b", 9.0, False)]
     method = ("tests.test_dear_tests.TestIt", "test_m", 0.4, False)
     first = report(tmp_path / "a.xml", [*slow, *once, skipped, *others, method])
-    second = report(tmp_path / "b.xml", [*slow, *once, runs, *others, method])
-    expected = ["tests/test_dear_tests.py::TestIt::test_m", "tests/test_dear_tests.py::test_slow"]
-    assert tool.dear(tool.seconds(first), tool.seconds(second)) == expected
+    there = (name, "test_p[2]", 1.0, False)
+    second = report(tmp_path / "b.xml", [*slow, *once, runs, *others, there, method])
+    of = "tests/test_dear_tests.py::"
+    expected = [f"{of}TestIt::test_m", f"{of}test_once[0]", f"{of}test_p[0]", f"{of}test_slow"]
+    reports = tool.seconds(first), tool.seconds(second)
+    assert tool.dear(*reports) == expected
+    # Of what is shared already, a report has half: it stays while its cases are there.
+    listed = frozenset({f"{of}q", f"{of}test_p[1]", f"{of}gone"})
+    assert tool.dear(*reports, listed=listed) == sorted({*expected, f"{of}q", f"{of}test_p[1]"})
 
 
 def test_the_list_names_tests_that_are_there():
@@ -68,6 +77,6 @@ def test_the_list_names_tests_that_are_there():
         name
         for name in listed
         if (ROOT / name.split("::")[0]).is_file()
-        and f"def {name.split('::')[-1]}(" in (ROOT / name.split("::")[0]).read_text()
+        and f"def {name.split('[')[0].split('::')[-1]}(" in (ROOT / name.split("::")[0]).read_text()
     ]
     assert len(there) > 0.8 * len(listed)
