@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from copy import copy
-from functools import partial
 from typing import Any
 
 import keras
@@ -24,7 +23,7 @@ from keras_priors.inference.ensembles.fit_options import (
     checked_validation,
     options_of,
 )
-from keras_priors.inference.journal import current
+from keras_priors.inference.ensembles.members import check_executor, members_of
 from keras_priors.inference.log_posterior import LogPosterior
 from keras_priors.inference.method import Method
 from keras_priors.inference.posterior import Posterior
@@ -33,8 +32,6 @@ from keras_priors.models.set_num_data import set_num_data
 from keras_priors.utils.export import export
 from keras_priors.utils.keras_internals import all_layers, seed_generators, set_first_seed
 from keras_priors.utils.parameters import whole_number
-from keras_priors.utils.progress import Progress
-from keras_priors.utils.warn import warn
 
 # Defaults: epochs, the least steps that they make, a batch, and the rows below which it is a
 # quarter of that.
@@ -137,6 +134,7 @@ class DeepEnsemble(Method):
         self._callbacks: Any = None
         self._validation_data: Any = None
         self._validation_split = 0.0
+        self._executor: Any = None
 
     def fit(
         self,
@@ -154,6 +152,7 @@ class DeepEnsemble(Method):
         callbacks: Any = None,
         validation_data: Any = None,
         validation_split: float = 0.0,
+        executor: Any = None,
     ) -> SamplePosterior:
         """The members, in the form of a posterior.
 
@@ -178,16 +177,24 @@ class DeepEnsemble(Method):
             validation_split: float in [0, 1), the part of the rows, taken from their end, on
                 which members are validated instead of trained. `num_data` is then the number of
                 the others. Defaults to 0.
+            executor: a `concurrent.futures.Executor` whose processes train the members, all at
+                once: a `ProcessPoolExecutor` in spawn mode, Dask's `client.get_executor()`, MPI's.
+                The same seed gives the same members. Each process imports Keras, with the same
+                backend, and gets the model as Keras saves it, the rows, and a copy of the
+                callbacks by pickle. Threads and forked processes are refused. Errors and warnings
+                name the member. Defaults to None: one after the other, here.
 
         Raises:
-            TypeError: as `Method.fit`; what is no callback.
+            TypeError: as `Method.fit`; what is no callback, or no executor.
             ValueError: as `Method.fit`; a `validation_split` out of range or that leaves nothing,
                 or beside `validation_data`.
         """
         Method._check_made(self)
         self._check_backend()
         run = copy(self)  # the method itself is the same after `fit`
+        check_executor(executor)
         run._callbacks, run._validation_split = callbacks, validation_split
+        run._executor = executor
         run._validation_data = checked_validation(validation_data, validation_split)
         if not callable(callbacks):
             callbacks_of(callbacks, 0)
@@ -214,37 +221,8 @@ class DeepEnsemble(Method):
         model = log_posterior.model
         check_known_scales("DeepEnsemble", log_posterior)
         statistics = statistics_of(model)
-        seeds = backend.spawn_seeds(seed, self.num_members)
-        members: list[tuple[list[Any], list[Any]]] = []
-        progress = Progress(self.num_members, verbose)
-        journal = current()
-
-        def member_at(words: list[int], number: int) -> tuple[Any, Any]:
-            trained = self._trained(log_posterior, words, number)
-            values = [ops.convert_to_numpy(v) for v in Positions(trained).variables]
-            return (), (values, [ops.convert_to_numpy(trained.variables[k]) for k in statistics])
-
-        try:
-            for words in seeds:
-                work = partial(member_at, [int(w) for w in words], len(members))
-                _, (values, kept) = journal.step("members", work, ())
-                if not all(np.all(np.isfinite(v)) for v in values):
-                    raise ValueError(
-                        f"Member {len(members)} of the ensemble has left the finite numbers in "
-                        f"training. Received: optimizer={self.optimizer!r}. Lower its learning "
-                        "rate, or look for inputs and targets that are NaN or huge."
-                    )
-                members.append((values, kept))
-                progress.step()
-        except KeyboardInterrupt:
-            journal.stop()
-            if not members:
-                raise
-            warn(
-                f"DeepEnsemble was interrupted: there are {len(members)} of {self.num_members} "
-                "members.",
-            )
-        progress.close()
+        words = [int(word) for word in ops.convert_to_numpy(seed)]
+        members = members_of(self, log_posterior, words, verbose, self._check_finite)
         stacked = [np.stack(v)[None] for v in zip(*(m[0] for m in members), strict=True)]
         states = [np.stack(v)[None] for v in zip(*(m[1] for m in members), strict=True)]
         posterior = SamplePosterior(
@@ -257,6 +235,33 @@ class DeepEnsemble(Method):
         )
         check_noise("DeepEnsemble", posterior)
         return posterior
+
+    def _member(self, log_posterior: LogPosterior, words: list[int]) -> Any:
+        statistics = statistics_of(log_posterior.model)
+        seed = ops.convert_to_tensor(np.array(words, "uint32"))
+        seeds = backend.spawn_seeds(seed, self.num_members)
+
+        def member_at(number: int) -> tuple[list[Any], list[Any]]:
+            own = [int(word) for word in seeds[number]]
+            trained = self._trained(log_posterior, own, number)
+            values = [ops.convert_to_numpy(v) for v in Positions(trained).variables]
+            return values, [ops.convert_to_numpy(trained.variables[k]) for k in statistics]
+
+        return member_at
+
+    def _for_workers(self) -> DeepEnsemble:
+        """The same, with an optimizer that pickle takes."""
+        other = copy(self)
+        other.optimizer = self._optimizer
+        return other
+
+    def _check_finite(self, number: int, member: Any) -> None:
+        if not all(np.all(np.isfinite(v)) for v in member[0]):
+            raise ValueError(
+                f"Member {number} of the ensemble has left the finite numbers in "
+                f"training. Received: optimizer={self.optimizer!r}. Lower its learning "
+                "rate, or look for inputs and targets that are NaN or huge."
+            )
 
     def _trained(self, log_posterior: LogPosterior, words: list[int], number: int) -> Any:
         old, observations = log_posterior.model, log_posterior.observations

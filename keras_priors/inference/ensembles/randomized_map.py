@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from copy import copy
 from typing import Any
 
 import keras
@@ -10,10 +10,11 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
-from keras_priors.inference.journal import current
+from keras_priors.inference.ensembles.members import check_executor, members_of
 from keras_priors.inference.log_posterior import LogPosterior
 from keras_priors.inference.maximize import not_finite
 from keras_priors.inference.method import Method
+from keras_priors.inference.posterior import Posterior
 from keras_priors.inference.sample_posterior import SamplePosterior
 from keras_priors.likelihoods.normal import Normal
 from keras_priors.models.sample_prior import sample_prior
@@ -21,7 +22,6 @@ from keras_priors.priors.normal_prior import NormalPrior
 from keras_priors.priors.variance_scaling_prior import VarianceScalingPrior
 from keras_priors.utils.export import export
 from keras_priors.utils.parameters import whole_number
-from keras_priors.utils.progress import Progress
 from keras_priors.utils.warn import warn
 
 
@@ -96,14 +96,95 @@ class RandomizedMAP(Method):
             )
         self.noise_targets = noise_targets
         self.tolerance = tolerance
+        self._executor: Any = None
+
+    def fit(
+        self,
+        model: Any,
+        x: Any,
+        y: Any = None,
+        likelihood: Any = None,
+        *,
+        sample_weight: Any = None,
+        seed: Any = None,
+        verbose: Any = "auto",
+        resume: Posterior | None = None,
+        temperature: float = 1.0,
+        checkpoint: Any = None,
+        executor: Any = None,
+    ) -> SamplePosterior:
+        """The members, in the form of a posterior.
+
+        Args:
+            model: as in `Method.fit`.
+            x: likewise.
+            y: likewise.
+            likelihood: likewise.
+            sample_weight: likewise.
+            seed: likewise.
+            verbose: likewise.
+            resume: must be None.
+            temperature: must be 1.
+            checkpoint: as in `Method.fit`, a member at a time.
+            executor: a `concurrent.futures.Executor` whose processes search for the members, as in
+                `DeepEnsemble.fit`. Defaults to None: one after the other, here.
+
+        Raises:
+            TypeError: as `Method.fit`; what is no executor.
+            ValueError: as `Method.fit`.
+        """
+        Method._check_made(self)
+        check_executor(executor)
+        run = copy(self)  # the method itself is the same after `fit`
+        run._executor = executor
+        found: SamplePosterior = super(RandomizedMAP, run).fit(
+            model,
+            x,
+            y,
+            likelihood,
+            sample_weight=sample_weight,
+            seed=seed,
+            verbose=verbose,
+            resume=resume,
+            temperature=temperature,
+            checkpoint=checkpoint,
+        )
+        return found
 
     def infer(
         self, log_posterior: LogPosterior, seed: Any, verbose: Any, resume: Any
     ) -> SamplePosterior:
         _check_normal(log_posterior)
+        self._noise(log_posterior)
+        words = [int(word) for word in ops.convert_to_numpy(seed)]
+        rows = log_posterior.num_rows
+
+        def check(number: int, member: Any) -> None:
+            values, value, _ = member
+            if not (all(np.all(np.isfinite(v)) for v in values) and np.isfinite(value)):
+                raise ValueError(not_finite(-float(value) * rows, log_posterior))
+
+        found = members_of(self, log_posterior, words, verbose, check)
+        late = sum(not bool(converged) for _, _, converged in found)
+        if late:
+            warn(
+                f"{late} of {len(found)} members of RandomizedMAP stopped before they converged, "
+                f"after at most {self.max_iterations} iterations. Give more iterations or a larger "
+                "tolerance.",
+            )
+        return SamplePosterior(
+            log_posterior.model,
+            log_posterior.likelihoods.structure,
+            [np.stack(v)[None] for v in zip(*(values for values, _, _ in found), strict=True)],
+            observations=log_posterior.observations,
+        )
+
+    def _for_workers(self) -> RandomizedMAP:
+        return self
+
+    def _member(self, log_posterior: LogPosterior, words: list[int]) -> Any:
         noise = self._noise(log_posterior)
         positions, rows = log_posterior.positions, log_posterior.num_rows
-        words = ops.convert_to_numpy(seed)
         anchors = sample_prior(log_posterior.model, self.num_members, _integer(words))
         centres = [_centre(w) for w in positions.weights]
         fixed, blocks = log_posterior.data
@@ -136,50 +217,17 @@ class RandomizedMAP(Method):
             return backend.minimize(loss, anchor, self.max_iterations, self.tolerance)
 
         run = backend.compile_function(search)
-        found, late = [], 0
-        progress = Progress(self.num_members, verbose)
-        journal = current()
 
-        def member_at(anchor: Any, blocks: Any) -> tuple[Any, Any]:
-            z, value, converged = run(anchor, (fixed, blocks))
+        def member_at(number: int) -> Any:
+            anchor = positions.join([anchors[path][number] for path in positions.paths])
+            x, y, weight = blocks
+            if noise is not None:
+                y = _noised(y, noise, weight, np.random.default_rng([*words, number]))
+            z, value, converged = run(anchor, (fixed, (x, y, weight)))
             values = [ops.convert_to_numpy(v) for v in positions.split(z)]
-            return (), (values, ops.convert_to_numpy(value), ops.convert_to_numpy(converged))
+            return values, ops.convert_to_numpy(value), ops.convert_to_numpy(converged)
 
-        try:
-            for member in range(self.num_members):
-                anchor = positions.join([anchors[path][member] for path in positions.paths])
-                x, y, weight = blocks
-                if noise is not None:
-                    key = [*(int(w) for w in words), member]
-                    y = _noised(y, noise, weight, np.random.default_rng(key))
-                work = partial(member_at, anchor, (x, y, weight))
-                _, (values, value, converged) = journal.step("members", work, ())
-                if not (all(np.all(np.isfinite(v)) for v in values) and np.isfinite(value)):
-                    raise ValueError(not_finite(-float(value) * rows, log_posterior))
-                late += not bool(converged)
-                found.append(values)
-                progress.step()
-        except KeyboardInterrupt:
-            journal.stop()
-            if not found:
-                raise
-            warn(
-                f"RandomizedMAP was interrupted: there are {len(found)} of {self.num_members} "
-                "members.",
-            )
-        progress.close()
-        if late:
-            warn(
-                f"{late} of {len(found)} members of RandomizedMAP stopped before they converged, "
-                f"after at most {self.max_iterations} iterations. Give more iterations or a larger "
-                "tolerance.",
-            )
-        return SamplePosterior(
-            log_posterior.model,
-            log_posterior.likelihoods.structure,
-            [np.stack(v)[None] for v in zip(*found, strict=True)],
-            observations=log_posterior.observations,
-        )
+        return member_at
 
     def _noise(self, log_posterior: LogPosterior) -> Any:
         """The standard deviation of the noise of targets, or None."""

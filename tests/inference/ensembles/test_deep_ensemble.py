@@ -121,7 +121,7 @@ def test_an_interrupted_run_gives_what_there_is(monkeypatch):
     def interrupt(self):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("keras_priors.inference.ensembles.deep_ensemble.Progress.step", interrupt)
+    monkeypatch.setattr("keras_priors.inference.ensembles.members.Progress.step", interrupt)
     with pytest.warns(UserWarning, match="there are 1 of 4 members"):
         posterior = kp.inference.DeepEnsemble(4, epochs=1, batch_size=256).fit(
             line_model(), x, y, LIKELIHOOD, seed=0, verbose=0

@@ -68,7 +68,7 @@ def test_members_that_are_not_there_or_not_done_are_named(monkeypatch):
         if len(calls) == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("keras_priors.inference.ensembles.randomized_map.Progress.step", interrupt)
+    monkeypatch.setattr("keras_priors.inference.ensembles.members.Progress.step", interrupt)
     method = kp.inference.RandomizedMAP(4, max_iterations=1)
     with pytest.warns(UserWarning) as said:
         posterior = method.fit(line_model(), x[:20], y[:20], LIKELIHOOD, seed=0, verbose=0)
