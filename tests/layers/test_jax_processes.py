@@ -1,49 +1,17 @@
 """Two JAX processes that train one model end where one process does."""
 
-import json
-import os
-import pathlib
-import socket
-import subprocess
-import sys
-
-import keras
 import numpy as np
 import pytest
 
-SCRIPT = pathlib.Path(__file__).parent / "_jax_processes.py"
+from tests.layers._processes import run_processes
 
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory, project_root):
-    if keras.config.backend() != "jax":
-        pytest.skip("JAX")
     folder = tmp_path_factory.mktemp("processes")
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    environment = {
-        **os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": str(project_root),
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-    }  # fmt: skip
-    two = "--xla_force_host_platform_device_count=2"
-    processes = {
-        rank: subprocess.Popen(
-            [sys.executable, str(SCRIPT), rank, str(port), str(folder)],
-            env={**environment, "XLA_FLAGS": two} if rank == "one" else environment,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in ("0", "1", "one")
-    }
-    try:
-        said = {rank: process.communicate(timeout=300)[1] for rank, process in processes.items()}
-    finally:
-        for process in processes.values():
-            process.kill()
-    for rank, process in processes.items():
-        assert process.returncode == 0, (rank, said[rank][-3000:])
-    return {rank: json.loads((folder / f"{rank}.json").read_text()) for rank in processes}
+    return run_processes(
+        "jax", folder, project_root, {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+    )
 
 
 def flat(value):
