@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -85,6 +86,40 @@ def many_axes(
             raise
 
 
+def legend_above(ax: Any, ncols: int, **options: Any) -> None:
+    """A legend over the Axes and over its title, also one that is set later.
+
+    Where nothing lays the figure out there may be no room up there: it then stands inside.
+
+    Args:
+        ax: Axes.
+        ncols: integer, names beside each other.
+        **options: for `Axes.legend`.
+    """
+    if ax.figure.get_layout_engine() is None:
+        framed = {"frameon": True, "framealpha": 0.9, "edgecolor": PALE}
+        ax.legend(loc="best", **framed, **options)
+        return
+    legend = ax.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=ncols, **options)
+    # What a legend asks for whenever it is drawn: a title may come after it.
+    legend.get_bbox_to_anchor = functools.partial(_over_titles, ax)
+
+
+def _over_titles(ax: Any) -> Any:
+    """The line over the Axes and its titles, in pixels."""
+    from matplotlib.text import Text
+    from matplotlib.transforms import Bbox
+
+    box, own = ax.get_window_extent(), set(ax.texts)
+    titles = [
+        one
+        for one in ax.get_children()
+        if isinstance(one, Text) and one not in own and one.get_text()
+    ]
+    top = max([box.y1, *(title.get_window_extent().y1 for title in titles)])
+    return Bbox.from_extents(box.x0, top, box.x1, top)
+
+
 def logarithmic(axis: Any) -> None:
     """Plain numbers on a logarithmic axis whose limits are set: 0.2, and not 2 × 10^-1."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
@@ -92,8 +127,12 @@ def logarithmic(axis: Any) -> None:
     low, high = sorted(axis.get_view_interval())
     few = high < 100.0 * low
     axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if few else (1.0,)))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_major_formatter(FuncFormatter(_plain))
     axis.set_minor_formatter(NullFormatter())
+
+
+def _plain(value: float, _: Any) -> str:
+    return f"{value:g}"  # of the module: a figure is pickled with it
 
 
 def bare(ax: Any) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_priors.functional.as_array import as_array
 from keras_priors.inference.posterior import Posterior
-from keras_priors.plots.canvas import INK, POSITIVE, SIGNED, one_axes
+from keras_priors.plots.canvas import INK, POSITIVE, SIGNED, legend_above, one_axes
 from keras_priors.plots.predictions import class_probabilities, is_classes, one_predictive
 from keras_priors.predictive.predict import predict
 from keras_priors.utils.export import export
@@ -107,7 +107,7 @@ def decision_boundary(
         if y is not None and is_classes(one):
             _draw_points(ax, x, y)
             if is_new:
-                ax.legend(title="class", loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=8)
+                legend_above(ax, 8, title="class")
         ax.set(xlim=edges[0][[0, -1]], ylim=edges[1][[0, -1]], xlabel="first input")
         ax.set_ylabel("second input")
     return ax

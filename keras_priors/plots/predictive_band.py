@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from keras_priors.functional.as_array import as_array
-from keras_priors.plots.canvas import BLUE, INK, one_axes
+from keras_priors.plots.canvas import BLUE, INK, legend_above, one_axes
 from keras_priors.plots.predictions import is_classes, numbers, one_of_numbers, one_output
 from keras_priors.predictive.predictive import Predictive
 from keras_priors.utils.export import export
@@ -109,7 +109,7 @@ def predictive_band(
         ax.plot(at, mean, color=INK, linewidth=1.6, linestyle="-", label="mean")
         ax.set(xlabel="x", ylabel="y")
         ax.margins(x=0.01)
-        ax.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2)
+        legend_above(ax, 2)
     return ax
 
 

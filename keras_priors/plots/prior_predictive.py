@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from keras_priors.functional.as_array import as_array
-from keras_priors.plots.canvas import BLUE, INK, one_axes
+from keras_priors.plots.canvas import BLUE, INK, legend_above, one_axes
 from keras_priors.plots.predictions import is_classes, one_predictive
 from keras_priors.predictive.predictive import Predictive
 from keras_priors.predictive.prior_predictive import prior_predictive as drawn
@@ -114,7 +114,7 @@ def _curves(ax: Any, at: Any, values: Any, num_curves: int) -> None:
     for k, curve in enumerate(values[:num_curves]):
         label = "draws" if k == 0 else None
         ax.plot(at, curve, color=INK, alpha=0.7, linewidth=0.8, linestyle="-", label=label)
-    ax.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3)
+    legend_above(ax, 3)
 
 
 def _histogram(ax: Any, values: Any, classes: bool) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from keras_priors.metrics.ranking import exact_cells
-from keras_priors.plots.canvas import GREY, one_axes
+from keras_priors.plots.canvas import GREY, legend_above, one_axes
 from keras_priors.plots.predictions import (
     is_array,
     is_classes,
@@ -88,7 +88,7 @@ def risk_coverage(
         ax.set(xlabel="share of the rows, the most certain first", ylabel=name, xlim=(0, 1))
         ax.set_ylim(bottom=0.0)
         if label is not None:
-            ax.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3)
+            legend_above(ax, 3)
     return ax
 
 

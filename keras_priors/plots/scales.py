@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from keras_priors.plots.beliefs import beliefs
-from keras_priors.plots.canvas import BLUE, INK, ORANGE, logarithmic, one_axes
+from keras_priors.plots.canvas import BLUE, INK, ORANGE, legend_above, logarithmic, one_axes
 from keras_priors.plots.prior_curves import scales_of
 from keras_priors.utils.export import export
 
@@ -72,5 +72,5 @@ def scales(source: Any, paths: Any = None, *, ax: Any = None) -> Any:
         more = f" ({left_out} more weights are not shown)" if left_out > 0 else ""
         ax.set_xlabel("standard deviation" + more)
         logarithmic(ax.xaxis)
-        ax.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2)
+        legend_above(ax, 2)
     return ax
