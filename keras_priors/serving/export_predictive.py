@@ -108,9 +108,9 @@ def export_predictive(
             whose inputs are unknown, weights that are not finite, no likelihood, quantiles outside
             (0, 1) or of classes, more samples than draws.
         FileExistsError: there is something at `path`.
-        NotImplementedError: a format that this backend cannot write; quantiles of another
-            likelihood than `Normal`, `HeteroscedasticNormal` and `Laplace`, whose distribution
-            function is no operation of these formats; `MCDropout`, whose draws are masks.
+        NotImplementedError: a format that this backend cannot write; quantiles of counts, or of
+            `StudentT`, `Gamma`, `Beta`, `Dirichlet` and `VonMises`, whose distribution function is
+            no operation of these formats; `MCDropout`, whose draws are masks.
 
     Warns:
         UserWarning: as `keras_priors.predict`; of a `LaplacePosterior`, where the network at draws

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from keras_priors.backend.tensorflow.calculus import quiet
 from keras_priors.backend.tensorflow.loops import at, map_draws
+from keras_priors.backend.tensorflow.onnx_operators import add_onnx_operators
 
 
 def export_formats() -> tuple[str, ...]:
@@ -18,6 +19,8 @@ def export_formats() -> tuple[str, ...]:
 def export_model(model: Any, path: str, target: str, signature: Any) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the libraries that trace and convert
+        if target == "onnx":
+            add_onnx_operators()
         if target != "tf_saved_model":
             model.export(path, format=target, verbose=False, input_signature=[signature])
             return

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 import torch
+from torch.overrides import TorchFunctionMode
 
 from keras_priors.backend.torch.calculus import vectorize
 from keras_priors.backend.torch.loops import map_draws
@@ -54,16 +55,29 @@ def export_model(model: Any, path: str, target: str, signature: Any) -> None:
             name: {k: f"{name}_{k}" for k, size in enumerate(spec.shape) if size is None}
             for name, spec in zip(given, specs, strict=True)
         }
-        torch.onnx.export(
-            _Values(flat),
-            samples,
-            path,
-            input_names=given,
-            output_names=names,
-            dynamic_axes={**dynamic, **{name: {0: "batch"} for name in names}},
-            # The newer exporter takes a sum over a size that is not known for an error.
-            dynamo=False,
-        )
+        with _OnnxHasIt():
+            torch.onnx.export(
+                _Values(flat),
+                samples,
+                path,
+                input_names=given,
+                output_names=names,
+                dynamic_axes={**dynamic, **{name: {0: "batch"} for name in names}},
+                # The newer exporter takes a sum over a size that is not known for an error.
+                dynamo=False,
+            )
+
+
+class _OnnxHasIt(TorchFunctionMode):
+    """What ONNX has no operator for, by others, as the tracer comes by."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in (torch.expm1, torch.Tensor.expm1):
+            # Of a small x too: tanh(x / 2) has all its digits there.
+            return torch.tanh(0.5 * args[0]) * (torch.exp(args[0]) + 1.0)
+        if func in (torch.ravel, torch.Tensor.ravel):
+            return torch.reshape(args[0], (-1,))
+        return func(*args, **(kwargs or {}))
 
 
 class _Flat(torch.nn.Module):
