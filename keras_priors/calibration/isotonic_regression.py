@@ -75,14 +75,14 @@ class IsotonicRegression:
             TypeError: `predictive` is no `Predictive`.
             ValueError: no likelihood of classes, NaN, labels that are none or do not fit.
         """
-        check_classes("IsotonicRegression", predictive)
+        check_classes("IsotonicRegression", predictive, ordered=True)
         labels = labels_of("IsotonicRegression", predictive, y)
         of_one = _scikit_learn()
         each = _probabilities(predictive)
         hits = _hits(predictive, labels)
         never = np.flatnonzero(hits.sum(axis=0) == 0)
         if len(never):
-            what = "classes" if isinstance(predictive.likelihood, Categorical) else "labels"
+            what = "labels" if isinstance(predictive.likelihood, Bernoulli) else "classes"
             warn(
                 f"No calibration row has the {what} {never.tolist()}: their probability is 0 "
                 "afterwards. Give rows of every class, or take TemperatureScaling."
@@ -105,32 +105,33 @@ class IsotonicRegression:
             they are at least Keras' epsilon, as for every likelihood with `from_logits=False`.
         """
         check_fitted("IsotonicRegression", self._kind)
-        check_classes("IsotonicRegression", predictive)
+        check_classes("IsotonicRegression", predictive, ordered=True)
         check_fitted("IsotonicRegression", self._kind, kind_of(predictive))
         each = _probabilities(predictive)
         assert self.calibrators_ is not None
         found = np.stack([g.predict(each[:, c]) for c, g in enumerate(self.calibrators_)], axis=-1)
         shape = predictive.draws.shape[1:]
-        if not isinstance(predictive.likelihood, Categorical):
+        if isinstance(predictive.likelihood, Bernoulli):
             return Predictive(found.reshape(1, *shape), Bernoulli(from_logits=False))
         total = found.sum(axis=-1, keepdims=True)
         even = np.full_like(found, 1.0 / found.shape[-1])
         found = np.divide(found, total, out=even, where=total > 0)
+        shape = (*shape[:-1], found.shape[-1])  # scores and gaps of `Ordinal` are not as many
         return Predictive(found.reshape(1, *shape), Categorical(from_logits=False))
 
 
 def _probabilities(predictive: Any) -> Any:
     """(M, C) of the classes, or (M, d) of a one for each label."""
     p = class_probabilities(predictive)
-    p = p[..., 0, :] if isinstance(predictive.likelihood, Categorical) else p[..., 1]
+    p = p[..., 1] if isinstance(predictive.likelihood, Bernoulli) else p[..., 0, :]
     return p.reshape(-1, p.shape[-1])
 
 
 def _hits(predictive: Any, labels: Any) -> Any:
     """1 where the outcome is that of the column of `_probabilities`, else 0."""
     labels = labels.reshape(-1, labels.shape[-1])
-    if isinstance(predictive.likelihood, Categorical):
-        labels = labels == np.arange(predictive.draws.shape[-1])
+    if not isinstance(predictive.likelihood, Bernoulli):
+        labels = labels == np.arange(predictive.probabilities.shape[-1])
     return labels.astype("float64")
 
 

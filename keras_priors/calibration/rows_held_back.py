@@ -8,6 +8,7 @@ import numpy as np
 from keras_priors.functional.as_array import as_array
 from keras_priors.likelihoods.bernoulli import Bernoulli
 from keras_priors.likelihoods.categorical import Categorical
+from keras_priors.likelihoods.ordinal import Ordinal
 from keras_priors.predictive.check_outputs_known import check_outputs_known
 from keras_priors.predictive.predictive import Predictive
 
@@ -28,12 +29,13 @@ def check_predictive(owner: str, predictive: Any) -> None:
     check_outputs_known(owner, predictive)
 
 
-def check_classes(owner: str, predictive: Any) -> None:
-    """Refuse what is no `Predictive` of classes."""
+def check_classes(owner: str, predictive: Any, *, ordered: bool = False) -> None:
+    """Refuse what is no `Predictive` of classes; those of `Ordinal` where these are `ordered`."""
     check_predictive(owner, predictive)
-    if not is_of_classes(predictive):
+    if not (is_of_classes(predictive) or (ordered and has_order(predictive))):
+        names = "Categorical, Bernoulli and Ordinal" if ordered else "Categorical and Bernoulli"
         raise ValueError(
-            f"{owner} is for classes: the likelihoods Categorical and Bernoulli. Received: "
+            f"{owner} is for classes: the likelihoods {names}. Received: "
             f"{_named(predictive)}. Give the likelihood to keras_priors.predict; for numbers take "
             "QuantileRecalibration or SplitConformalRegressor."
         )
@@ -42,6 +44,11 @@ def check_classes(owner: str, predictive: Any) -> None:
 def is_of_classes(predictive: Any) -> bool:
     """Whether the outcomes are classes."""
     return isinstance(predictive.likelihood, (Bernoulli, Categorical))
+
+
+def has_order(predictive: Any) -> bool:
+    """Whether they are classes with an order, which have probabilities, and a number each."""
+    return isinstance(predictive.likelihood, Ordinal)
 
 
 def check_numbers(owner: str, predictive: Any, needs: str | None = None) -> None:
@@ -76,7 +83,8 @@ def check_fitted(owner: str, fitted: Any, what: tuple[Any, ...] | None = None) -
 
 def kind_of(predictive: Any) -> tuple[Any, ...]:
     """What must be the same in `fit` and after it: the kind of outcome, and the shape of a row."""
-    kind = type(predictive.likelihood) if is_of_classes(predictive) else None
+    of_classes = is_of_classes(predictive) or has_order(predictive)
+    kind = type(predictive.likelihood) if of_classes else None
     return (kind, *(predictive.draws.shape[2:] if kind else target_shape(predictive)[1:]))
 
 
@@ -87,9 +95,9 @@ def outputs_of(predictive: Any) -> Any:
 
 
 def class_probabilities(predictive: Any) -> Any:
-    """The probabilities (N, ..., d, C): d is 1 for `Categorical`, and C is 2 for `Bernoulli`."""
+    """The probabilities (N, ..., d, C): d is 1, and for `Bernoulli` C is 2."""
     p = predictive.probabilities
-    if isinstance(predictive.likelihood, Categorical):
+    if not isinstance(predictive.likelihood, Bernoulli):
         return p[..., None, :]
     p = p[:, None] if p.ndim == 1 else p
     return np.stack([1.0 - p, p], axis=-1)
@@ -103,13 +111,13 @@ def labels_of(owner: str, predictive: Any, y: Any) -> Any:
     first = keras.ops.convert_to_tensor(outputs[0].astype("float32"))
     labels = keras.ops.convert_to_numpy(likelihood.aligned(y, first, draws=False))
     classes = 2
-    if isinstance(likelihood, Categorical):
-        classes, labels = outputs.shape[-1], labels[..., None]
+    if not isinstance(likelihood, Bernoulli):
+        classes, labels = predictive.probabilities.shape[-1], labels[..., None]
     wrong = ~np.isin(labels, np.arange(classes))
     if wrong.any():
         raise ValueError(
             f"`y` must hold classes from 0 to {classes - 1}"
-            + (", as numbers or one-hot" if classes > 2 else "")
+            + (", as numbers or one-hot" if isinstance(likelihood, Categorical) else "")
             + f". Received: {int(wrong.sum())} of {wrong.size} that are none, first in row "
             f"{int(np.argwhere(wrong)[0][0])}. Leave out rows whose class is not known."
         )

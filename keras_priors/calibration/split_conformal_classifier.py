@@ -14,7 +14,7 @@ from keras_priors.calibration.rows_held_back import (
     kind_of,
     labels_of,
 )
-from keras_priors.likelihoods.categorical import Categorical
+from keras_priors.likelihoods.bernoulli import Bernoulli
 from keras_priors.utils.export import export
 from keras_priors.utils.parameters import number_between, real, seed_or_none, whole_number
 
@@ -138,7 +138,7 @@ class SplitConformalClassifier:
             TypeError: `predictive` is no `Predictive`.
             ValueError: no likelihood of classes, NaN, labels that are none or do not fit.
         """
-        check_classes("SplitConformalClassifier", predictive)
+        check_classes("SplitConformalClassifier", predictive, ordered=True)
         labels = labels_of("SplitConformalClassifier", predictive, y)
         scores = self._scores(class_probabilities(predictive), 0)
         of_true = np.take_along_axis(scores, labels[..., None], axis=-1)[..., 0]
@@ -160,10 +160,10 @@ class SplitConformalClassifier:
             predictive: `Predictive` of any rows, of the same classes.
 
         Returns:
-            Boolean array (N, ..., C) for Categorical; (N, ..., 2), of 0 and 1, for Bernoulli.
+            Boolean array (N, ..., C); (N, ..., 2), of 0 and 1, for Bernoulli.
         """
         check_fitted("SplitConformalClassifier", self._kind)
-        check_classes("SplitConformalClassifier", predictive)
+        check_classes("SplitConformalClassifier", predictive, ordered=True)
         check_fitted("SplitConformalClassifier", self._kind, kind_of(predictive))
         probabilities = class_probabilities(predictive)
         threshold = np.asarray(self.threshold_)
@@ -171,7 +171,7 @@ class SplitConformalClassifier:
         sets = self._scores(probabilities, 1) <= threshold.reshape(
             *probabilities.shape[1:-1], *last
         )
-        if isinstance(predictive.likelihood, Categorical):
+        if not isinstance(predictive.likelihood, Bernoulli):
             return sets[..., 0, :]
         return sets.reshape(*predictive.draws.shape[1:], 2)
 
@@ -196,7 +196,7 @@ class SplitConformalClassifier:
     def _shape(self, predictive: Any, found: Any) -> tuple[int, ...]:
         """Without the axis of labels where there is one alone."""
         units = predictive.draws.shape[2:]
-        if isinstance(predictive.likelihood, Categorical) or units == (1,):
+        if not isinstance(predictive.likelihood, Bernoulli) or units == (1,):
             units = units[:-1]
         return (*units, found.shape[-1]) if self.class_conditional else units
 

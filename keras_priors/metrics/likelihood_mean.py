@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_priors.metrics.rows import refuse_masked
 from keras_priors.utils.export import export
 
 
@@ -55,6 +56,8 @@ class LikelihoodMean(keras.metrics.Metric):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take a batch: the targets, the outputs, and by how much each observation counts."""
+        for given in (y_true, y_pred, sample_weight):
+            refuse_masked(given)
         likelihood = self.likelihood
         # With the mask that Keras has for the outputs, of which their mean knows nothing.
         weights = likelihood._weights(y_pred, y_pred, likelihood._spread(sample_weight, y_pred))

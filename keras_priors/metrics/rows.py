@@ -9,8 +9,20 @@ from keras_priors.functional.as_array import as_array
 from keras_priors.utils.export import share
 
 
+def refuse_masked(values: Any) -> None:
+    """Refuse an array whose mask would be lost."""
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        raise ValueError(
+            "A metric counts every number that it is given. Received: a masked array with "
+            f"{int(np.ma.getmaskarray(values).sum())} masked elements of {values.size}, where what "
+            "lies beneath the mask would count. Leave these rows out, or fill them (y.filled(0)) "
+            "and give them `sample_weight` 0."
+        )
+
+
 def to_numpy(values: Any) -> Any:
-    """A NumPy array of a tensor or of whatever else holds numbers."""
+    """A NumPy array of a tensor or of whatever else holds numbers; none that is masked."""
+    refuse_masked(values)
     if keras.ops.is_tensor(values):
         return keras.ops.convert_to_numpy(values)
     return np.asarray(values)

@@ -11,7 +11,7 @@ import numpy as np
 from keras_priors.functional.as_array import as_array
 from keras_priors.likelihoods.bernoulli import Bernoulli
 from keras_priors.plots.canvas import BLUE, GREY, INK, ORANGE, PALE, many_axes
-from keras_priors.plots.predictions import is_classes, judged_classes, one_predictive
+from keras_priors.plots.predictions import has_classes, judged_classes, one_predictive
 from keras_priors.utils.export import export
 from keras_priors.utils.parameters import number_between
 
@@ -58,10 +58,10 @@ def class_probabilities(
     """
     one = one_predictive("class_probabilities", predictive)
     coverage = number_between("class_probabilities", "coverage", coverage, 0.0, 1.0)
-    if not is_classes(one):
+    if not has_classes(one):
         raise ValueError(
-            "`class_probabilities` is for classes: the likelihoods Categorical and Bernoulli. "
-            f"Received: {one.likelihood!r}. Of a regression see `predictive_band`."
+            "`class_probabilities` is for classes: the likelihoods Categorical, Bernoulli and "
+            f"Ordinal. Received: {one.likelihood!r}. Of a regression see `predictive_band`."
         )
     chosen = np.atleast_1d(np.asarray(rows))
     count = len(one.mean)

@@ -10,6 +10,7 @@ import numpy as np
 from keras_priors.functional.as_array import as_array
 from keras_priors.likelihoods.bernoulli import Bernoulli
 from keras_priors.likelihoods.categorical import Categorical
+from keras_priors.likelihoods.ordinal import Ordinal
 from keras_priors.metrics.classes import class_rows
 from keras_priors.metrics.row_ranking import score_of_classes
 from keras_priors.metrics.rows import like_rows
@@ -44,6 +45,12 @@ def is_classes(predictive: Any) -> bool:
     return one and isinstance(predictive.likelihood, (Bernoulli, Categorical))
 
 
+def has_classes(predictive: Any) -> bool:
+    """Whether y* has probabilities of classes; those of `Ordinal` are numbers too."""
+    one = isinstance(predictive, Predictive) and isinstance(predictive.likelihood, Ordinal)
+    return one or is_classes(predictive)
+
+
 def is_array(predictive: Any) -> bool:
     """Whether these are probabilities themselves: an array, a tensor, or a list of rows."""
     rows = isinstance(predictive, (list, tuple))
@@ -74,10 +81,10 @@ def judged_classes(owner: str, y: Any, predictive: Any) -> tuple[Any, Any]:
 
 
 def _check_classes(owner: str, predictive: Predictive) -> None:
-    if not is_classes(predictive):
+    if not has_classes(predictive):
         raise ValueError(
-            f"`{owner}` is for classes: the likelihoods Categorical and Bernoulli. Received: "
-            f"{predictive.likelihood!r}. Of a regression see `pit_histogram`."
+            f"`{owner}` is for classes: the likelihoods Categorical, Bernoulli and Ordinal. "
+            f"Received: {predictive.likelihood!r}. Of a regression see `pit_histogram`."
         )
 
 
@@ -88,7 +95,7 @@ def numbers(owner: str, y: Any, predictive: Any) -> Any:
 
 def row_scores(owner: str, predictive: Any, score: Any, rows: int) -> Any:
     """float64 (N,), high where in doubt: those of `ood_score` by name, or an array of them."""
-    if isinstance(score, str) and (is_array(predictive) or is_classes(predictive)):
+    if isinstance(score, str) and (is_array(predictive) or has_classes(predictive)):
         probabilities = class_rows(np.zeros(rows, "int64"), predictive)[1]
         score, _ = score_of_classes(predictive, probabilities, score)
     elif isinstance(score, str):

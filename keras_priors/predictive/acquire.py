@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_priors.likelihoods.bernoulli import Bernoulli
 from keras_priors.likelihoods.categorical import Categorical
+from keras_priors.likelihoods.ordinal import Ordinal
 from keras_priors.predictive.by_rows import by_rows
 from keras_priors.predictive.check_outputs_known import check_outputs_known
 from keras_priors.predictive.predictive import Predictive
@@ -32,8 +33,8 @@ def acquire(predictive: Predictive, n: int, method: str = "bald", *, seed: int |
     - `"variance"`: Var_s E[y* | f_s], summed over the outputs of a row; the one for numbers.
 
     Args:
-        predictive: `Predictive` of unlabelled rows, with a likelihood of classes (`Categorical`, or
-            `Bernoulli` with one output); for "variance" any.
+        predictive: `Predictive` of unlabelled rows, with a likelihood of classes (`Categorical`,
+            `Ordinal`, or `Bernoulli` with one output); for "variance" any.
         n: integer, how many rows.
         method: string, one of these. Defaults to "bald".
         seed: integer or None for a fresh one, for the sampled outcomes of "batch_bald". Defaults
@@ -94,11 +95,11 @@ def _highest(scores: Any, n: int) -> Any:
 
 def _check_one_label(predictive: Predictive, method: str) -> None:
     likelihood, shape = predictive.likelihood, predictive.draws.shape
-    one = isinstance(likelihood, Categorical) and len(shape) == 3
+    one = isinstance(likelihood, (Categorical, Ordinal)) and len(shape) == 3
     two = isinstance(likelihood, Bernoulli) and (len(shape) == 2 or shape[2:] == (1,))
     if not (one or two):
         raise ValueError(
-            f"{method!r} is of one label for each row: Categorical, or Bernoulli with one output. "
+            f"{method!r} is of one label for each row: Categorical, Ordinal, or Bernoulli of one. "
             f'Received: {likelihood!r} and draws of shape {shape}. Take method="variance".'
         )
 

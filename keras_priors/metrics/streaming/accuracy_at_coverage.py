@@ -17,8 +17,8 @@ class AccuracyAtCoverage(RankingMetric):
     in `compile(metrics=[...])` and `evaluate`. In `fit` the outputs are those of one draw.
 
     Args:
-        likelihood: `keras_priors.likelihoods.Categorical` or `Bernoulli`, by which outputs are
-            read.
+        likelihood: `keras_priors.likelihoods.Categorical`, `Bernoulli` or `Ordinal`, by which
+            outputs are read.
         coverage: float in (0, 1], the share of rows that are answered. Defaults to 0.9.
         score: "max_probability", which is 1 - max_c p_c, or "entropy", in nats. Defaults to
             "max_probability".

@@ -18,8 +18,8 @@ class AdaptiveCalibrationError(ClassMetric):
     `evaluate`. In `fit` the outputs are those of one draw.
 
     Args:
-        likelihood: `keras_priors.likelihoods.Categorical` or `Bernoulli`, by which outputs are
-            read.
+        likelihood: `keras_priors.likelihoods.Categorical`, `Bernoulli` or `Ordinal`, by which
+            outputs are read.
         n_bins: integer, number of bins. Defaults to 15.
         num_thresholds: integer, to how many equal steps from 0 to 1 the confidence is known
             when bins are made. Defaults to 1000.

@@ -16,8 +16,8 @@ class AUROC(RankingMetric):
     in `compile(metrics=[...])` and `evaluate`. In `fit` the outputs are those of one draw.
 
     Args:
-        likelihood: `keras_priors.likelihoods.Categorical` or `Bernoulli`, by which outputs are
-            read.
+        likelihood: `keras_priors.likelihoods.Categorical`, `Bernoulli` or `Ordinal`, by which
+            outputs are read.
         score: "max_probability", which is 1 - max_c p_c, or "entropy", in nats. Defaults to
             "max_probability".
         of: "errors", whose positives are the rows with a wrong class; or "y", of which the targets

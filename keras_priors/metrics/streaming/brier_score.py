@@ -20,8 +20,8 @@ class BrierScore(ClassMetric):
     `evaluate`. In `fit` the outputs are those of one draw.
 
     Args:
-        likelihood: `keras_priors.likelihoods.Categorical` or `Bernoulli`, by which outputs are
-            read.
+        likelihood: `keras_priors.likelihoods.Categorical`, `Bernoulli` or `Ordinal`, by which
+            outputs are read.
         part: "total", "reliability", "resolution" or "uncertainty". Defaults to "total".
         n_bins: integer, bins of equal width of a probability, for the parts. Defaults to 15.
         name: string or None, the name in the logs. Defaults to None: "brier_score".

@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_priors.likelihoods.bernoulli import Bernoulli
 from keras_priors.likelihoods.categorical import Categorical
+from keras_priors.likelihoods.ordinal import Ordinal
 from keras_priors.metrics.streaming.streaming_metric import StreamingMetric, marked
 
 
@@ -21,11 +22,11 @@ class ClassMetric(StreamingMetric):
         """Sums of rows: int32 labels (M,), probabilities (M, C), weights (M,)."""
 
     def _check_likelihood(self) -> None:
-        if not isinstance(self.likelihood, (Bernoulli, Categorical)):
+        if not isinstance(self.likelihood, (Bernoulli, Categorical, Ordinal)):
             raise ValueError(
                 f"{type(self).__name__} is of classes. Received: {self.likelihood!r}. Take "
-                "keras_priors.likelihoods.Categorical() or Bernoulli(), or a metric of numbers, "
-                "such as keras_priors.metrics.CRPS."
+                "keras_priors.likelihoods.Categorical(), Bernoulli() or Ordinal(c), or a metric of "
+                "numbers, such as keras_priors.metrics.CRPS."
             )
 
     def _sums(self, y: Any, outputs: Any, weights: Any) -> Any:

@@ -17,8 +17,8 @@ class ExpectedCalibrationError(ClassMetric):
     `evaluate`. In `fit` the outputs are those of one draw.
 
     Args:
-        likelihood: `keras_priors.likelihoods.Categorical` or `Bernoulli`, by which outputs are
-            read.
+        likelihood: `keras_priors.likelihoods.Categorical`, `Bernoulli` or `Ordinal`, by which
+            outputs are read.
         n_bins: integer, number of bins of equal width. Defaults to 15.
         name: string or None, the name in the logs. Defaults to None: "expected_calibration_error".
         dtype: as in `keras.metrics.Metric`.

@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_priors.likelihoods.likelihood import Likelihood
+from keras_priors.metrics.rows import refuse_masked
 
 
 class StreamingMetric(keras.metrics.Metric):
@@ -50,6 +51,8 @@ class StreamingMetric(keras.metrics.Metric):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take a batch: the targets, the outputs, and by how much each observation counts."""
+        for given in (y_true, y_pred, sample_weight):
+            refuse_masked(given)
         likelihood = self.likelihood
         # With the mask that Keras has for the outputs.
         weights = likelihood._weights(y_pred, y_pred, likelihood._spread(sample_weight, y_pred))
