@@ -37,6 +37,7 @@ def outputs_at_draws(
     x: Any,
     batch_size: int | None = None,
     verbose: Any = "auto",
+    out: Any = None,
 ) -> Any:
     """Outputs (S, N, ...) with `training=False`, in the structure of the model's outputs.
 
@@ -50,6 +51,7 @@ def outputs_at_draws(
         x: rows, as `keras_priors.predict` takes them.
         batch_size: integer, most rows in a chunk; None as memory bears.
         verbose: "auto", 0 or 1, for the progress bar.
+        out: path of a `.npy` file for the array, or None.
     """
     rows = Rows(x, model)
     backend.sync_variables(model)
@@ -62,19 +64,19 @@ def outputs_at_draws(
     progress = Progress(
         None if rows.count is None else len(starts) * -(-rows.count // size), verbose
     )
-    results = Results(num_draws, rows.count)
     kept: Any = None
-    for chunk, valid in rows.chunks(size):
-        tensors = keras.tree.map_structure(ops.convert_to_tensor, chunk)
-        for start in starts:
-            if kept is None or len(starts) > 1:
-                kept = _padded(values_of(start, min(start + group, num_draws)), group)
-                check_finite_draws(model, kept)
-            results.write(forward(kept, tensors), start, valid)
-            progress.step()
-        results.next_chunk(valid)
-    progress.close()
-    return results.outputs()
+    with Results(num_draws, rows.count, out) as results:
+        for chunk, valid in rows.chunks(size):
+            tensors = keras.tree.map_structure(ops.convert_to_tensor, chunk)
+            for start in starts:
+                if kept is None or len(starts) > 1:
+                    kept = _padded(values_of(start, min(start + group, num_draws)), group)
+                    check_finite_draws(model, kept)
+                results.write(forward(kept, tensors), start, valid)
+                progress.step()
+            results.next_chunk(valid)
+        progress.close()
+        return results.outputs()
 
 
 @share

@@ -167,6 +167,8 @@ class Posterior:
         batch_size: int | None = None,
         seed: Any = None,
         verbose: Any = "auto",
+        *,
+        out: Any = None,
     ) -> Any:
         """The posterior predictive at x: as `keras_priors.predict`, with these draws.
 
@@ -176,6 +178,7 @@ class Posterior:
             batch_size: integer, most rows in a chunk. Defaults to None: as memory bears.
             seed: integer, `keras.random.SeedGenerator` or None for a fresh one.
             verbose: "auto", 1 or 0, for the progress bar.
+            out: path of a `.npy` file for the draws, as in `keras_priors.predict`.
 
         Returns:
             A `keras_priors.Predictive`, or the structure of the outputs with one at each.
@@ -192,6 +195,7 @@ class Posterior:
             x,
             batch_size,
             verbose,
+            out,
         )
         return wrap(self.model, outputs, self.likelihood)
 

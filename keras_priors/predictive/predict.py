@@ -28,6 +28,8 @@ def predict(
     batch_size: int | None = None,
     seed: Any = None,
     verbose: Any = "auto",
+    *,
+    out: Any = None,
 ) -> Any:
     """The posterior predictive of `model` at `x`, from draws of its weights.
 
@@ -58,16 +60,23 @@ def predict(
             a longer run with the same integer are those of a shorter one. Defaults to None.
         verbose: "auto" shows a progress bar when it takes longer than about two seconds, 1
             always, 0 never. Defaults to "auto".
+        out: path of a `.npy` file for the draws (S, N, ...), where they do not fit in memory: they
+            are written chunk by chunk, and the `Predictive` reads them from there. An `x` that is
+            memory-mapped (float32) or a data set is read chunk by chunk too. A data set writes its
+            draws twice, as it does not say how many rows it has. A file of that name is replaced,
+            once all is written. For one output. Defaults to None: in memory.
 
     Returns:
         A `keras_priors.Predictive`; for a model with several outputs, the structure of its
         outputs with a `Predictive` at each.
 
     Raises:
-        TypeError: `model` is no Keras model, or `x` is no data.
+        TypeError: `model` is no Keras model, `x` is no data, or `out` no path.
+        OSError: the disk of `out` is too small.
         ValueError: `num_samples` below 1, a model that is not built, inputs of the wrong shape,
             weights that are NaN or infinite, a `likelihood` that is none, or that takes
-            probabilities or rates and gets none.
+            probabilities or rates and gets none; an `out` that does not end in .npy, or of a model
+            with several outputs.
 
     Warns:
         UserWarning: the last activation of the model does not fit the likelihood: a softmax before
@@ -98,11 +107,13 @@ def predict(
     backend.sync_variables(model)
     check_finite_weights(model)
     seeds = backend.spawn_seeds(seed, num_samples if random_posteriors(model) else 1)
-    outputs = _draw(model, rows, seeds, batch_size, verbose)
+    outputs = _draw(model, rows, seeds, batch_size, verbose, out)
     return wrap(model, outputs, likelihood)
 
 
-def _draw(model: Any, rows: Rows, seeds: Any, batch_size: int | None, verbose: Any) -> Any:
+def _draw(
+    model: Any, rows: Rows, seeds: Any, batch_size: int | None, verbose: Any, out: Any
+) -> Any:
     size = chunk_rows(model, rows.first, rows.count, batch_size)
     forward = forward_of(model)
     num_draws = len(seeds)
@@ -115,15 +126,15 @@ def _draw(model: Any, rows: Rows, seeds: Any, batch_size: int | None, verbose: A
     ]
     target = None if rows.count is None else calls * -(-rows.count // size)
     progress = Progress(target, verbose)
-    results = Results(num_draws, rows.count)
-    for chunk, valid in rows.chunks(size):
-        tensors = keras.tree.map_structure(ops.convert_to_tensor, chunk)
-        for k, part in enumerate(padded):
-            results.write(forward(part, tensors), k * group, valid)
-            progress.step()
-        results.next_chunk(valid)
-    progress.close()
-    return results.outputs()
+    with Results(num_draws, rows.count, out) as results:
+        for chunk, valid in rows.chunks(size):
+            tensors = keras.tree.map_structure(ops.convert_to_tensor, chunk)
+            for k, part in enumerate(padded):
+                results.write(forward(part, tensors), k * group, valid)
+                progress.step()
+            results.next_chunk(valid)
+        progress.close()
+        return results.outputs()
 
 
 def _check_model(model: Any) -> None:

@@ -61,6 +61,8 @@ class MCDropoutPosterior(Posterior):
         batch_size: int | None = None,
         seed: Any = None,
         verbose: Any = "auto",
+        *,
+        out: Any = None,
     ) -> Any:
         """The predictive at x, with a mask for each Dropout layer and draw.
 
@@ -70,6 +72,7 @@ class MCDropoutPosterior(Posterior):
             batch_size: integer, most rows in a chunk; without effect on the draws.
             seed: integer, `keras.random.SeedGenerator` or None for a fresh one.
             verbose: "auto", 1 or 0, for the progress bar.
+            out: path of a `.npy` file for the draws, as in `keras_priors.predict`.
 
         Returns:
             A `keras_priors.Predictive`, or the structure of the outputs with one at each.
@@ -93,6 +96,7 @@ class MCDropoutPosterior(Posterior):
             x,
             batch_size,
             verbose,
+            out,
         )
         return wrap(self.model, outputs, self.likelihood)
 

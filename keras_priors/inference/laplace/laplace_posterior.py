@@ -262,6 +262,8 @@ class LaplacePosterior(Posterior):
         seed: Any = None,
         verbose: Any = "auto",
         method: str = "glm",
+        *,
+        out: Any = None,
     ) -> Any:
         """The posterior predictive at x.
 
@@ -278,12 +280,13 @@ class LaplacePosterior(Posterior):
                 "probit": for classes, probabilities in closed form, sigmoid or softmax of
                 f / sqrt(1 + pi var / 8), as one draw, so that nothing splits the entropy; "mc":
                 the network itself at draws, far from the linearized one where they are wide.
+            out: with "mc", path of a `.npy` file for the draws, as in `keras_priors.predict`.
 
         Returns:
             A `keras_priors.Predictive`.
 
         Raises:
-            ValueError: an unknown method, or "probit" for what are no classes.
+            ValueError: an unknown method, "probit" for what are no classes, or `out` without "mc".
 
         Warns:
             UserWarning: with "mc", and at `draws`, `to_model` and `log_likelihood` while the data
@@ -296,8 +299,13 @@ class LaplacePosterior(Posterior):
         if method not in _METHODS:
             raise ValueError(f"`method` must be one of {_METHODS}. Received: method={method!r}.")
         check_verbose(verbose)
+        if out is not None and method != "mc":
+            raise ValueError(
+                '`out` takes the draws of method="mc"; others hold theirs in memory. Received: '
+                f"out={out!r} and method={method!r}. Predict part by part of the rows."
+            )
         if method == "mc":
-            predictive = super().predict(x, num_samples, batch_size, seed, verbose)
+            predictive = super().predict(x, num_samples, batch_size, seed, verbose, out=out)
             # A data set has been read.
             arrays = ops.is_tensor(x) or isinstance(x, (np.ndarray, list, tuple, dict))
             self._warn_where_draws_part(x if arrays else None)
