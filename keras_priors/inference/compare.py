@@ -40,6 +40,8 @@ def compare(
     Columns by default, as far as they are defined for the likelihood and the posterior:
 
     - `nll`: -mean log mean_s p(y_i | f_s), nats per observation; lower is better;
+    - `dse`, as ArviZ calls it: the standard error of the difference of `nll` to that of the best,
+      row by row, so that what all find hard cancels; 0 of the best, and of several candidates only;
     - `accuracy`, `brier`, `ece` for classes: share of right labels, `metrics.brier_score` and
       `metrics.expected_calibration_error`;
     - `rmse`, `coverage`, `crps` for numbers: root mean squared error of the mean, how often the
@@ -52,7 +54,8 @@ def compare(
 
     A table prints beneath each number its standard error over the rows of x, taken as independent:
     of means by their deviation, of others by 100 resamples of the rows. Differences of candidates
-    on the same rows are often surer than each number by itself.
+    on the same rows are often surer than each number by itself: a difference of `nll` is to be
+    held against `dse`.
 
     Of a model with several outputs `nll` and `elpd_loo` are those of all together, per row:
     log mean_s prod_o p(y_io | f_so), since the outputs of a draw belong together. Beside them
@@ -87,19 +90,19 @@ def compare(
     Example:
         >>> import numpy as np
         >>> import keras_priors as kp
-        >>> noise = kp.likelihoods.Normal(1.0)
+        >>> noise, y = kp.likelihoods.Normal(1.0), np.array([[-1.0], [0.0], [1.0], [4.0]])
         >>> table = kp.compare({
         ...     "near": kp.Predictive(np.zeros((1, 4, 1)), noise),
         ...     "far": kp.Predictive(np.full((1, 4, 1), 3.0), noise),
-        ... }, np.zeros((4, 1)), np.zeros((4, 1)))
+        ... }, y, y, metrics=["nll", "dse", "rmse"])
         >>> print(table)
-                    nll     rmse  coverage     crps  predict_s
-        near     0.9189        0         1   0.2337          0
-           ±          0        -         0        0          -
-        far       5.419        3         0    2.437          0
-           ±          0        0         0        0          -
-        >>> table["far"]["rmse"]
-        3.0
+                  nll      dse     rmse
+        near    3.169        0    2.121
+           ±      1.9        -     0.91
+        far     4.669     3.24    2.739
+           ±      1.6        -      0.6
+        >>> round(table["far"]["rmse"], 3)
+        2.739
 
     References:
         - Vehtari, Gelman and Gabry, 2017, Practical Bayesian model evaluation using
@@ -115,20 +118,39 @@ def compare(
         raise ValueError("`candidates` must hold at least one posterior. Received: none.")
     chosen = chosen_metrics(metrics)
     wanted = set(BEYOND if chosen is None else chosen.values()) & set(BEYOND)
-    found = {}
+    found: dict[str, Any] = {}
+    kept: dict[str, dict[str, Any]] = {}
     for name, candidate in candidates.items():
         begin = time.perf_counter()
         predictive = _predictive(name, candidate, x, num_samples, seed)
         _check_known(name, predictive)
         # Compilation too, which happens where the first number is asked for.
-        row: dict[str, Score | None] = dict(_scores(predictive, y, chosen))
+        kept[name] = {}
+        row: dict[str, Score | None] = dict(_scores(predictive, y, chosen, kept[name]))
         seconds = 0.0 if _is_given(candidate) else time.perf_counter() - begin
         if isinstance(candidate, Posterior):
             row["elpd_loo"] = _leave_one_out(candidate) if "elpd_loo" in wanted else None
             row["fit_s"] = None if candidate.seconds is None else (candidate.seconds, None)
         row["predict_s"] = (seconds, None)
         found[name] = row
+    if chosen is None or "dse" in chosen.values():
+        found = _with_differences(found, {name: one["nll"] for name, one in kept.items() if one})
     return _table(found, chosen, sort)
+
+
+def _with_differences(found: dict[str, Any], nll: dict[str, Any]) -> dict[str, Any]:
+    """Rows with "dse" behind "nll": s / sqrt(N) of the N differences to the best candidate."""
+    rows = {name: np.asarray(v, "float64").reshape(len(v), -1).mean(1) for name, v in nll.items()}
+    rows = {name: v for name, v in rows.items() if np.all(np.isfinite(v)) and len(v) > 1}
+    if len(rows) < 2:
+        return found
+    best = min(rows, key=lambda name: rows[name].mean())
+    for name, v in rows.items():
+        error = float((v - rows[best]).std(ddof=1) / np.sqrt(len(v)))
+        others = found[name].items()
+        first = {key: score for key, score in others if key == "nll"}
+        found[name] = {**first, "dse": (error, None), **found[name]}
+    return found
 
 
 def _table(found: dict[str, Any], chosen: dict[str, Any] | None, sort: str | None) -> Table:
@@ -195,9 +217,9 @@ def _is_given(candidate: Any) -> bool:
     return bool(parts) and all(isinstance(part, Predictive) for part in parts)
 
 
-def _scores(predictive: Any, y: Any, chosen: Any) -> dict[str, Score]:
+def _scores(predictive: Any, y: Any, chosen: Any, kept: dict[str, Any]) -> dict[str, Score]:
     if isinstance(predictive, (Predictive, QuantilePredictive)):
-        return scores(predictive, as_array(y, "y"), chosen)
+        return scores(predictive, as_array(y, "y"), chosen, kept)
     pairs = {
         name: (one, as_array(target, "y"))
         for name, (one, target) in _by_name(predictive, y).items()
@@ -209,11 +231,13 @@ def _scores(predictive: Any, y: Any, chosen: Any) -> dict[str, Score]:
             f"{len(predictive)} outputs without. Compile the model with a likelihood for each."
         )
     row: dict[str, Score] = {}
-    if chosen is None or "nll" in chosen.values():
-        joint = -joint_log_prob(*zip(*pairs.values(), strict=True))
-        row["nll"] = of_rows(joint)
+    asked = ("nll", "dse") if chosen is None else list(chosen.values())
+    if "nll" in asked or "dse" in asked:
+        kept["nll"] = -joint_log_prob(*zip(*pairs.values(), strict=True))
+    if "nll" in asked:
+        row["nll"] = of_rows(kept["nll"])
     for name, (one, target) in pairs.items():
-        own = scores(one, target, chosen)
+        own = scores(one, target, chosen, {})
         row.update({f"{name}/{key}": value for key, value in own.items()})
     return row
 

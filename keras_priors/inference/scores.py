@@ -70,8 +70,8 @@ _WEIGHTED: dict[str, Callable[..., float]] = {
 _OF_ANY = ("nll", "aurc")
 _OF_NUMBERS = ("rmse", *_ROWS_OF_NUMBERS, "qce")
 _OF_CLASSES = (*_ROWS_OF_CLASSES, *_WEIGHTED)
-BEYOND = ("elpd_loo", "fit_s", "predict_s")
-"""Columns that are of a posterior, or of the clock."""
+BEYOND = ("dse", "elpd_loo", "fit_s", "predict_s")
+"""Columns that are of several candidates, of a posterior, or of the clock."""
 
 NAMES = tuple(dict.fromkeys((*_OF_ANY, *_OF_CLASSES, *_OF_NUMBERS, *BEYOND)))
 # A function that is a named score has the errors of that one.
@@ -113,21 +113,34 @@ def chosen_metrics(metrics: Any) -> dict[str, Any] | None:
     return chosen
 
 
-def scores(predictive: Any, y: Any, chosen: Mapping[str, Any] | None) -> dict[str, Score]:
-    """By column: the number and its error, of those that the likelihood has."""
+def scores(
+    predictive: Any, y: Any, chosen: Mapping[str, Any] | None, kept: dict[str, Any]
+) -> dict[str, Score]:
+    """By column: the number and its error, of those that the likelihood has.
+
+    Args:
+        predictive: `Predictive` of one output, or quantiles.
+        y: targets.
+        chosen: what `chosen_metrics` gave.
+        kept: is given what each row has of "nll", where this is asked for.
+    """
     no_draws = isinstance(predictive, QuantilePredictive)
     of_classes = (likelihoods.Bernoulli, likelihoods.Categorical)
     classes = not no_draws and isinstance(predictive.likelihood, of_classes)
     if chosen is None:
         default = ("accuracy", "brier", "ece") if classes else ("rmse", "coverage", "crps")
-        chosen = {name: name for name in ("nll", *default)}
+        chosen = {name: name for name in ("nll", "dse", *default)}
     allowed = {*_OF_ANY, *(_OF_CLASSES if classes else _OF_NUMBERS)}
     if no_draws and not predictive.has_density:
         allowed.remove("nll")
+    if "nll" in allowed and {"nll", "dse"} & {one for one in chosen.values() if not callable(one)}:
+        kept["nll"] = -predictive.log_prob(y)
     found = {}
     for column, one in chosen.items():
         if callable(one):
             found[column] = _of_function(one, predictive, y)
+        elif one == "nll" and one in allowed:
+            found[column] = of_rows(kept["nll"])
         elif one in allowed:
             found[column] = _of_name(one, predictive, y)
     # A ranking of rows of one kind has no value.
@@ -144,8 +157,6 @@ def of_rows(values: Any) -> Score:
 
 
 def _of_name(name: str, predictive: Predictive, y: Any) -> Score:
-    if name == "nll":
-        return of_rows(-predictive.log_prob(y))
     if name == "rmse":
         square, error = of_rows(
             np.square(like_rows(y, predictive.mean.shape, "y") - predictive.mean)

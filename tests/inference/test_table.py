@@ -205,3 +205,50 @@ def test_without_matplotlib_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match="pip install matplotlib"):
         TABLE.plot()
+
+
+def test_differences_to_the_best_are_paired():
+    rng = np.random.default_rng(0)
+    y, noise = rng.normal(size=(50, 1)), kp.likelihoods.Normal(1.0)
+    means = {"far": y + 2.0, "best": y * 0.9, "near": y * 0.8}
+    candidates = {
+        name: kp.Predictive(v[None].astype("float32"), noise) for name, v in means.items()
+    }
+    table = kp.compare(candidates, y, y)
+    assert table.columns[:2] == ["nll", "dse"]
+    nll = {name: 0.5 * np.square(v - y)[:, 0] for name, v in means.items()}  # and a constant
+    for name, each in nll.items():
+        by_hand = np.std(each - nll["best"], ddof=1) / np.sqrt(50)
+        assert table[name]["dse"] == pytest.approx(by_hand, rel=1e-3, abs=1e-8)
+    assert table["best"]["dse"] == 0.0
+    assert table["near"]["dse"] < 0.9 * table.standard_errors["near"]["nll"]
+    assert [ax.get_title() for ax in kp.plots.compare(table)][:2] == ["nll", "rmse"]
+
+    asked = kp.compare(candidates, y, y, metrics=["rmse", "dse"])
+    assert asked.columns == ["rmse", "dse"]
+    assert asked["near"]["dse"] == table["near"]["dse"]
+    assert kp.compare(candidates, y, y, metrics=["nll"]).columns == ["nll"]
+    assert "dse" not in kp.compare({"one": candidates["near"]}, y, y).columns
+
+
+def test_differences_of_several_outputs_are_those_of_all_together():
+    rng = np.random.default_rng(1)
+    y, noise = rng.normal(size=(2, 40, 1)), kp.likelihoods.Normal(1.0)
+    off = {"a": (0.0, 0.0), "b": (1.0, -1.0)}
+    candidates = {
+        name: [kp.Predictive(np.full((1, 40, 1), v), noise) for v in pair]
+        for name, pair in off.items()
+    }
+    table = kp.compare(candidates, y[0], list(y))
+    each = [sum(0.5 * (y[k, :, 0] - v) ** 2 for k, v in enumerate(off[name])) for name in "ab"]
+    by_hand = np.std(each[1] - each[0], ddof=1) / np.sqrt(40)
+    assert max(table[name]["dse"] for name in "ab") == pytest.approx(by_hand, rel=1e-3)
+
+
+def test_a_row_that_is_impossible_has_no_difference():
+    y, counts = np.array([[1.0], [2.0], [-1.0]]), kp.likelihoods.Poisson()
+    possible = kp.Predictive(np.zeros((1, 3, 1)), kp.likelihoods.Normal(1.0))
+    impossible = kp.Predictive(np.zeros((1, 3, 1)), counts)
+    table = kp.compare({"counts": impossible, "numbers": possible}, y, y, metrics=["nll", "dse"])
+    assert table["counts"]["nll"] == np.inf
+    assert "dse" not in table.columns
