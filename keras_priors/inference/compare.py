@@ -99,7 +99,7 @@ def compare(
                   nll      dse     rmse
         near    3.169        0    2.121
            ±      1.9        -     0.91
-        far     4.669     3.24    2.739
+        far     4.669      3.2    2.739
            ±      1.6        -      0.6
         >>> round(table["far"]["rmse"], 3)
         2.739

@@ -172,19 +172,24 @@ class Table(Mapping[str, dict[str, float]]):
                 )
 
     def __repr__(self) -> str:
-        width = max(map(len, self._rows), default=0)
-        widths = {key: max(9, len(key) + 1) for key in self.columns}
-        lines = [" " * width + "".join(f"{key:>{widths[key]}}" for key in self.columns)]
+        lines: list[tuple[str, list[str]]] = [("", self.columns)]
 
-        def line(name: str, row: Mapping[str, float], digits: int) -> str:
-            cells = (
-                f"{row[key]:>{widths[key]}.{digits}g}" if key in row else f"{'-':>{widths[key]}}"
-                for key in widths
-            )
-            return name + "".join(cells)
+        def line(name: str, row: Mapping[str, float], digits: int) -> None:
+            # An error is said in two digits.
+            of = {key: 2 if self._kind(key) == "dse" else digits for key in row}
+            cells = [f"{row[key]:.{of[key]}g}" if key in row else "-" for key in self.columns]
+            lines.append((name, cells))
 
         for name, row in self._rows.items():
-            lines.append(line(f"{name:<{width}}", row, 4))
+            line(name, row, 4)
             if self._errors[name]:
-                lines.append(line(f"{'±':>{width}}", self._errors[name], 2))
-        return "\n".join(lines)
+                line("±", self._errors[name], 2)
+        width = max(map(len, self._rows), default=0)
+        widths = [
+            max(9, *(1 + len(cells[k]) for _, cells in lines)) for k in range(len(lines[0][1]))
+        ]
+        return "\n".join(
+            (f"{name:>{width}}" if name == "±" else f"{name:<{width}}")
+            + "".join(f"{cell:>{wide}}" for cell, wide in zip(cells, widths, strict=True))
+            for name, cells in lines
+        )

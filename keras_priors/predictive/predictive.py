@@ -326,6 +326,12 @@ class Predictive:
 
 
 def _checked(draws: Any) -> Any:
+    if isinstance(draws, np.ma.MaskedArray) and np.ma.is_masked(draws):
+        raise ValueError(
+            "`draws` must hold numbers. Received: a masked array with "
+            f"{int(np.ma.getmaskarray(draws).sum())} masked elements of {draws.size}. Leave out "
+            "the rows or the draws that are not known."
+        )
     array = keras.ops.convert_to_numpy(draws) if keras.ops.is_tensor(draws) else np.asarray(draws)
     # The small floats of `ml_dtypes`, bfloat16 too, which NumPy does not count as numbers.
     if array.dtype.name.startswith("bfloat"):

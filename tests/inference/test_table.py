@@ -175,6 +175,12 @@ def test_errors_are_printed_beneath():
     ]
 
 
+def test_long_numbers_stand_apart():
+    table = kp.inference.Table({"MAP": {"nll": 0.1584, "dse": 0.00067912, "rmse": -1.234e-05}})
+    assert str(table).split("\n")[1].split() == ["MAP", "0.1584", "0.00068", "-1.234e-05"]
+    assert len({len(line) for line in str(table).split("\n")}) == 1
+
+
 def test_frames_have_errors_beside():
     frame = TABLE.to_pandas(standard_errors=True)
     assert list(frame.columns) == ["nll", "nll ±", "accuracy", "coverage"]

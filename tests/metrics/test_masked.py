@@ -104,6 +104,12 @@ def test_and_by_every_streaming_metric(name):
     metric.update_state(y, outputs)
 
 
+def test_and_by_a_predictive():
+    with pytest.raises(ValueError, match="masked array with 1 masked elements of 240"):
+        kp.Predictive(masked(NUMBERS.draws), NUMBERS.likelihood)
+    assert kp.Predictive(np.ma.masked_array(NUMBERS.draws), NUMBERS.likelihood).draws.shape[0] == 4
+
+
 def test_and_by_what_is_learned_from_rows_held_back():
     c = kp.calibration
     for one, predictive, y in (
