@@ -5,6 +5,7 @@ import functools
 import importlib
 import inspect
 import re
+import types
 
 import keras
 import pytest
@@ -79,6 +80,18 @@ def test_the_pages_that_are_made_are_in_the_navigation():
 
 def paths_of(entry):
     return [entry] if isinstance(entry, str) else list(entry.values())
+
+
+def test_the_search_weighs_the_reference_of_a_class_above_pages_that_name_it():
+    def boost(path):
+        page = types.SimpleNamespace(file=types.SimpleNamespace(src_uri=path), meta={})
+        site_pages.on_page_markdown("", page, None, None)
+        return page.meta.get("search", {"boost": 1.0})["boost"]
+
+    paths = "reference/layers.md", "guide/layers.md", "benchmarks.md"
+    assert boost(paths[0]) > boost(paths[1]) == 1.0 > boost(paths[2])
+    there = [*site_pages.pages(), *(page.removeprefix("docs/") for page in PAGES)]
+    assert all(any(path.startswith(start) for path in there) for start in site_pages.WEIGHTS)
 
 
 def test_a_notebook_becomes_text_code_output_and_pictures(tmp_path):

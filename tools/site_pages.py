@@ -14,6 +14,8 @@ import re
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TOP = "keras_priors"
+# What a page weighs in the search, by the start of its path; others weigh 1.
+WEIGHTS = {"reference/": 10.0, "benchmarks.md": 0.2, "changelog.md": 0.2, "notebooks/": 0.5}
 # The order in which one reads the rooms, with titles where their names are none; others follow.
 TITLES = {
     "models": "Whole models",
@@ -158,3 +160,11 @@ def on_files(files, config):
     for path, content in pages().items():
         files.append(File.generated(config, path, content=content))
     return files
+
+
+def on_page_markdown(markdown, page, config, files):
+    """Its search asks how much a page weighs: who looks for a class wants its reference first."""
+    del markdown, config, files
+    for start, boost in WEIGHTS.items():
+        if page.file.src_uri.startswith(start):
+            page.meta.setdefault("search", {"boost": boost})
