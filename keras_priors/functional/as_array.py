@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_priors.functional.count_observations import is_a
 from keras_priors.utils.export import share
+from keras_priors.utils.masked_elements import masked_elements
 
 _RULE = "`{name}` must hold numbers, one row after the other. Received: "
 
@@ -67,11 +68,9 @@ def as_array(leaf: Any, name: str = "x") -> Any:
 
 def _refuse_containers(leaf: Any, name: str, rule: str) -> None:
     """Refuses what `numpy.asarray` takes for one object, or takes without its mask."""
-    if isinstance(leaf, np.ma.MaskedArray) and np.ma.is_masked(leaf):
+    if masked := masked_elements(leaf):
         raise ValueError(
-            f"{rule}a masked array with {int(np.ma.getmaskarray(leaf).sum())} masked elements of "
-            f"{leaf.size}, whose mask no layer sees. "
-            "Leave these rows out"
+            f"{rule}{masked}, whose mask no layer sees. Leave these rows out"
             + (
                 ", or fill them in (x.filled(0.0)) with a column that says where."
                 if name == "x"

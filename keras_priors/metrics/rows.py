@@ -7,16 +7,16 @@ import numpy as np
 
 from keras_priors.functional.as_array import as_array
 from keras_priors.utils.export import share
+from keras_priors.utils.masked_elements import masked_elements
 
 
 def refuse_masked(values: Any) -> None:
     """Refuse an array whose mask would be lost."""
-    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+    if masked := masked_elements(values):
         raise ValueError(
-            "A metric counts every number that it is given. Received: a masked array with "
-            f"{int(np.ma.getmaskarray(values).sum())} masked elements of {values.size}, where what "
-            "lies beneath the mask would count. Leave these rows out, or fill them (y.filled(0)) "
-            "and give them `sample_weight` 0."
+            f"A metric counts every number that it is given. Received: {masked}, where what lies "
+            "beneath the mask would count. Leave these rows out, or fill them (y.filled(0)) and "
+            "give them `sample_weight` 0."
         )
 
 

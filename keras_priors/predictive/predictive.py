@@ -15,6 +15,7 @@ from keras_priors.likelihoods.output_scale import check_outputs_scale
 from keras_priors.predictive.by_rows import by_rows
 from keras_priors.predictive.mixture import log_mean_density, quantiles, sample_mixture
 from keras_priors.utils.export import export
+from keras_priors.utils.masked_elements import masked_elements
 from keras_priors.utils.parameters import whole_number
 
 
@@ -326,11 +327,10 @@ class Predictive:
 
 
 def _checked(draws: Any) -> Any:
-    if isinstance(draws, np.ma.MaskedArray) and np.ma.is_masked(draws):
+    if masked := masked_elements(draws):
         raise ValueError(
-            "`draws` must hold numbers. Received: a masked array with "
-            f"{int(np.ma.getmaskarray(draws).sum())} masked elements of {draws.size}. Leave out "
-            "the rows or the draws that are not known."
+            f"`draws` must hold numbers. Received: {masked}. Leave out the rows or the draws that "
+            "are not known."
         )
     array = keras.ops.convert_to_numpy(draws) if keras.ops.is_tensor(draws) else np.asarray(draws)
     # The small floats of `ml_dtypes`, bfloat16 too, which NumPy does not count as numbers.
