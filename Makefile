@@ -24,7 +24,7 @@ TORCH ?= torch==2.13.0
 PYTEST_ARGS ?=
 DEMO_ARGS ?=
 # Those of hours want the file that their results go to, and that for a GPU wants one: by hand.
-BENCHMARKS ?= $(filter-out benchmarks/_% benchmarks/uci.py benchmarks/simulated_coverage.py benchmarks/gpu.py,\
+BENCHMARKS ?= $(filter-out benchmarks/_% benchmarks/uci.py benchmarks/simulated_coverage.py benchmarks/gpu.py benchmarks/scaling.py,\
 	$(wildcard benchmarks/*.py))
 # What runs with the lowest and the newest versions, whose own deprecations are no errors here.
 EXTREME_TESTS ?= tests/utils tests/layers/test_kl_in_loss.py tests/models/test_conversion.py \

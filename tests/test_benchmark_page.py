@@ -53,3 +53,12 @@ def test_coverage_is_in_percent_beside_distances(tool):
     assert "| Laplace | 90 ± 2 | 50 | 75 ± 5 | - |" in lines
     assert "| Laplace | 0.00, 1.00 | 0.12, 2.00 |" in lines
     assert any(part.startswith("3 data sets") for part in lines)
+
+
+def test_growth_is_the_power_between_two_values(tool):
+    points = [("draws", 1, 0.5, 10), ("draws", 100, 5.0, 200), ("rows", 10, 1.0, 3)]
+    results = [dict(zip(("axis", "value", "seconds", "mebibytes"), p, strict=True)) for p in points]
+    stored = {"command": "c", "date": "2026-01-01", "keras": "3", "backend": "jax", "cores": 2}
+    lines = tool.scaling({**stored, "results": results})
+    assert "| draws | 1: 0.5, 10; 100: 5, 200 | 0.5 |" in lines
+    assert "| rows | 10: 1, 3 |  |" in lines

@@ -4,6 +4,7 @@
 exits with 1. Needs nothing but Python.
 """
 
+import itertools
 import json
 import math
 import pathlib
@@ -299,6 +300,35 @@ def serving(stored):
     ]
 
 
+def scaling(stored):
+    """Time and memory along each axis, with the growth from one value to the next."""
+    by_axis = defaultdict(dict)
+    for row in stored["results"]:
+        by_axis[row["axis"]][row["value"]] = row
+    rows = [["", "value: seconds, MiB", "seconds grow with the power"]]
+    for axis, found in by_axis.items():
+        points = [f"{value}: {r['seconds']:.2g}, {r['mebibytes']}" for value, r in found.items()]
+        powers = [
+            f"{math.log(b['seconds'] / a['seconds']) / math.log(high / low):.1f}"
+            for (low, a), (high, b) in itertools.pairwise(found.items())
+        ]
+        rows.append([axis, "; ".join(points), ", ".join(powers)])
+    return [
+        "## How time and memory grow",
+        "",
+        f"`{stored['command']}` ({stored['date']}, Keras {stored['keras']}, {stored['backend']},",
+        f"{stored['cores']} cores). `width` and `batch`: Adam on a square layer, of 128 rows",
+        "or 256 units; `draws`: `predict` of 784-400-1 on 1,000 rows; `rows`: 10 draws of 3-8-1;",
+        "`chains`: NUTS, 100 and 100 steps on 49 weights; `members`: `DeepEnsemble`, 200 epochs of",
+        "the same net. Memory is the peak of a process beside data and libraries; pages of a file",
+        "that is mapped count, which the system takes back, and workers do not. A power of 1",
+        "between two values is time in proportion, 0 time that does not grow.",
+        "",
+        *table(rows),
+        "",
+    ]
+
+
 PARTS = {
     "uci.json": uci,
     "simulated_coverage.json": coverage,
@@ -307,6 +337,7 @@ PARTS = {
     "nuts.json": samplers,
     "small_data.json": small_data,
     "serving.json": serving,
+    "scaling.json": scaling,
 }
 
 
