@@ -4,6 +4,8 @@ import keras
 import numpy as np
 import pytest
 
+import keras_priors as kp
+
 if keras.backend.backend() != "tensorflow":
     pytest.skip("TensorFlow's", allow_module_level=True)
 
@@ -30,3 +32,14 @@ def test_they_have_all_digits_near_0_and_at_the_ends():
         np.testing.assert_allclose(log, np.log1p(x.astype("float64")), rtol=5e-7)
         expected = np.expm1(x.astype("float64")).astype("float32")
     np.testing.assert_allclose(exp, expected, rtol=5e-7)
+
+
+def test_a_file_that_no_runtime_reads_is_refused(tmp_path):
+    layers = [keras.Input((2,)), keras.layers.Dense(1, activation=keras.ops.erfinv)]
+    model = keras.Sequential(layers)
+    path = tmp_path / "served.onnx"
+    with pytest.raises(NotImplementedError, match=r"operators of ONNX alone(.|\n)*Erfinv"):
+        kp.export_predictive(
+            model, path, 2, "onnx", likelihood=kp.likelihoods.Normal(1.0), quantiles=()
+        )
+    assert not path.exists()

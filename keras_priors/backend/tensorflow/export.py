@@ -23,11 +23,27 @@ def export_model(model: Any, path: str, target: str, signature: Any) -> None:
             add_onnx_operators()
         if target != "tf_saved_model":
             model.export(path, format=target, verbose=False, input_signature=[signature])
+            if target == "onnx":
+                _check_operators(path)
             return
         # `model.export` tracks the model too, and then writes each variable twice.
         archive = keras.export.ExportArchive()
         archive.add_endpoint("serve", model.__call__, input_signature=[signature])
         archive.write_out(path, verbose=False)
+
+
+def _check_operators(path: str) -> None:
+    """Refuses a file with an operator that ONNX has not, which tf2onnx leaves as it is."""
+    import onnx
+
+    try:
+        onnx.checker.check_model(path)
+    except onnx.checker.ValidationError as error:
+        raise NotImplementedError(
+            "A file of ONNX must have operators of ONNX alone, and the converter of TensorFlow "
+            f"knows not all of this model. Received: {str(error).strip().splitlines()[0]} Take "
+            'format="tf_saved_model" or "litert", or write ONNX on PyTorch.'
+        ) from error
 
 
 def map_for_export(function: Callable[[Any], Any], elements: Any, target: str) -> Any:
