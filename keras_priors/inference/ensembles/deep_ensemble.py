@@ -11,9 +11,6 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
-from keras_priors.functional.carry_priors import carry_priors
-from keras_priors.functional.clone import clone, copy_variables, is_cloneable
-from keras_priors.functional.copy_of import copy_of
 from keras_priors.functional.moving_statistics import statistics_of
 from keras_priors.functional.positions import Positions
 from keras_priors.inference.check_known_scales import check_known_scales
@@ -23,14 +20,14 @@ from keras_priors.inference.ensembles.fit_options import (
     checked_validation,
     options_of,
 )
+from keras_priors.inference.ensembles.member_batches import as_fit_takes
+from keras_priors.inference.ensembles.member_trainer import MemberTrainer
 from keras_priors.inference.ensembles.members import check_executor, members_of
 from keras_priors.inference.log_posterior import LogPosterior
 from keras_priors.inference.method import Method
 from keras_priors.inference.posterior import Posterior
 from keras_priors.inference.sample_posterior import SamplePosterior
-from keras_priors.models.set_num_data import set_num_data
 from keras_priors.utils.export import export
-from keras_priors.utils.keras_internals import all_layers, seed_generators, set_first_seed
 from keras_priors.utils.parameters import whole_number
 
 # Defaults: epochs, the least steps that they make, a batch, and the rows below which it is a
@@ -241,9 +238,11 @@ class DeepEnsemble(Method):
         seed = ops.convert_to_tensor(np.array(words, "uint32"))
         seeds = backend.spawn_seeds(seed, self.num_members)
 
+        trainer = MemberTrainer(log_posterior, self._optimizer, self.start)
+
         def member_at(number: int) -> tuple[list[Any], list[Any]]:
             own = [int(word) for word in seeds[number]]
-            trained = self._trained(log_posterior, own, number)
+            trained = self._trained(trainer, log_posterior, own, number)
             values = [ops.convert_to_numpy(v) for v in Positions(trained).variables]
             return values, [ops.convert_to_numpy(trained.variables[k]) for k in statistics]
 
@@ -263,47 +262,14 @@ class DeepEnsemble(Method):
                 "rate, or look for inputs and targets that are NaN or huge."
             )
 
-    def _trained(self, log_posterior: LogPosterior, words: list[int], number: int) -> Any:
-        old, observations = log_posterior.model, log_posterior.observations
-        if is_cloneable(old):
-            member, _ = clone(old, lambda layer: None, compiled=False)
-        else:
-            member = copy_of("DeepEnsemble", old)
-        copy_variables(old, member)
-        carry_priors(old, member)
-        generators = [g for layer in all_layers(member) for g in seed_generators(layer)]
-        seeds = iter(backend.spawn_seeds(words, len(generators) + len(member.variables)))
-        for generator in generators:
-            state = next(seeds)
-            generator.state.assign(ops.convert_to_tensor(state, dtype=generator.state.dtype))
-            set_first_seed(generator, int(state[0]))
-        positions = Positions(member)
-        words_of = [next(seeds) for _ in positions.weights]
-        together: dict[int, Any] = {}
-        for joint in positions.joint if self.start == "prior" else ():
-            drawn = joint.draws(1, words_of[joint.indices[0]])
-            together |= dict(zip(joint.indices, drawn, strict=True))
-        for k, weight in enumerate(positions.weights):
-            if k in together:
-                weight.variable.assign(together[k][0])
-            else:
-                self._begin(weight, words_of[k])
-        optimizer = keras.saving.deserialize_keras_object(self._optimizer)
-        member.compile(optimizer=optimizer, loss=log_posterior.likelihoods.structure)
-        count, validation = self._split(observations)
-        if len(positions.without_prior()) < len(positions.paths):
-            set_num_data(member, keras.tree.map_structure(lambda v: v[:count], observations.x))
+    def _trained(
+        self, trainer: MemberTrainer, log_posterior: LogPosterior, words: list[int], number: int
+    ) -> Any:
+        """The model of a member."""
+        count, validation = self._split(log_posterior.observations)
         epochs, size = self._plan(count)
-        member.fit(
-            _MemberBatches(observations, size, words, count),
-            epochs=epochs,
-            verbose=0,
-            shuffle=False,
-            callbacks=callbacks_of(self._callbacks, number),
-            validation_data=validation,
-            validation_batch_size=None if validation is None else size,
-        )
-        return member
+        callbacks = callbacks_of(self._callbacks, number)
+        return trainer(words, count, epochs, size, callbacks, validation)
 
     def _plan(self, rows: int) -> tuple[int, int]:
         """(epochs, rows of a batch) of so many rows."""
@@ -323,73 +289,5 @@ class DeepEnsemble(Method):
             held, first = observations, count
         if first == held.count:
             return count, None
-        x, y = keras.tree.map_structure(lambda v: _taken(v[first:]), (held.x, held.y))
+        x, y = keras.tree.map_structure(lambda v: as_fit_takes(v[first:]), (held.x, held.y))
         return count, (x, y, held.weight[first:])
-
-    def _begin(self, weight: Any, words: Any) -> None:
-        if self.start == "model":
-            return
-        if weight.prior is not None and self.start == "prior":
-            seed = ops.convert_to_tensor(words, dtype="uint32")
-            weight.variable.assign(weight.prior.sample(weight.shape, seed))
-            return
-        value = _initial_value(weight, int(words[0] % 2**31))
-        if value is not None:
-            weight.variable.assign(value)
-
-
-def _initial_value(weight: Any, seed: int) -> Any:
-    """A draw from the initializer that the layer has for a weight, or None where it has none."""
-    arguments, name = vars(weight.owner), weight.variable.name
-    # Keras calls that of `recurrent_kernel` `recurrent_initializer`.
-    initializer = arguments.get(f"{name}_initializer") or arguments.get(
-        f"{name.removesuffix('_kernel')}_initializer"
-    )
-    if not isinstance(initializer, keras.initializers.Initializer):
-        return None
-    config = initializer.get_config()
-    if "seed" in config:
-        config["seed"] = seed
-    value = type(initializer).from_config(config)(weight.shape)
-    if name == "bias" and arguments.get("unit_forget_bias"):
-        # An LSTM begins with ones for the forget gate, beside its initializer.
-        gates = ops.convert_to_numpy(value).copy()
-        gates[weight.owner.units : 2 * weight.owner.units] = 1.0
-        value = gates
-    return value
-
-
-def _taken(rows: Any) -> Any:
-    """Rows as `fit` takes them: of strings Keras takes tensors alone."""
-    return ops.convert_to_tensor(rows) if rows.dtype.kind in "UT" else rows
-
-
-class _MemberBatches(keras.utils.PyDataset):
-    """(x, y, weight) of the first rows of an `Observations`, shuffled anew each epoch."""
-
-    def __init__(self, observations: Any, size: int, words: list[int], count: int) -> None:
-        super().__init__()
-        self._observations = observations
-        self._count = count
-        self._size = min(size, count)
-        self._words = words
-        self._epoch = 0
-        self._shuffle()
-
-    def __len__(self) -> int:
-        return int(-(-self._count // self._size))
-
-    def __getitem__(self, index: int) -> Any:
-        rows = self._order[index * self._size : (index + 1) * self._size]
-        o = self._observations
-        x, y = keras.tree.map_structure(lambda leaf: _taken(leaf[rows]), (o.x, o.y))
-        return x, y, o.weight[rows]
-
-    def on_epoch_end(self) -> None:
-        """A new order."""
-        self._epoch += 1
-        self._shuffle()
-
-    def _shuffle(self) -> None:
-        random = np.random.default_rng([*self._words, self._epoch])
-        self._order = random.permutation(self._count)

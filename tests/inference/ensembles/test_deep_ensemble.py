@@ -7,7 +7,7 @@ from scipy import stats
 
 import keras_priors as kp
 from keras_priors.functional.positions import Positions
-from keras_priors.inference.ensembles.deep_ensemble import _initial_value
+from keras_priors.inference.ensembles.member_trainer import begin_at, initial_value
 from tests.inference._lines import SIGMA, exact, line_data, line_model
 
 LIKELIHOOD = kp.likelihoods.Normal(SIGMA)
@@ -93,7 +93,7 @@ def test_members_begin_at_initializers_or_at_the_prior():
     )
     model.set_weights([w + 9.0 for w in model.get_weights()])
     weights = {w.path.split("/", 1)[1]: w for w in Positions(model).weights}
-    found = [{p: _numpy(_initial_value(w, seed)) for p, w in weights.items()} for seed in (1, 2)]
+    found = [{p: _numpy(initial_value(w, seed)) for p, w in weights.items()} for seed in (1, 2)]
     names = {path.rsplit("/", 1)[-1]: path for path in weights if "lstm_cell" in path}
     kernel, recurrent, gates = (
         [f[names[n]] for f in found] for n in ("kernel", "recurrent_kernel", "bias")
@@ -106,12 +106,11 @@ def test_members_begin_at_initializers_or_at_the_prior():
     np.testing.assert_array_equal(gates[0], np.repeat([0.0, 1.0, 0.0, 0.0], 4))
     np.testing.assert_array_equal(found[0]["bias"], [0.5, 0.5])
     before = _numpy(weights[names["recurrent_kernel"]].variable)
-    kp.inference.DeepEnsemble(start="model")._begin(weights[names["recurrent_kernel"]], [1, 2])
+    begin_at("model", weights[names["recurrent_kernel"]], [1, 2])
     np.testing.assert_array_equal(_numpy(weights[names["recurrent_kernel"]].variable), before)
-    method = kp.inference.DeepEnsemble(start="prior")
     assert kp.inference.DeepEnsemble().start == "initializer"
     drawn = weights[names["recurrent_kernel"]]
-    method._begin(drawn, np.array([1, 2], "uint32"))
+    begin_at("prior", drawn, np.array([1, 2], "uint32"))
     assert np.all(np.abs(_numpy(drawn.variable) - 5.0) < 0.6)
 
 

@@ -1,0 +1,80 @@
+"""The batches of a member of an ensemble."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+
+class MemberBatches(keras.utils.PyDataset):
+    """(x, y, weight) of the first rows of an `Observations`, shuffled anew each epoch. Final.
+
+    Args:
+        observations: the rows.
+        size: rows of a batch.
+        words: the seed of the orders, a list of integers.
+        count: how many of the rows there are batches of.
+        together: epochs that are one to Keras. The batches are the same, one after the other;
+            what Keras does around an epoch, some 30 ms on TensorFlow, is done once. Where it is
+            1, `callbacks` must be among those of `fit`.
+    """
+
+    def __init__(
+        self, observations: Any, size: int, words: list[int], count: int, together: int = 1
+    ) -> None:
+        super().__init__()
+        self._observations = observations
+        self._count = count
+        self._size = min(size, count)
+        self._words = words
+        self._steps = -(-count // self._size)
+        self._together = together
+        self._passed = 0
+        # On JAX and PyTorch Keras ends an epoch more where it builds a model by a first batch.
+        self.callbacks = [_AtTheStart(self)] if together == 1 else []
+        self._order: tuple[int, Any] = (-1, None)
+
+    def __len__(self) -> int:
+        return self._steps * self._together
+
+    def __getitem__(self, index: int) -> Any:
+        epoch, step = divmod(index, self._steps)
+        rows = self._order_of(self._passed + epoch)[step * self._size : (step + 1) * self._size]
+        o = self._observations
+        x, y = keras.tree.map_structure(lambda leaf: as_fit_takes(leaf[rows]), (o.x, o.y))
+        return x, y, o.weight[rows]
+
+    def on_epoch_end(self) -> None:
+        """A new order."""
+        if self._together == 1:
+            self._passed += 1
+
+    def from_the_first(self) -> None:
+        """The next epoch is the first."""
+        self._passed = 0
+
+    def _order_of(self, epoch: int) -> Any:
+        known, order = self._order
+        if known != epoch:
+            order = np.random.default_rng([*self._words, epoch]).permutation(self._count)
+            self._order = epoch, order
+        return order
+
+
+class _AtTheStart(keras.callbacks.Callback):
+    """Final."""
+
+    def __init__(self, batches: MemberBatches) -> None:
+        super().__init__()
+        self._batches = batches
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self._batches.from_the_first()
+
+
+def as_fit_takes(rows: Any) -> Any:
+    """Rows as `fit` takes them: of strings Keras takes tensors alone."""
+    return ops.convert_to_tensor(rows) if rows.dtype.kind in "UT" else rows
