@@ -15,9 +15,6 @@ from typing import Any, TypeVar
 
 import keras
 
-from keras_priors.backend.seeds import as_seed as as_seed
-from keras_priors.backend.seeds import fold_in as fold_in
-from keras_priors.backend.seeds import spawn_seeds as spawn_seeds
 from keras_priors.backend.support import Support as Support
 from keras_priors.backend.vocabulary import in_neutral_words as in_neutral_words
 
@@ -419,6 +416,50 @@ def stateless(optimizer: Any) -> Any:
     """A Keras optimizer of these settings whose `stateless_apply` is a pure function everywhere.
 
     That is f(optimizer variables, gradients, values) to (values, optimizer variables).
+    """
+
+
+# --- seeds: pairs of words
+
+
+@_provided("seeds")
+def next_seed(generator: keras.random.SeedGenerator) -> Any:
+    """What `generator.next()` gives, and its state goes on.
+
+    On PyTorch it lies on the CPU, and is there without waiting for an accelerator: the words of the
+    state are read when it is first asked for, and after somebody else has written to it. (What
+    PyTorch does not count as writing, to `state.value.data` or by a bare
+    `torch.distributed.broadcast`, has to come before the first draw.)
+    """
+
+
+@_provided("seeds")
+def as_seed(seed: Any = None) -> Any:
+    """Return an integer tensor of shape (2,) for an integer, a `SeedGenerator`, a tensor or None.
+
+    None takes a new one from Python's generator, as Keras does, so that
+    `keras.utils.set_random_seed` makes it repeat. An integer gives the same seed on every backend.
+    On PyTorch seeds lie on the CPU: its generators are keyed by what the host knows.
+    """
+
+
+@_provided("seeds")
+def fold_in(seed: Any, stream: int) -> Any:
+    """The seed of the `stream`-th independent stream beside `seed`; stream 0 is `seed` itself.
+
+    A `SeedGenerator` counts steps in its second word, and users give small numbers as the first:
+    the golden-ratio stride keeps streams clear of both. Not for nesting: streams a of b and b of a
+    are the same.
+    """
+
+
+@_provided("seeds")
+def spawn_seeds(seed: Any, count: int) -> Any:
+    """NumPy array (count, 2) of uint32: unrelated seeds, of which the first do not depend on count.
+
+    Args:
+        seed: what `as_seed` takes.
+        count: integer, how many.
     """
 
 

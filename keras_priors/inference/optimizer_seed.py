@@ -17,6 +17,6 @@ def optimizer_seed(words: Any, index: int, step: Any) -> Any:
     Every backend carries `iterations` from step to step: noise that is a function of it needs no
     state of its own, and is none that JAX repeats.
     """
-    seed = backend.fold_in(ops.convert_to_tensor(words, dtype="uint32"), index)
+    seed = backend.fold_in(backend.as_seed(words), index)
     count = ops.cast(step, "uint32")
     return ops.add(seed, ops.stack([ops.zeros_like(count), count]))

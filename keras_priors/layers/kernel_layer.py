@@ -135,7 +135,7 @@ class KernelLayer(VariationalLayer):
         y = self.prepare(inputs)
         estimate = ESTIMATORS[self.estimator]
         draws = self.draws(training)
-        seed = self.seed_generator.next() if draws else None
+        seed = backend.next_seed(self.seed_generator) if draws else None
         maps = self.linear_maps()
         for k, (op, kernel) in enumerate(maps):
             bias = self.posteriors.get("bias") if k == len(maps) - 1 else None

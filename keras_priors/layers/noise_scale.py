@@ -127,7 +127,8 @@ class NoiseScale(keras.layers.Layer):
         scale = ops.convert_to_tensor(self.scale)
         above = scale - _MIN_SCALE
         # Below the least scale of the likelihood there is nothing that gives it.
-        above = ops.where(above < _MIN_SCALE, ops.full_like(above, _MIN_SCALE), above)
+        # Not `ops.full_like`, which waits for the device on PyTorch.
+        above = ops.where(above < _MIN_SCALE, ops.cast(_MIN_SCALE, above.dtype), above)
         rho = above + ops.log(-ops.expm1(-above))  # the inverse of softplus
         rho = ops.broadcast_to(ops.cast(rho, inputs.dtype), ops.shape(inputs))
         return ops.concatenate([inputs, rho], axis=-1)

@@ -233,7 +233,7 @@ class Variational(VariationalLayer):
         if not training:
             return [posterior.mean() for posterior in posteriors]
         shapes = [posterior.noise_shape for posterior in posteriors]
-        seed, dtype = self.seed_generator.next(), posteriors[0].dtype
+        seed, dtype = backend.next_seed(self.seed_generator), posteriors[0].dtype
         noise = backend.standard_normals(shapes, seed, dtype)
         return [q.transform(e) for q, e in zip(posteriors, noise, strict=True)]
 

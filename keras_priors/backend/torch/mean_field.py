@@ -54,7 +54,9 @@ def mean_field_kl(loc: Any, rho: Any, prior_loc: Any, prior_scale: Any) -> torch
     else:
         prior_scale = np.asarray(prior_scale, "float64")
         log_scale, weights = float(np.log(prior_scale).mean()), _like(prior_scale**-2, loc)
-    centred = loc if isinstance(prior_loc, float) and not prior_loc else loc - _like(prior_loc, loc)
+    # A number goes along with the subtraction; as a tensor it would be sent, and waited for.
+    mean = prior_loc if isinstance(prior_loc, float) else _like(prior_loc, loc)
+    centred = loc if isinstance(mean, float) and not mean else loc - mean
     scale = _kept_scale(rho)
     divergence: torch.Tensor = (
         _KL.apply(centred, rho, weights)[0]

@@ -2,16 +2,17 @@
 
 A counter hash of our own would be some fifty passes over memory here. `keras.random` seeds its
 generators with the sum of the two words of a seed, so that layers with the seeds 1 and 2 repeat
-each other's draws one step later; a hash of both words does not. Draws lie on the device of the
-seed.
+each other's draws one step later; a hash of both words does not.
 
-Reading the seed waits for the device once a draw: a `torch.Generator` is keyed by a Python int.
+Seeds lie on the CPU (`seeds.py`), and draws where Keras makes its tensors. Of a seed that lies
+elsewhere draws lie beside it, and each waits for the device, to read it.
 """
 
 import math
 from collections.abc import Sequence
 
 import torch
+from keras import ops
 
 _NORMAL_STREAM = 0
 _SIGN_STREAM = 1
@@ -22,10 +23,10 @@ _SIGN_STREAM = 1
 def standard_normal(
     shape: tuple[int, ...], seed: torch.Tensor, dtype: str = "float32"
 ) -> torch.Tensor:
-    result = torch.empty(tuple(shape), dtype=_dtype(dtype), device=seed.device)
-    if seed.device.type == "meta":  # Keras infers shapes there
+    result = _empty(shape, seed, dtype)
+    if result.is_meta:  # Keras infers shapes there
         return result
-    return result.normal_(generator=_generator(seed, _NORMAL_STREAM))
+    return result.normal_(generator=_generator(seed, _NORMAL_STREAM, result.device))
 
 
 def standard_normals(
@@ -40,23 +41,31 @@ def standard_normals(
 def random_signs(
     shape: tuple[int, ...], seed: torch.Tensor, dtype: str = "float32"
 ) -> torch.Tensor:
-    result = torch.empty(tuple(shape), dtype=_dtype(dtype), device=seed.device)
-    if seed.device.type == "meta":
+    result = _empty(shape, seed, dtype)
+    if result.is_meta:
         return result
-    words = torch.empty((result.numel() + 31) // 32, 1, dtype=torch.int32, device=seed.device)
-    words.random_(-(2**31), 2**31, generator=_generator(seed, _SIGN_STREAM))
+    device = result.device
+    words = torch.empty((result.numel() + 31) // 32, 1, dtype=torch.int32, device=device)
+    words.random_(-(2**31), 2**31, generator=_generator(seed, _SIGN_STREAM, device))
     # Bit k of every word becomes the sign bit of 1.0.
-    shifts = torch.arange(32, dtype=torch.int32, device=seed.device)
+    shifts = torch.arange(32, dtype=torch.int32, device=device)
     signs = (words << shifts).bitwise_and_(-(2**31)).bitwise_or_(0x3F800000).view(torch.float32)
-    return signs.view(-1)[: result.numel()].view(tuple(shape)).to(_dtype(dtype))
+    return signs.view(-1)[: result.numel()].view(tuple(shape)).to(result.dtype)
 
 
-def _generator(seed: torch.Tensor, stream: int) -> torch.Generator:
+def _empty(shape: tuple[int, ...], seed: torch.Tensor, dtype: str) -> torch.Tensor:
+    kind = _dtype(dtype)
+    # Keras alone knows where it makes tensors, by `keras.device` or the environment.
+    device = ops.empty((0,)).device if seed.is_cpu else seed.device
+    return torch.empty(tuple(shape), dtype=kind, device=device)
+
+
+def _generator(seed: torch.Tensor, stream: int, device: torch.device) -> torch.Generator:
     first, second = seed.tolist()
     # Two rounds of the finalizer of SplitMix64, so that the low 32 bits depend on all of the seed:
     # PyTorch's CPU generator takes no others.
     key = _mix(_mix(first & 0xFFFFFFFF | stream << 32) ^ second & 0xFFFFFFFF)
-    return torch.Generator(device=seed.device).manual_seed(key)
+    return torch.Generator(device=device).manual_seed(key)
 
 
 def _mix(value: int) -> int:
