@@ -110,6 +110,16 @@ def compile_function(function: Callable[..., Any]) -> Callable[..., Any]:
     """
 
 
+@_provided("recording")
+def recorded(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A pure function of structures of tensors that is called often, within a compiled one.
+
+    On PyTorch, where each call else runs the Python of all layers, its operations are recorded for
+    each form of its arguments and replayed; what they do not determine (a function that draws or
+    looks at a value) is called. Elsewhere the function itself.
+    """
+
+
 @_provided("compilation")
 def is_traced() -> bool:
     """Whether `compile_function` traces its function, which then runs without Python."""

@@ -264,17 +264,29 @@ class LogPosterior:
 
     def log_prob_and_gradient(self, z: Any, data: Any, jacobian: bool = True) -> tuple[Any, Any]:
         """`log_prob` and its gradient (D,), block by block: memory does not grow with the rows."""
-        fixed, blocks = data
-        of_block = backend.value_and_gradient(
-            lambda z, block: self.log_likelihood_of(self.positions.constrain(z)[0], fixed, block)
-        )
+        return self.with_gradient(jacobian)(z, data)
 
+    def with_gradient(self, jacobian: bool = True) -> Callable[[Any, Any], tuple[Any, Any]]:
+        """`log_prob_and_gradient` as a function of (z, data) that is called often."""
+
+        # Each is recorded by itself: of all blocks at once the program would be long.
+        @backend.recorded
+        @backend.value_and_gradient
+        def of_block(z: Any, fixed: Any, block: Any) -> Any:
+            return self.log_likelihood_of(self.positions.constrain(z)[0], fixed, block)
+
+        @backend.recorded
+        @backend.value_and_gradient
         def of_prior(z: Any) -> Any:
             return self.log_prior_at(z, jacobian)
 
-        likelihood, slope = backend.sum_over(lambda block: of_block(z, block), blocks)
-        prior, prior_slope = backend.value_and_gradient(of_prior)(z)
-        return self._tempered(likelihood) + prior, self._tempered(slope) + prior_slope
+        def both(z: Any, data: Any) -> tuple[Any, Any]:
+            fixed, blocks = data
+            likelihood, slope = backend.sum_over(lambda block: of_block(z, fixed, block), blocks)
+            prior, prior_slope = of_prior(z)
+            return self._tempered(likelihood) + prior, self._tempered(slope) + prior_slope
+
+        return both
 
     def batch_log_prob(
         self, z: Any, fixed: Any, batch: Any, scale: Any, jacobian: bool = True

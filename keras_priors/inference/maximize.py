@@ -42,11 +42,12 @@ def maximize(
         verbose: "auto", 1 or 0, for the progress bar. Defaults to 0.
     """
     rows = log_posterior.num_rows
+    both = log_posterior.with_gradient(jacobian)
 
     # Compiled by itself: the line search names it in eight places, each traced else.
     @backend.compile_function
     def loss_of(z: Any, data: Any) -> tuple[Any, Any]:
-        value, gradient = log_posterior.log_prob_and_gradient(z, data, jacobian)
+        value, gradient = both(z, data)
         return -value / rows, -gradient / rows
 
     def search_of(count: int) -> Any:

@@ -27,9 +27,7 @@ def refine(log_posterior: LogPosterior, z: Any, jacobian: bool) -> tuple[Any, fl
     is where it is below 0.1, or where the density has a peak, so that no step along d rises.
     """
     size = log_posterior.size
-    compiled = backend.compile_function(
-        lambda z, data: log_posterior.log_prob_and_gradient(z, data, jacobian)
-    )
+    compiled = backend.compile_function(log_posterior.with_gradient(jacobian))
     product = backend.compile_function(_product_of(log_posterior, jacobian))
     data = log_posterior.data
 
@@ -83,21 +81,20 @@ def _product_of(log_posterior: LogPosterior, jacobian: bool) -> Any:
         slope = backend.value_and_gradient(function)
         return backend.value_and_gradient(lambda z: ops.sum(slope(z)[1] * v))(z)[1]
 
+    @backend.recorded
+    def of_block(z: Any, v: Any, fixed: Any, block: Any) -> Any:
+        return turned(
+            lambda z: log_posterior.log_likelihood_of(positions.constrain(z)[0], fixed, block), z, v
+        )
+
+    @backend.recorded
+    def of_prior(z: Any, v: Any) -> Any:
+        return turned(lambda z: log_posterior.log_prior_at(z, jacobian) + 0.0 * ops.sum(z), z, v)
+
     def product(z: Any, v: Any, data: Any) -> Any:
         fixed, blocks = data
-
-        def of_block(block: Any) -> Any:
-            return turned(
-                lambda z: log_posterior.log_likelihood_of(positions.constrain(z)[0], fixed, block),
-                z,
-                v,
-            )
-
-        def log_prior(z: Any) -> Any:
-            return log_posterior.log_prior_at(z, jacobian) + 0.0 * ops.sum(z)
-
-        likelihood = backend.sum_over(of_block, blocks) / log_posterior.temperature
-        return -(likelihood + turned(log_prior, z, v))
+        likelihood = backend.sum_over(lambda block: of_block(z, v, fixed, block), blocks)
+        return -(likelihood / log_posterior.temperature + of_prior(z, v))
 
     return product
 

@@ -189,25 +189,23 @@ class RandomizedMAP(Method):
         centres = [_centre(w) for w in positions.weights]
         fixed, blocks = log_posterior.data
 
+        @backend.recorded
+        @backend.value_and_gradient
+        def of_block(z: Any, fixed: Any, block: Any) -> Any:
+            return log_posterior.log_likelihood_of(positions.split(z), fixed, block)
+
+        @backend.recorded
+        @backend.value_and_gradient
+        def of_prior(z: Any, anchor: Any) -> Any:
+            apart = zip(positions.split(z), positions.split(anchor), centres, strict=True)
+            return log_posterior.log_prior_of([w - a + centre for w, a, centre in apart])
+
         # Compiled by itself: the line search names it in eight places, each traced else.
         @backend.compile_function
         def loss_of(z: Any, anchor: Any, data: Any) -> tuple[Any, Any]:
             fixed, blocks = data
-            of_block = backend.value_and_gradient(
-                lambda z, block: log_posterior.log_likelihood_of(positions.split(z), fixed, block)
-            )
-
-            def of_prior(z: Any) -> Any:
-                moved = [
-                    w - a + centre
-                    for w, a, centre in zip(
-                        positions.split(z), positions.split(anchor), centres, strict=True
-                    )
-                ]
-                return log_posterior.log_prior_of(moved)
-
-            likelihood, slope = backend.sum_over(lambda block: of_block(z, block), blocks)
-            prior, prior_slope = backend.value_and_gradient(of_prior)(z)
+            likelihood, slope = backend.sum_over(lambda block: of_block(z, fixed, block), blocks)
+            prior, prior_slope = of_prior(z, anchor)
             return -(likelihood + prior) / rows, -(slope + prior_slope) / rows
 
         def search(anchor: Any, data: Any) -> Any:

@@ -241,35 +241,39 @@ class StochasticGradientMethod(Method):
         # A learning rate is that of SGD on the loss at any T: T is in the noise, not the gradient.
         warmth = log_posterior.temperature
 
-        def run(state: Any, elements: Any, fixed: Any, data: Any) -> Any:
+        @backend.recorded
+        def moved(state: Any, element: Any, noise: Any, fixed: Any, data: Any) -> Any:
             slope = backend.value_and_gradient(
                 lambda z, batch: log_posterior.batch_log_prob(z, fixed, batch, scale)
             )
             slopes = backend.vectorize(lambda each: slope(*each)[1])
+            z, v, s, recent = state
+            batch = keras.tree.map_structure(
+                lambda leaf: ops.take(leaf, element["rows"], axis=0), data
+            )
+            g = -warmth * slopes((z, batch)) / count
+            rate, active = element["rate"], element["active"]
+            s = moved_square(s, g, element["adapt"])
+            follow = ops.maximum(element["adapt"], (1 - DECAY) * active)
+            recent = moved_square(recent, g, follow)
+            square = guarded(s, recent) if size < count else s
+            move = noisy_move(
+                g,
+                noise,
+                metric_of(square) if whitened else ops.ones_like(s),
+                rate,
+                num_data=count,
+                momentum=self.momentum,
+                velocity=v,
+                temperature=warmth * element["noise"],
+            )
+            v = (1.0 - active) * v + active * move
+            return z + active * v, v, s, recent
 
+        def run(state: Any, elements: Any, fixed: Any, data: Any) -> Any:
             def step(state: Any, element: Any) -> Any:
-                z, v, s, recent = state
-                batch = keras.tree.map_structure(
-                    lambda leaf: ops.take(leaf, element["rows"], axis=0), data
-                )
-                g = -warmth * slopes((z, batch)) / count
-                rate, active = element["rate"], element["active"]
-                s = moved_square(s, g, element["adapt"])
-                follow = ops.maximum(element["adapt"], (1 - DECAY) * active)
-                recent = moved_square(recent, g, follow)
-                square = guarded(s, recent) if size < count else s
-                move = noisy_move(
-                    g,
-                    backend.standard_normal(tuple(z.shape), element["seed"]),
-                    metric_of(square) if whitened else ops.ones_like(s),
-                    rate,
-                    num_data=count,
-                    momentum=self.momentum,
-                    velocity=v,
-                    temperature=warmth * element["noise"],
-                )
-                v = (1.0 - active) * v + active * move
-                return z + active * v, v, s, recent
+                noise = backend.standard_normal(tuple(state[0].shape), element["seed"])
+                return moved(state, element, noise, fixed, data)
 
             return backend.scan(
                 lambda state, row: backend.fold(step, state, row),
@@ -299,18 +303,18 @@ def descent(
     count = log_posterior.num_rows
     scale = ops.convert_to_tensor(count / size, dtype="float32")
 
-    def run(state: Any, rows: Any, fixed: Any, data: Any) -> Any:
+    @backend.recorded
+    def step(state: Any, rows: Any, fixed: Any, data: Any) -> Any:
         slope = backend.value_and_gradient(
             lambda z, batch: log_posterior.batch_log_prob(z, fixed, batch, scale)
         )
+        z, v = state
+        batch = keras.tree.map_structure(lambda leaf: ops.take(leaf, rows, axis=0), data)
+        v = momentum * v + rate / count * slope(z, batch)[1]
+        return z + v, v
 
-        def step(state: Any, rows: Any) -> Any:
-            z, v = state
-            batch = keras.tree.map_structure(lambda leaf: ops.take(leaf, rows, axis=0), data)
-            v = momentum * v + rate / count * slope(z, batch)[1]
-            return z + v, v
-
-        return backend.fold(step, state, rows)
+    def run(state: Any, rows: Any, fixed: Any, data: Any) -> Any:
+        return backend.fold(lambda state, each: step(state, each, fixed, data), state, rows)
 
     return run
 

@@ -212,13 +212,15 @@ class VariationalInference(Method):
             path = ops.sum(slope * (z - ops.stop_gradient(z)), axis=1)
             return -ops.mean(log_prob - log_q - path)
 
-        descend = backend.value_and_gradient(loss)
+        @backend.recorded
+        def descend(values: Any, noise: Any, fixed: Any, data: Any, indices: Any) -> Any:
+            batch = keras.tree.map_structure(lambda leaf: ops.take(leaf, indices, axis=0), data)
+            return backend.value_and_gradient(loss)(values, noise, fixed, batch)
 
         def step(state: Any, fixed: Any, data: Any, units: Any, element: Any) -> Any:
             values, moments, _ = state
             seed, indices, rate = element
-            batch = keras.tree.map_structure(lambda leaf: ops.take(leaf, indices, axis=0), data)
-            value, slopes = descend(values, family.noise(seed, draws), fixed, batch)
+            value, slopes = descend(values, family.noise(seed, draws), fixed, data, indices)
             moved, moments = optimizer.stateless_apply(moments, slopes, values)
             each = zip(values, units, moved, strict=True)
             values = [v + rate * unit * (m - v) for v, unit, m in each]
