@@ -38,8 +38,13 @@ import pytest
 BACKENDS = ("tensorflow", "jax", "torch")
 
 # Modules of a backend import one library each, which the environment of another may lack.
-# Scripts of tests with several processes begin as they are imported.
-collect_ignore_glob = ["keras_priors/backend/*", "tests/*/_*_processes.py"]
+# Scripts of tests with several processes begin as they are imported, and what plays a chip tells
+# PyTorch of one.
+collect_ignore_glob = [
+    "keras_priors/backend/*",
+    "tests/*/_*_processes.py",
+    "tests/backend/_chip*.py",
+]
 # A bridge is a way into a library, which an environment may lack, as its backend.
 if importlib.util.find_spec("pymc") is None:
     collect_ignore_glob.append("keras_priors/bridges/pymc/*")
