@@ -89,7 +89,10 @@ def vectorize(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @_provided("calculus")
 def sum_over(function: Callable[[Any], Any], elements: Any) -> Any:
-    """The sum of `function(element)` over the leading axis of `elements`, one at a time."""
+    """The sum of `function(element)` over the leading axis of `elements`, one at a time.
+
+    Within `compile_over_chains` it is over the rows of all devices that share them.
+    """
 
 
 @_provided("calculus")
@@ -133,6 +136,55 @@ def untraced() -> contextlib.AbstractContextManager[Any]:
 @_provided("compilation")
 def sync_variables(model: Any) -> None:
     """Give the variables of a model the values that training has reached, also within `fit`."""
+
+
+# --- devices: chains over those of Keras' distribution; each runs a program of its own
+#
+# Where an array lies is a word with a letter for each of its axes: "c" is cut over devices by
+# chains, "r" by rows, "." is whole, as are those after the last letter.
+
+
+@_provided("devices")
+def chain_layout(num_chains: int, most_rows: int) -> Any:
+    """Which of the devices have which chains; None where one has all.
+
+    Each has as many, and as few devices are taken as have no more chains each than all would. A
+    device whose number does not come out has copies of the last chain.
+
+    Args:
+        num_chains: integer.
+        most_rows: integer, the most devices over which the rows of a chain may be cut, where chains
+            leave some over. 1 and less for none.
+    """
+
+
+@_provided("devices")
+def row_devices(layout: Any) -> int:
+    """Over how many devices the rows of each chain are cut."""
+
+
+@_provided("devices")
+def place(value: Any, axes: Any, layout: Any) -> Any:
+    """A structure of tensors on the devices; one word of `axes` may stand for all leaves below."""
+
+
+@_provided("devices")
+def compile_over_chains(
+    function: Callable[..., Any], arguments: tuple[Any, ...], results: Any, layout: Any
+) -> Callable[..., Any]:
+    """As `compile_function`, run by each device on its chains.
+
+    Args:
+        function: pure function of tensors, for any number of chains.
+        arguments: where they lie, a tuple of structures of words.
+        results: the same of what it gives.
+        layout: of `chain_layout`.
+    """
+
+
+@_provided("devices")
+def chain_normals(shape: tuple[int, ...], seed: Any) -> Any:
+    """`standard_normal` of all chains, (chains, D), of which here is what this device has."""
 
 
 # --- distributions: native ones, of TFP or of `torch.distributions`
@@ -339,6 +391,7 @@ def hamiltonian(
     steps: int,
     target_accept: float,
     nuts: bool,
+    layout: Any,
 ) -> Callable[..., Any]:
     """A compiled f(state, count, adapt, scale, data) to (state, draws of z, statistics).
 
@@ -353,6 +406,8 @@ def hamiltonian(
         steps: integer, largest depth of a tree of NUTS, or most leapfrog steps of HMC.
         target_accept: float, the acceptance at which the step size aims while `adapt` is True.
         nuts: bool, NUTS or HMC.
+        layout: of `chain_layout`. Data are a tuple (fixed, blocks) with rows along axis 1 of
+            `blocks`, which devices may share.
     """
 
 

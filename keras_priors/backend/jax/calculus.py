@@ -6,6 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from keras_priors.backend.jax.devices import all_rows
+
 
 def value_and_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
     return jax.value_and_grad(function)  # type: ignore[no-any-return]
@@ -38,7 +40,7 @@ def vectorize(function: Callable[..., Any]) -> Callable[..., Any]:
 def sum_over(function: Callable[[Any], Any], elements: Any) -> Any:
     first = jax.tree.map(lambda leaf: leaf[0], elements)
     if jax.tree.leaves(elements)[0].shape[0] == 1:
-        return function(first)
+        return all_rows(function(first))
     zero = jax.tree.map(
         lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(function, first)
     )
@@ -46,4 +48,4 @@ def sum_over(function: Callable[[Any], Any], elements: Any) -> Any:
     def add(total: Any, element: Any) -> tuple[Any, None]:
         return jax.tree.map(jnp.add, total, function(element)), None
 
-    return jax.lax.scan(add, zero, elements)[0]
+    return all_rows(jax.lax.scan(add, zero, elements)[0])

@@ -5,7 +5,8 @@
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -38,6 +39,14 @@ def standard_normals(
     return [draw.astype(exact) for draw in draws]
 
 
+def normals_from(shape: tuple[int, ...], seed: jax.Array, first: jax.Array) -> jax.Array:
+    """A part of a longer draw of `standard_normal`: the same numbers from the one numbered `first`.
+
+    `first` is an integer scalar that only the running program knows.
+    """
+    return _normals_from(seed, tuple(shape), first)
+
+
 def random_signs(shape: tuple[int, ...], seed: jax.Array, dtype: str = "float32") -> jax.Array:
     _check_size(shape)
     return _random_signs(seed, tuple(shape)).astype(jax.dtypes.canonicalize_dtype(dtype))
@@ -57,6 +66,10 @@ def _check_size(shape: tuple[int, ...]) -> None:
 
 @functools.partial(jax.jit, static_argnums=(1, 2))
 def _standard_normal(seed: jax.Array, shape: tuple[int, ...], first: int = 0) -> jax.Array:
+    return _normal(seed, shape, np.uint32(first))
+
+
+def _normal(seed: jax.Array, shape: tuple[int, ...], first: Any) -> jax.Array:
     words = _words(seed, math.prod(shape), consts.NORMAL_STREAM, first)
     magnitude = (words & np.uint32(consts.LOW_31_BITS)).astype(jnp.int32)
     tail = (magnitude.astype(jnp.float32) + np.float32(0.5)) * np.float32(2.0**-31)
@@ -70,10 +83,6 @@ def _standard_normal(seed: jax.Array, shape: tuple[int, ...], first: int = 0) ->
 # Compiled once for each shape also outside of a step: a branch met eagerly compiles at every call.
 @functools.partial(jax.jit, static_argnums=1)
 def _unfused_normals(seed: jax.Array, shapes: tuple[tuple[int, ...], ...]) -> list[jax.Array]:
-    # XLA would fuse the draw of a weight into whatever uses it, and hash anew for the gradient,
-    # or, for the bias of a layer, once for each row. It does not fuse across a branch that only
-    # the running step can decide; the rare one negates the draw, which is a draw from the same
-    # distribution. On a GPU a branch would wait for the host.
     firsts = [sum(math.prod(shape) for shape in shapes[:k]) for k in range(len(shapes))]
 
     def plain(seed: jax.Array) -> list[jax.Array]:
@@ -82,6 +91,20 @@ def _unfused_normals(seed: jax.Array, shapes: tuple[tuple[int, ...], ...]) -> li
             for shape, first in zip(shapes, firsts, strict=True)
         ]
 
+    return _unfused(plain, seed)
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def _normals_from(seed: jax.Array, shape: tuple[int, ...], first: jax.Array) -> jax.Array:
+    first = first.astype(jnp.uint32)
+    return _unfused(lambda seed: [_normal(seed, shape, first)], seed)[0]
+
+
+def _unfused(plain: Callable[[jax.Array], list[jax.Array]], seed: jax.Array) -> list[jax.Array]:
+    # XLA would fuse the draw of a weight into whatever uses it, and hash anew for the gradient,
+    # or, for the bias of a layer, once for each row. It does not fuse across a branch that only
+    # the running step can decide; the rare one negates the draw, which is a draw from the same
+    # distribution. On a GPU a branch would wait for the host.
     def branch(seed: jax.Array) -> list[jax.Array]:
         draws: list[jax.Array] = lax.cond(
             seed[0] == np.uint32(consts.KEY_PARITY),
@@ -101,11 +124,11 @@ def _random_signs(seed: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     return lax.bitcast_convert_type(bits, jnp.float32).reshape(shape)
 
 
-def _words(seed: jax.Array, count: int, stream: int, first: int = 0) -> jax.Array:
+def _words(seed: jax.Array, count: int, stream: int, first: Any = 0) -> jax.Array:
     """`count` words of Threefry-2x32 under the key `seed`, from the one numbered `first`."""
     seed = seed.astype(jnp.uint32)
     keys = (seed[0], seed[1], seed[0] ^ seed[1] ^ np.uint32(consts.KEY_PARITY))
-    x = lax.iota(jnp.uint32, count) + (keys[0] + np.uint32(first))
+    x = lax.iota(jnp.uint32, count) + (keys[0] + first)
     y = jnp.full_like(x, stream) + keys[1]
     for i in range(consts.ROUNDS):
         rotation = consts.ROTATIONS[i // 4 % 2][i % 4]

@@ -22,6 +22,16 @@ NUMERIC = Numeric(
 )
 
 
+def seed_of_chains(seed: Any) -> Any:
+    """The seed: all chains are here."""
+    return seed
+
+
+def acceptance_of_all(of_chains: Any, adapt: Any) -> Any:
+    """What it is given: all chains are here."""
+    return of_chains
+
+
 def with_known_gradient(value_and_slope: Callable[..., Any]) -> Callable[..., Any]:
     """A density whose slope is known with it; `tfp/mcmc.py` says of what."""
 
@@ -37,7 +47,7 @@ def with_known_gradient(value_and_slope: Callable[..., Any]) -> Callable[..., An
 
 
 def compile_chains(
-    advance_for: Callable[..., Any], capacity: int, nuts: bool
+    advance_for: Callable[..., Any], capacity: int, nuts: bool, layout: Any
 ) -> Callable[..., Any]:
     """The loop over transitions, compiled; `tfp/mcmc.py` says of what."""
 

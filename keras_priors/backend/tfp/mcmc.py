@@ -11,14 +11,26 @@ from typing import Any
 import keras
 
 from keras_priors.backend.tfp.library import probability
-from keras_priors.backend.tfp.transition import transition
+from keras_priors.backend.tfp.transition import Chains, transition
 
 if keras.config.backend() == "tensorflow":
     from keras_priors.backend.tensorflow.calculus import vectorize
-    from keras_priors.backend.tensorflow.mcmc import NUMERIC, compile_chains, with_known_gradient
+    from keras_priors.backend.tensorflow.mcmc import (
+        NUMERIC,
+        acceptance_of_all,
+        compile_chains,
+        seed_of_chains,
+        with_known_gradient,
+    )
 else:
     from keras_priors.backend.jax.calculus import vectorize
-    from keras_priors.backend.jax.mcmc import NUMERIC, compile_chains, with_known_gradient
+    from keras_priors.backend.jax.mcmc import (
+        NUMERIC,
+        acceptance_of_all,
+        compile_chains,
+        seed_of_chains,
+        with_known_gradient,
+    )
 
 
 def check_mcmc(name: str) -> None:
@@ -31,6 +43,7 @@ def hamiltonian(
     steps: int,
     target_accept: float,
     nuts: bool,
+    layout: Any,
 ) -> Callable[..., Any]:
     tfp = probability()
     of_chains = vectorize(log_prob_and_gradient)
@@ -55,7 +68,13 @@ def hamiltonian(
 
     def advance_for(adapt: Any, scale: Any, data: Any) -> Callable[[Any], Any]:
         one = transition(
-            tfp, NUMERIC, lambda q: density(q, scale, data), steps, target_accept, nuts
+            tfp,
+            NUMERIC,
+            Chains(seed_of_chains, acceptance_of_all),
+            lambda q: density(q, scale, data),
+            steps,
+            target_accept,
+            nuts,
         )
 
         # To the next state and what is recorded, of which `capacity` rows are kept.
@@ -66,7 +85,7 @@ def hamiltonian(
 
         return advance
 
-    return compile_chains(advance_for, capacity, nuts)
+    return compile_chains(advance_for, capacity, nuts, layout)
 
 
 def _stretched(v: Any, directions: Any = None, stretch: Any = None) -> Any:

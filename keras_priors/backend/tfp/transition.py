@@ -20,8 +20,23 @@ class Numeric(NamedTuple):
     """(seed, most) to a random integer from 1 to `most`."""
 
 
+class Chains(NamedTuple):
+    """What chains have to do with those on other devices."""
+
+    seed_of_chains: Callable[..., Any]
+    """A seed of all to one whose draws are those of the chains that are here."""
+    acceptance_of_all: Callable[..., Any]
+    """(log acceptance of those here, adapt) to that of all, where `adapt` is true."""
+
+
 def transition(
-    tfp: Any, numeric: Numeric, target: Any, steps: int, target_accept: float, nuts: bool
+    tfp: Any,
+    numeric: Numeric,
+    chains: Chains,
+    target: Any,
+    steps: int,
+    target_accept: float,
+    nuts: bool,
 ) -> Callable[..., Any]:
     """One transition of all chains: f(state, adapt) to (state, statistics).
 
@@ -32,13 +47,19 @@ def transition(
     Args:
         tfp: the library.
         numeric: the array library.
+        chains: those on other devices.
         target: function of q (C, D) to (C,), differentiable.
         steps: integer, largest depth of a tree, or most leapfrog steps.
         target_accept: float.
         nuts: bool, NUTS or HMC.
     """
 
-    def kernel(of: Any) -> Any:
+    def kernel(of: Any, adapt: Any = False) -> Any:
+        def mean(log_accept: Any, **named: Any) -> Any:
+            # Asked again for the scalar that it gave.
+            of_all = chains.acceptance_of_all(log_accept, adapt) if log_accept.shape else log_accept
+            return tfp.math.reduce_logmeanexp(of_all, **named)
+
         inner = (
             tfp.mcmc.NoUTurnSampler(
                 of, step_size=1.0, max_tree_depth=steps, max_energy_diff=_DIVERGENT
@@ -49,7 +70,10 @@ def transition(
             )
         )
         return tfp.mcmc.DualAveragingStepSizeAdaptation(
-            inner, num_adaptation_steps=_FOREVER, target_accept_prob=target_accept
+            inner,
+            num_adaptation_steps=_FOREVER,
+            target_accept_prob=target_accept,
+            reduce_fn=mean,
         )
 
     def of_path(results: Any) -> Any:
@@ -100,14 +124,17 @@ def transition(
         now, picked, seed = tfp.random.split_seed(state["seed"], 3)
         number = None if nuts else numeric.uniform_integer(picked, steps)
         before = restore(state, adapt, number)
-        position, results = kernel(target).one_step(state["position"], before, seed=now)
+        position, results = kernel(target, adapt).one_step(
+            state["position"], before, seed=chains.seed_of_chains(now)
+        )
         after = {
             "position": position,
             "log_prob": of_path(results).target_log_prob,
             "gradient": of_path(results).grads_target_log_prob[0],
             "seed": seed,
             "step_size": results.new_step_size,
-            "error_sum": results.error_sum[0],
+            # Of draws it is not learned, and not known everywhere.
+            "error_sum": numeric.where(adapt, results.error_sum[0], state["error_sum"]),
             "log_average": results.log_averaging_step[0],
             "adapted": results.step,
             "log_shrinkage": results.log_shrinkage_target[0],

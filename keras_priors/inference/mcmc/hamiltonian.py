@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from abc import abstractmethod
 from functools import partial
@@ -27,6 +28,8 @@ from keras_priors.utils.warn import warn
 
 _CAPACITY = 50
 _CHUNK_SECONDS = 1.0
+# Weights times rows of which a device has work enough, beside waiting for the sum over devices.
+_PRODUCTS = 2**22
 _STATE = (
     "position",
     "log_prob",
@@ -154,13 +157,14 @@ class _Run:
 
     def __init__(self, method: Any, log_posterior: LogPosterior, verbose: Any, warm: bool) -> None:
         self._method = method
-        self._data = log_posterior.data
+        layout, self._data = _over_devices(log_posterior, method.num_chains)
         self._advance = backend.hamiltonian(
             log_posterior.log_prob_and_gradient,
             _CAPACITY,
             method._steps,
             method.target_accept,
             method._nuts,
+            layout,
         )
         total = method.num_samples + (method.num_warmup if warm else 0)
         self._progress = Progress(total, verbose, "transition")
@@ -256,6 +260,23 @@ class _Run:
         self._chunk = int(np.clip(_CHUNK_SECONDS / each, 1, _CAPACITY))
         new = {key: ops.convert_to_numpy(state[key]) for key in _STATE}
         return new, {"z": z, "records": records}
+
+
+def _over_devices(log_posterior: LogPosterior, num_chains: int) -> tuple[Any, Any]:
+    """(layout of the chains, data (fixed, blocks) as it wants them).
+
+    Devices that chains leave over share the rows with those that have chains, as long as each has
+    `_PRODUCTS`: with less a gradient would wait longer for its sum than it saves.
+    """
+    fixed, blocks = log_posterior.data
+    rows = log_posterior.num_rows
+    layout = backend.chain_layout(num_chains, log_posterior.size * rows // _PRODUCTS)
+    shared = backend.row_devices(layout)
+    if shared > 1:
+        # As few blocks of a device as memory bears, and all of one size.
+        number = math.ceil(len(blocks[2]) / shared)
+        blocks = log_posterior.observations.blocks(shared * math.ceil(rows / (number * shared)))
+    return layout, backend.place((fixed, blocks), ("", ".r"), layout)
 
 
 def _seeds(seed: Any) -> Any:

@@ -12,8 +12,8 @@ class HMC(Hamiltonian):
     Each transition takes a random number of leapfrog steps, uniform from 1 to
     `num_leapfrog_steps`, so that no path comes back to where it began each time, and accepts its
     end or stays. All chains take the same number at once: none waits for another. Warmup,
-    statistics (without those of trees), warnings and `resume` are those of `NUTS`; a transition
-    diverges where the energy grows by more than 1000 nats.
+    statistics (without those of trees), warnings, devices and `resume` are those of `NUTS`; a
+    transition diverges where the energy grows by more than 1000 nats.
 
     Args:
         num_chains: integer. Defaults to 4.

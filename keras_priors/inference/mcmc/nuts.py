@@ -37,6 +37,10 @@ class NUTS(Hamiltonian):
     same stream of random numbers, so that `seed` has no part there, and gives all draws, the
     earlier ones first.
 
+    On JAX chains lie over the devices of `keras.distribution`, each with a loop of its own, and
+    devices that are left share the rows where these are many; the random numbers are those of one
+    device.
+
     Args:
         num_chains: integer. Defaults to 4.
         num_warmup: integer, transitions of each chain that are thrown away. Defaults to 1000.

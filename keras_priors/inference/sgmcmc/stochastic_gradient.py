@@ -38,6 +38,8 @@ SCHEDULES = ("constant", "polynomial", "cyclical")
 _STEPS, _BYTES = 512, 2**26
 # What a chain goes on from.
 _STATE = ("position", "momentum", "second_moment", "recent_second_moment")
+# Of the arrays (steps, thinning, ...) that steps take, where chains are.
+_ELEMENTS = dict.fromkeys(("rate", "noise", "adapt", "active", "seed"), "") | {"rows": "..c"}
 # Where predictions of chains are doubtful. Steps of this size are biased by some percent anyway, so
 # that less is asked than of NUTS: means to a tenth of a standard deviation, and the R-hat that so
 # many draws reach where all is well.
@@ -196,9 +198,14 @@ class StochasticGradientMethod(Method):
         each = self.num_chains * 4 * (log_posterior.size + size * plan.width)
         rows = max(1, min(_STEPS // plan.width, _BYTES // each, len(plan.keep)))
         observations = log_posterior.observations
-        everything = observations.batch(slice(None))
-        fixed, _ = log_posterior.data
-        advance = backend.compile_function(self.advance(log_posterior, size))
+        # A batch is too small to be shared: devices share chains alone, and each has all rows.
+        layout = backend.chain_layout(self.num_chains, most_rows=1)
+        fixed, everything = backend.place(
+            (log_posterior.data[0], observations.batch(slice(None))), "", layout
+        )
+        advance = backend.compile_over_chains(
+            self.advance(log_posterior, size), ("c", _ELEMENTS, "", ""), ("c", ".c"), layout
+        )
         draws, rates = [], []
         journal = current()
 
@@ -272,7 +279,7 @@ class StochasticGradientMethod(Method):
 
         def run(state: Any, elements: Any, fixed: Any, data: Any) -> Any:
             def step(state: Any, element: Any) -> Any:
-                noise = backend.standard_normal(tuple(state[0].shape), element["seed"])
+                noise = backend.chain_normals(tuple(state[0].shape), element["seed"])
                 return moved(state, element, noise, fixed, data)
 
             return backend.scan(

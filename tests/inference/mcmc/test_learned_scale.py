@@ -86,7 +86,7 @@ def test_the_program_moves_in_the_scale(kind):
         return 0.5 * ops.sum(slope * z), slope
 
     scale = some_scale(kind)
-    program = backend.hamiltonian(density, 3, 2, 0.8, False)
+    program = backend.hamiltonian(density, 3, 2, 0.8, False, None)
     z = np.random.default_rng(0).standard_normal((2, 5)) * 0.1
     slope = -z @ precision
     state = {

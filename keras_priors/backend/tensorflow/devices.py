@@ -1,0 +1,29 @@
+"""TensorFlow: chains run on one device."""
+
+from collections.abc import Callable
+from typing import Any
+
+from keras_priors.backend.tensorflow.compilation import compile_function
+from keras_priors.backend.tensorflow.noise import standard_normal
+
+
+def chain_layout(num_chains: int, most_rows: int) -> Any:
+    return None
+
+
+def row_devices(layout: Any) -> int:
+    return 1
+
+
+def place(value: Any, axes: Any, layout: Any) -> Any:
+    return value
+
+
+def compile_over_chains(
+    function: Callable[..., Any], arguments: tuple[Any, ...], results: Any, layout: Any
+) -> Callable[..., Any]:
+    return compile_function(function)
+
+
+def chain_normals(shape: tuple[int, ...], seed: Any) -> Any:
+    return standard_normal(shape, seed)
