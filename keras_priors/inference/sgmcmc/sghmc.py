@@ -40,7 +40,8 @@ class SGHMC(StochasticGradientMethod):
         num_burnin: integer of at least 0, steps before the first draw. Defaults to 5000.
         num_samples: integer, draws of each chain. Defaults to 125.
         thinning: integer, steps between draws. Defaults to 80.
-        num_chains: integer, chains side by side, each with batches of its own. Defaults to 4.
+        num_chains: integer, chains side by side, each with batches of its own, on JAX over the
+            devices of `keras.distribution`. Defaults to 4.
         preconditioner: "rmsprop" (the default) or None, G = 1.
         schedule: "constant" (the default), "polynomial" or "cyclical", as in `SGLD`.
         num_cycles: integer, for "cyclical". Divides `num_samples`. Defaults to 4.

@@ -38,7 +38,8 @@ class SGLD(StochasticGradientMethod):
         num_burnin: integer of at least 0, steps before the first draw. Defaults to 5000.
         num_samples: integer, draws of each chain. Defaults to 125.
         thinning: integer, steps between draws. Defaults to 80.
-        num_chains: integer, chains side by side, each with batches of its own. Defaults to 4.
+        num_chains: integer, chains side by side, each with batches of its own, on JAX over the
+            devices of `keras.distribution`. Defaults to 4.
         preconditioner: "rmsprop" (the default) or None, G = 1.
         schedule: "constant" (the default); "polynomial", rate (1 + t / num_burnin)^-decay at step
             t, whose draws have equal weights here; "cyclical", rate (cos(pi k / K) + 1) / 2 at
