@@ -329,6 +329,26 @@ def scaling(stored):
     ]
 
 
+def recorded(stored):
+    """Whole fits on PyTorch, gradients called and recorded."""
+    rows = [["", "called, s", "recorded, s", "ratio", "the same draws"]]
+    for row in stored["results"]:
+        ratio = row["recorded"] / row["called"]
+        same = "yes" if row["same"] else "no"
+        times = (f"{row['called']:.1f}", f"{row['recorded']:.1f}")
+        rows.append([row["method"], *times, f"{ratio:.2f}", same])
+    return [
+        "## Recorded gradients on PyTorch",
+        "",
+        f"`{stored['command']}` ({stored['date']}, Keras {stored['keras']}, PyTorch",
+        f"{stored['torch']}, one thread): whole fits of 3-50-2 with tanh on 100 rows, medians of",
+        f"{stored['rounds']} rounds in which the two ways take turns, with what recording costs.",
+        "",
+        *table(rows),
+        "",
+    ]
+
+
 PARTS = {
     "uci.json": uci,
     "simulated_coverage.json": coverage,
@@ -338,6 +358,7 @@ PARTS = {
     "small_data.json": small_data,
     "serving.json": serving,
     "scaling.json": scaling,
+    "recorded.json": recorded,
 }
 
 
