@@ -309,9 +309,9 @@ def ivon_step(
     state: tuple[Any, Any, Any, Any],
     gradient: Any,
     noise: Any,
-    noisy: Any,
+    step: Any,
+    still: Any,
     rate: Any,
-    debiased: Any,
     settings: tuple[float, ...],
 ) -> tuple[Any, Any, Any, Any]:
     """One step of IVON of one weight, as `keras_priors.inference.IVONOptimizer` has it.
@@ -320,9 +320,9 @@ def ivon_step(
         state: (w, m, H, v), tensors of one shape and dtype, as is all else.
         gradient: g.
         noise: standard normals, for the next w.
-        noisy: boolean scalar; where it is False, w is taken for m, and H stays.
+        step: integer scalar of `host_step`, t - 1.
+        still: the same of the step at which weights are means; there w is taken for m, and H stays.
         rate: scalar, the learning rate times H_0.
-        debiased: scalar, 1 - beta_1^t.
         settings: (beta_1, beta_2, N / T, weight decay, the least H by which m is moved).
     """
 
@@ -516,6 +516,26 @@ def fold_in(seed: Any, stream: int) -> Any:
     the golden-ratio stride keeps streams clear of both. Not for nesting: streams a of b and b of a
     are the same.
     """
+
+
+@_provided("seeds")
+def host_step(iterations: Any) -> Any:
+    """The value of an integer variable that counts steps: a scalar tensor, on PyTorch of the CPU.
+
+    There an accelerator is asked when it is first wanted, and after somebody else has written to
+    it; `step_taken` says of each step that it was counted. A tensor (of an optimizer that
+    accumulates gradients, found anew each time) is fetched.
+    """
+
+
+@_provided("seeds")
+def step_taken(iterations: Any) -> None:
+    """The variable of `host_step` was written to once since: it was counted up by 1."""
+
+
+@_provided("seeds")
+def seed_of_step(seed: Any, step: Any) -> Any:
+    """The seed with the number of a step, of `host_step`, added to its second word."""
 
 
 @_provided("seeds")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from keras import ops
-
 from keras_priors import backend
 from keras_priors.utils.export import share
 
@@ -17,6 +15,4 @@ def optimizer_seed(words: Any, index: int, step: Any) -> Any:
     Every backend carries `iterations` from step to step: noise that is a function of it needs no
     state of its own, and is none that JAX repeats.
     """
-    seed = backend.fold_in(backend.as_seed(words), index)
-    count = ops.cast(step, "uint32")
-    return ops.add(seed, ops.stack([ops.zeros_like(count), count]))
+    return backend.seed_of_step(backend.fold_in(backend.as_seed(words), index), step)

@@ -98,13 +98,13 @@ def priors():
     return found
 
 
-def built(inputs, stack, loss="mse"):
+def built(inputs, stack, loss="mse", optimizer="adam"):
     keras.utils.set_random_seed(0)
     made = [type(layer).from_config(layer.get_config()) for layer in stack]
     model = keras.Sequential([keras.Input(inputs.shape[1:]), *made])
     if type(stack[0]) is not K.Dense or stack[0].kernel_regularizer is not None:
         kp.set_num_data(model, ROWS)
-    model.compile("adam", loss)
+    model.compile(optimizer, loss)
     model.optimizer.build(model.trainable_variables)
     return model
 
@@ -134,6 +134,37 @@ def steps(models):
         here = train(built(inputs, stack), torch.tensor(inputs), torch.tensor(TARGETS))
         found[name] = {"here": here, "there": there(built(inputs, stack), inputs)}
         found[name].update(sent=_chip.waits("sent"), reads=_chip.places("read"))
+    return found
+
+
+def noisy(name):
+    """An optimizer that draws, and its net."""
+    rate = keras.optimizers.schedules.CosineDecay(0.1, 20)
+    kinds = kp.inference.IVONOptimizer, kp.inference.SGHMCOptimizer, kp.inference.SGLDOptimizer
+    made = {
+        "IVON": lambda: kinds[0](num_data=ROWS, seed=1),
+        "IVON, a schedule": lambda: kinds[0](rate, num_data=ROWS, seed=1),
+        "SGHMC": lambda: kinds[1](rate, num_data=ROWS, seed=1),
+        "SGLD": lambda: kinds[2](0.1, num_data=ROWS, seed=1, preconditioner=None),
+    }
+    prior = {"kernel_regularizer": kp.NormalPrior(0.5), "bias_regularizer": kp.NormalPrior(0.5)}
+    return built(VECTORS, [K.Dense(4, **prior)], optimizer=made[name]())
+
+
+def optimizers():
+    """Steps, then one after `iterations` were written to."""
+    found = {}
+    for name in ("IVON", "IVON, a schedule", "SGHMC", "SGLD"):
+        here, far = noisy(name), noisy(name)
+        found[name] = {"here": train(here, torch.tensor(VECTORS), torch.tensor(TARGETS))}
+        found[name].update(there=there(far, VECTORS), reads=_chip.places("read"))
+        for model in (here, far):
+            with torch.no_grad():
+                model.optimizer.iterations.value.add_(7)
+        found[name]["here"] += train(here, torch.tensor(VECTORS), torch.tensor(TARGETS))
+        with _chip.on_chip():
+            on_it = [torch.tensor(a, device=_chip.CHIP) for a in (VECTORS, TARGETS)]
+            found[name]["there"] += train(far, *on_it)
     return found
 
 
@@ -215,6 +246,7 @@ if __name__ == "__main__":
     warnings.simplefilter("ignore", UserWarning)
     found = {}
     if sys.argv[1] == "layers":
-        found = {f.__name__: f() for f in (likelihoods, without_notes, seeds_of_generators)}
+        parts = likelihoods, optimizers, without_notes, seeds_of_generators
+        found = {part.__name__: part() for part in parts}
     found["steps"] = steps({"layers": layers, "priors": priors}[sys.argv[1]]())
     pathlib.Path(sys.argv[2]).write_text(json.dumps(found), "utf-8")

@@ -48,6 +48,12 @@ def test_layers_estimators_and_posteriors(found):
     assert {name: places for name, places in found["likelihoods"].items() if places} == {}
 
 
+def test_optimizers_that_draw(found):
+    """They know how many steps they took, and notice that somebody wrote to that number."""
+    assert len(found["optimizers"]) == 4
+    check(found["optimizers"])
+
+
 @pytest.mark.slow
 def test_priors(of_priors):
     assert len(of_priors["steps"]) > 40

@@ -20,13 +20,15 @@ def ivon_step(
     state: Any,
     gradient: Any,
     noise: Any,
-    noisy: Any,
+    step: Any,
+    still: Any,
     rate: Any,
-    debiased: Any,
     settings: tuple[float, ...],
 ) -> Any:
     value, mean, total, momentum = state
     beta_1, beta_2, size, decay, floor = settings
+    debiased = 1.0 - ops.power(ops.cast(beta_1, value.dtype), ops.cast(step, value.dtype) + 1.0)
+    noisy = ops.not_equal(step, still)
     mean = ops.where(noisy, mean, value)
     # hhat / H = g (w - m) / (H sigma^2), where w is as it was rounded.
     ratio = size * (gradient * (value - mean))

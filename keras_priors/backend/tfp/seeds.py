@@ -25,5 +25,18 @@ def fold_in(seed: Any, stream: int) -> Any:
     return ops.add(seed, ops.convert_to_tensor(stream_words(stream), dtype="uint32"))
 
 
+def host_step(iterations: Any) -> Any:
+    return ops.convert_to_tensor(iterations)
+
+
+def step_taken(iterations: Any) -> None:
+    pass  # known where it lies
+
+
+def seed_of_step(seed: Any, step: Any) -> Any:
+    count = ops.cast(step, "uint32")
+    return ops.add(seed, ops.stack([ops.zeros_like(count), count]))
+
+
 def spawn_seeds(seed: Any, count: int) -> Any:
     return spawned(ops.convert_to_numpy(as_seed(seed)).tolist(), count)

@@ -29,16 +29,19 @@ def ivon_step(
     state: Any,
     gradient: torch.Tensor,
     noise: torch.Tensor,
-    noisy: Any,
+    step: Any,
+    still: Any,
     rate: Any,
-    debiased: Any,
     settings: tuple[float, ...],
 ) -> Any:
     # Each line is a pass or two over memory; a dozen operations of Keras cost as much again.
     value, mean, total, momentum = state
     beta_1, beta_2, size, decay, floor = settings
+    # Of numbers of the CPU, like `step` and `still`: nothing here waits for an accelerator.
+    start = torch.tensor(beta_1, dtype=value.dtype, device="cpu")
+    debiased = float(1.0 - start ** (step.to(value.dtype) + 1.0))
     momentum = torch.lerp(momentum, gradient, 1.0 - beta_1)
-    if bool(noisy):
+    if bool(step != still):
         learned = 1.0 - beta_2
         turned = (value - mean).mul_(gradient).mul_(learned * size).add_(1.0 - learned)
         if decay:
@@ -46,9 +49,12 @@ def ivon_step(
         total = turned.square_().add_(1.0).mul_(total).mul_(0.5)
     else:
         mean = value
-    slope = torch.add(momentum, mean, alpha=float(debiased) * decay) if decay else momentum
+    slope = torch.add(momentum, mean, alpha=debiased * decay) if decay else momentum
     bounded = total.clamp_min(floor) if floor else total
-    mean = torch.addcdiv(mean, slope, bounded, value=-float(rate) / float(debiased))
+    if rate.is_cpu:
+        mean = torch.addcdiv(mean, slope, bounded, value=-float(rate) / debiased)
+    else:  # of a schedule, it is found there
+        mean = torch.addcdiv(mean, slope * rate, bounded, value=-1.0 / debiased)
     return torch.addcdiv(mean, noise, total.sqrt(), value=size**-0.5), mean, total, momentum
 
 

@@ -20,6 +20,8 @@ from keras_priors.backend.seeds import given_words, spawned, stream_words
 # PyTorch counts what is written to a tensor: after `load_weights`, `assign` or the broadcast of
 # `DistributedDataParallel` the number is another one, and the words are read again.
 _KNOWN: MutableMapping[torch.Tensor, list[int]] = WeakTensorKeyDictionary()
+# The same for what counts the steps of an optimizer.
+_COUNTS: MutableMapping[torch.Tensor, tuple[int, int]] = WeakTensorKeyDictionary()
 
 
 # Dynamo would take the words for constants, and compile each step anew.
@@ -52,6 +54,37 @@ def fold_in(seed: Any, stream: int) -> Any:
 
 def spawn_seeds(seed: Any, count: int) -> Any:
     return spawned(as_seed(seed).tolist(), count)
+
+
+# A tensor of the CPU: Dynamo would compile each step anew for a number.
+@torch.compiler.disable  # type: ignore[untyped-decorator]
+def host_step(iterations: Any) -> Any:
+    if not isinstance(iterations, keras.Variable):
+        return iterations.detach().cpu()
+    count = iterations.value
+    if count.is_cpu or count.is_meta:
+        return count.detach().clone()
+    known = _COUNTS.get(count)
+    if known is None or known[0] != count._version:
+        known = _COUNTS[count] = count._version, int(count)
+    return torch.tensor(known[1], dtype=count.dtype)
+
+
+@torch.compiler.disable  # type: ignore[untyped-decorator]
+def step_taken(iterations: Any) -> None:
+    if not isinstance(iterations, keras.Variable):
+        return
+    count = iterations.value
+    known = _COUNTS.get(count)
+    if known is not None and count._version == known[0] + 1:
+        _COUNTS[count] = count._version, known[1] + 1
+
+
+def seed_of_step(seed: Any, step: Any) -> Any:
+    seed = _on_host(seed)
+    if seed.is_meta or step.is_meta:
+        return seed
+    return seed + torch.stack([torch.zeros_like(step), step]).to(seed.dtype)
 
 
 def _words(state: torch.Tensor) -> list[int]:

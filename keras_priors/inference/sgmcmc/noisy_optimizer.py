@@ -77,6 +77,11 @@ class NoisyOptimizer(keras.optimizers.Optimizer):
         if self.preconditioner is not None:
             self._squares = self.add_optimizer_variables(variables, "square")
 
+    def apply(self, grads: Any, trainable_variables: Any = None) -> None:
+        """One step of all variables."""
+        super().apply(grads, trainable_variables)
+        backend.step_taken(self.iterations)
+
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """One step of one variable."""
         gradient = ops.cast(gradient, variable.dtype)
@@ -92,7 +97,7 @@ class NoisyOptimizer(keras.optimizers.Optimizer):
             moved = moved_square(ops.convert_to_tensor(square), gradient, weight)
             self.assign(square, moved)
             metric = metric_of(moved)
-        seed = optimizer_seed(self._words, index, self.iterations)
+        seed = optimizer_seed(self._words, index, backend.host_step(self.iterations))
         noise = backend.standard_normal(tuple(variable.shape), seed)
         velocity = None if self._velocities is None else self._velocities[index]
         move = noisy_move(

@@ -202,27 +202,33 @@ class IVONOptimizer(keras.optimizers.Optimizer):
                 None if point else self.add_variable_from_reference(variable, "curvature", start)
             )
 
+    def apply(self, grads: Any, trainable_variables: Any = None) -> None:
+        """One step of all variables."""
+        super().apply(grads, trainable_variables)
+        backend.step_taken(self.iterations)
+
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """One step of one variable, which then has new noise."""
         dtype, index = variable.dtype, index_of(self, variable)
         value, gradient = ops.convert_to_tensor(variable), ops.cast(gradient, dtype)
         momentum = ops.convert_to_tensor(self._momenta[index])
-        rate, step = ops.cast(learning_rate, dtype), ops.cast(self.iterations, dtype)
-        debiased = 1.0 - ops.power(ops.cast(self.beta_1, dtype), step + 1.0)
+        rate = ops.cast(learning_rate, dtype)
         if self._means[index] is None:
+            passed = ops.cast(self.iterations, dtype) + 1.0
+            debiased = 1.0 - ops.power(ops.cast(self.beta_1, dtype), passed)
             momentum = self.beta_1 * momentum + (1.0 - self.beta_1) * gradient
             self.assign(self._momenta[index], momentum)
             self.assign(variable, value - rate / debiased * momentum)
             return
         slots = variable, self._means[index], self._curvatures[index], self._momenta[index]
-        first = self._first_curvature
+        first, step = self._first_curvature, backend.host_step(self.iterations)
         moved = backend.ivon_step(
             tuple(ops.convert_to_tensor(v) for v in slots),
             gradient,
-            self._normals(index, variable, ops.add(self.iterations, 1)),
-            ops.not_equal(self.iterations, self._still),
+            self._normals(index, variable, step + 1),
+            step,
+            backend.host_step(self._still),
             rate * first,
-            debiased,
             (self.beta_1, self.beta_2, self._size, self.decay, self.damping * first),
         )
         for slot, value in zip(slots, moved, strict=True):
@@ -257,7 +263,8 @@ class IVONOptimizer(keras.optimizers.Optimizer):
             index = index_of(self, variable)
             mean.assign(ops.copy(ops.convert_to_tensor(variable)))
             total = ops.convert_to_tensor(self._curvatures[index])
-            noise = self._normals(index, variable, self.iterations) * ops.rsqrt(self._size * total)
+            step = backend.host_step(self.iterations)
+            noise = self._normals(index, variable, step) * ops.rsqrt(self._size * total)
             variable.assign(ops.add(variable, noise))
         self._still.assign(-1)
 
