@@ -29,7 +29,9 @@ def tensor(values):
 
 def slope_of(z, data):
     x, (y, weight) = data["x"], data["others"]
-    slope = backend.value_and_gradient(lambda z: ops.sum(weight * ops.square(y - x @ ops.tanh(z))))
+    slope = backend.value_and_gradient(
+        lambda z: ops.sum(weight * ops.square(y - ops.matmul(x, ops.tanh(z))))
+    )
     return {"both": slope(z), "moved": [z - 0.1 * slope(z)[1]]}
 
 
