@@ -7,7 +7,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.extend.random import define_prng_impl
 
 from keras_priors.backend.jax.devices import all_chains, compile_over_chains, running
 from keras_priors.backend.tfp.transition import Numeric
@@ -63,6 +62,8 @@ def _key(words: Any) -> Any:
 @functools.cache
 def _parts(layout: Any) -> Any:
     """The kind of such a seed. It is asked for bits after the program was traced."""
+    # Part of JAX that is not loaded with it.
+    from jax.extend.random import define_prng_impl
 
     def bits(words: Any, width: int, shape: tuple[int, ...]) -> Any:
         whole = (layout.num_chains, *shape[1:])
