@@ -86,8 +86,9 @@ class MemberTrainer:
         positions = Positions(member)
         if len(positions.without_prior()) < len(positions.paths):
             set_num_data(member, keras.tree.map_structure(lambda v: v[:count], x))
-        optimizer.build(member.trainable_variables)
-        self._fresh = [own(variable) for variable in optimizer.variables]
+        # Not `optimizer`, which Keras wraps in half precision.
+        member.optimizer.build(member.trainable_variables)
+        self._fresh = [own(variable) for variable in member.optimizer.variables]
         return member
 
     def _put_back(self, member: Any) -> None:

@@ -100,3 +100,34 @@ def test_what_a_callback_leaves_in_a_model_is_not_seen_in_the_next_member():
     model = keras.Sequential([keras.Input((3,)), last])
     found = members(2, model=model, seed=0, callbacks=[Leave()])
     assert np.all(np.abs(found["last/kernel"]) < 10.0)
+
+
+@pytest.fixture
+def half_precision():
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    yield
+    keras.config.set_dtype_policy(before)
+
+
+def same_with_a_callback(optimizer):
+    """Members by one model are those by a model for each."""
+    last = keras.layers.Dense(1, kernel_regularizer=kp.NormalPrior(0, 1), name="last")
+    model = keras.Sequential([keras.Input((3,)), last])
+    method = kp.inference.DeepEnsemble(2, 3, 8, optimizer)
+    found, expected = (
+        method.fit(model, X, Y, UNIT, seed=3, verbose=0, callbacks=callbacks).draws()
+        for callbacks in (None, [Seen()])
+    )
+    for path, value in expected.items():
+        np.testing.assert_array_equal(found[path], value)
+        assert np.all(value[0] != value[1])
+
+
+def test_averages_of_an_optimizer_are_put_back():
+    same_with_a_callback(keras.optimizers.Adam(0.05, use_ema=True, ema_overwrite_frequency=2))
+
+
+def test_the_scale_of_the_loss_in_half_precision_is_put_back(half_precision):
+    """Keras wraps the optimizer as the model is compiled."""
+    same_with_a_callback("adam")
