@@ -45,13 +45,13 @@ def classes(last_alone):
     )
 
 
-def numbers():
-    """13-50-1, and the noise of each row."""
+def numbers(outputs=2):
+    """13-50-2: means and the noise of each row; or 13-50-1, log rates."""
     return keras.Sequential(
         [
             keras.Input((13,)),
             kp.VariationalDense(50, activation="relu", num_data=400),
-            kp.VariationalDense(2, num_data=400),
+            kp.VariationalDense(outputs, num_data=400),
         ]
     )
 
@@ -61,6 +61,8 @@ CASES = {
     "the same, last layer alone": (lambda: classes(True), kp.likelihoods.Categorical(), None),
     "13-50-2, three quantiles": (numbers, kp.likelihoods.HeteroscedasticNormal(), None),
     "the same, no quantiles": (numbers, kp.likelihoods.HeteroscedasticNormal(), ()),
+    "the same, of a gamma": (numbers, kp.likelihoods.Gamma(None), None),
+    "13-50-1, of counts": (lambda: numbers(1), kp.likelihoods.Poisson(), None),
 }
 
 

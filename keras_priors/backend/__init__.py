@@ -356,6 +356,17 @@ def map_for_export(function: Callable[[Any], Any], elements: Any, target: str) -
     """
 
 
+@_provided("export")
+def repeat_for_export(count: int, function: Callable[[Any, Any], Any], state: Any) -> Any:
+    """`state = function(k, state)` for k below `count`; the last state.
+
+    A loop in the graph where the format has one, so that a file does not grow with `count`. Without
+    gradients. The state is a tuple of tensors, whose shapes stay. The function makes no tensor of a
+    number, as `ops.where(x, y, 0.0)` does: the graph of a loop has no place for constants on
+    PyTorch.
+    """
+
+
 # --- loops: one element at a time, compiled where the backend compiles
 
 

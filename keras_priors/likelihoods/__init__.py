@@ -15,6 +15,7 @@ from keras_priors.likelihoods.get import get
 from keras_priors.likelihoods.heteroscedastic_normal import HeteroscedasticNormal
 from keras_priors.likelihoods.laplace import Laplace
 from keras_priors.likelihoods.likelihood import Likelihood
+from keras_priors.likelihoods.link import log_probabilities as log_probabilities
 from keras_priors.likelihoods.log_normal import LogNormal
 from keras_priors.likelihoods.multivariate_normal import MultivariateNormal
 from keras_priors.likelihoods.negative_binomial import NegativeBinomial
@@ -25,6 +26,8 @@ from keras_priors.likelihoods.output_scale import activation_name as activation_
 from keras_priors.likelihoods.output_scale import advice as advice
 from keras_priors.likelihoods.output_scale import check_outputs_scale as check_outputs_scale
 from keras_priors.likelihoods.poisson import Poisson
+from keras_priors.likelihoods.special import binet as binet
+from keras_priors.likelihoods.special import exp_excess as exp_excess
 from keras_priors.likelihoods.student_t import StudentT
 from keras_priors.likelihoods.von_mises import VonMises
 from keras_priors.likelihoods.weibull import Weibull

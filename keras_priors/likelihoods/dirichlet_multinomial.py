@@ -126,14 +126,17 @@ class DirichletMultinomial(Likelihood):
         if self.total_count is not None:
             inside = ops.logical_and(inside, ops.sum(y, axis=-1) == float(self.total_count))
         y = ops.where(inside[..., None], y, 0.0)
-        c = self._concentrations(outputs)
-        n, total = (ops.sum(each, axis=-1, keepdims=True) for each in (y, c))
-        some = y > 0.0
-        surplus = ((c + y) / (total + n)) / ops.where(some, y / ops.where(some, n, 1.0), 1.0)
-        of_kinds = y * ops.log(ops.where(some, surplus, 1.0)) - stirling_rest(y)
-        of_kinds = of_kinds + _rest(c, y)
-        density = ops.sum(of_kinds, axis=-1) + (stirling_rest(n) - _rest(total, n))[..., 0]
+        density = self._log_mass(y, self._concentrations(outputs))
         return ops.where(inside, density, ops.cast(-np.inf, outputs.dtype))
+
+    def _log_mass(self, y: Any, c: Any) -> Any:
+        """Of counts y (..., K), whatever their sum, at the concentrations c."""
+        n, total = (ops.sum(each, axis=-1, keepdims=True) for each in (y, c))
+        some, one = y > 0.0, ops.ones_like(y)
+        surplus = ((c + y) / (total + n)) / ops.where(some, y / ops.where(some, n, one), one)
+        of_kinds = y * ops.log(ops.where(some, surplus, one)) - stirling_rest(y)
+        of_kinds = of_kinds + _rest(c, y)
+        return ops.sum(of_kinds, axis=-1) + (stirling_rest(n) - _rest(total, n))[..., 0]
 
 
 def _rest(c: Any, y: Any) -> Any:

@@ -5,6 +5,7 @@ from typing import Any
 from keras import ops
 
 from keras_priors.likelihoods.special import log_normal_cdf, log_normal_density, log_normal_tails
+from keras_priors.utils.export import share
 
 LINKS = ("logit", "probit")
 
@@ -34,6 +35,7 @@ def information(link: str, f: Any) -> Any:
     return ops.exp(2.0 * log_normal_density(f) - log_p - log_q)
 
 
+@share
 def log_probabilities(link: str, f: Any) -> tuple[Any, Any]:
     """log p and log(1 - p)."""
     if link == "logit":

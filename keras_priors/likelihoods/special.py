@@ -1,6 +1,7 @@
 """Functions that densities are made of, accurate in float32 and float64 on every backend.
 
-Each is smooth, so that backends differentiate it as often as they are asked to.
+Each is smooth, so that backends differentiate it as often as they are asked to. None makes a tensor
+of a number, which PyTorch would send to its device, and cannot have in the graph of a loop.
 """
 
 import math
@@ -10,6 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_priors.utils.export import share
 from keras_priors.utils.parameters import tensor
 
 _LOG_ROOT_2_PI = 0.5 * math.log(2.0 * math.pi)
@@ -80,29 +82,30 @@ def log_normal_density(x: Any) -> Any:
 
 def steep_exp(x: Any) -> Any:
     """exp(x), continued by its tangent above 40, so that no gradient overflows float32."""
-    low = ops.where(x < _STEEPEST, x, _STEEPEST)
+    low = ops.where(x < _STEEPEST, x, _STEEPEST * ops.ones_like(x))
     return ops.exp(low) * (1.0 + (x - low))
 
 
+@share
 def exp_excess(x: Any) -> Any:
     """exp(x) - 1 - x, by its series where these are nearly equal, and steep as `steep_exp`."""
     small = ops.abs(x) < 0.1
-    near = ops.where(small, x, 0.0)
+    near = ops.where(small, x, ops.zeros_like(x))
     series = 0.0
     for k in range(10, 2, -1):
         series = (series + 1.0) * near / k
-    far = ops.where(small, 1.0, x)
+    far = ops.where(small, ops.ones_like(x), x)
     return ops.where(small, 0.5 * near * near * (1.0 + series), steep_exp(far) - 1.0 - far)
 
 
 def log1p_excess(x: Any) -> Any:
     """log(1 + x) - x for x >= 0, by its series where these are nearly equal."""
     small = x < 0.1
-    near = ops.where(small, x, 0.0)
+    near = ops.where(small, x, ops.zeros_like(x))
     series = 0.0
     for k in range(14, 1, -1):
         series = 1.0 / k - series * near
-    far = ops.where(small, 1.0, x)
+    far = ops.where(small, ops.ones_like(x), x)
     return ops.where(small, -near * near * series, ops.log1p(far) - far)
 
 
@@ -110,8 +113,9 @@ def log1m_exp(x: Any) -> Any:
     """log(1 - exp(-x)) for x > 0, exact for small x too."""
     small = x < 1e-3
     # exp(-x) = 1 - x + x^2 / 2 - x^3 / 6
-    series = ops.log(ops.where(small, x, 1.0)) - x / 2.0 + x * x / 24.0
-    return ops.where(small, series, ops.log(-ops.expm1(-ops.where(small, 1.0, x))))
+    one = ops.ones_like(x)
+    series = ops.log(ops.where(small, x, one)) - x / 2.0 + x * x / 24.0
+    return ops.where(small, series, ops.log(-ops.expm1(-ops.where(small, one, x))))
 
 
 def log_gamma(x: Any) -> Any:
@@ -122,8 +126,9 @@ def log_gamma(x: Any) -> Any:
 def stirling_rest(x: Any) -> Any:
     """log(x!) - x log x + x for x = 0, 1, 2 ..., which grows as log(x) / 2."""
     some = x > 0.0
-    x = ops.where(some, x, 1.0)
-    return ops.where(some, 0.5 * ops.log(x) + _LOG_ROOT_2_PI + binet(x), 0.0)
+    x = ops.where(some, x, ops.ones_like(x))
+    rest = 0.5 * ops.log(x) + _LOG_ROOT_2_PI + binet(x)
+    return ops.where(some, rest, ops.zeros_like(rest))
 
 
 def log_beta(a: Any, b: Any) -> Any:
@@ -142,16 +147,17 @@ def log_beta(a: Any, b: Any) -> Any:
     return leading + rest + _LOG_ROOT_2_PI
 
 
+@share
 def binet(x: Any) -> Any:
     """log Gamma(x) - (x - 1/2) log x + x - log(2 pi) / 2, which is 1 / (12 x) for a large x."""
     total = 0.0
     # Binet(x) = Binet(x + 1) + (x + 1/2) log(1 + 1 / x) - 1, up to where the series converges.
     # Of a large x these terms are differences of equal numbers, and the series alone is exact.
     large = x > 8.0
-    below = ops.where(large, 1.0, x)
+    below = ops.where(large, ops.ones_like(x), x)
     for k in range(8):
         total = total + (below + (k + 0.5)) * ops.log1p(1.0 / (below + k)) - 1.0
-    total = ops.where(large, 0.0, total)
+    total = ops.where(large, ops.zeros_like(x), total)
     x = ops.where(large, x, x + 8.0)
     inverse = 1.0 / (x * x)
     series = 1.0 / 12.0 - inverse * (
@@ -182,11 +188,11 @@ def log_bessel_i0(x: Any) -> Any:
     """log I_0(x) for x >= 0, the modified Bessel function of the order 0."""
     large = x > _FAR
     # exp(x cos t) has its mean over a circle from a few points, to exp(-32).
-    near = ops.where(large, 1.0, x)[..., None]
+    near = ops.where(large, ops.ones_like(x), x)[..., None]
     cosines = np.cos(np.linspace(0.0, math.pi, 19))
     weights = np.r_[1.0, np.full(17, 2.0), 1.0] / 36.0
     terms = near * tensor(cosines - 1.0, x.dtype) + tensor(np.log(weights), x.dtype)
-    inverse = 0.125 / ops.where(large, x, _FAR)
+    inverse = 0.125 / ops.where(large, x, _FAR * ops.ones_like(x))
     series = 1.0
     for k in range(12, 0, -1):
         series = 1.0 + series * ((2 * k - 1) ** 2 / k) * inverse

@@ -19,7 +19,7 @@ from keras_priors.functional.output_likelihoods import given_likelihoods
 from keras_priors.inference.ensembles.mc_dropout_posterior import MCDropoutPosterior
 from keras_priors.inference.laplace.laplace_posterior import LaplacePosterior
 from keras_priors.inference.posterior import Posterior
-from keras_priors.serving.mixture_quantile import has_quantile, names_with_quantile
+from keras_priors.serving.mixture_quantile import has_quantile
 from keras_priors.serving.served_model import served_model
 from keras_priors.serving.statistics_of import is_of_classes, statistics_of
 from keras_priors.utils.export import export
@@ -69,9 +69,10 @@ def export_predictive(
       `expected_entropy`, `mutual_information`.
 
     Each is what `Predictive` says by that name, in float32. Quantiles are those of the mixture, by
-    24 halvings of the interval between the quantiles of the outermost draws: to about 1e-6
-    standard deviations. `Predictive.quantile` estimates the same by sampling, with an error of
-    0.03 standard deviations at 5%.
+    halvings of an interval around those of all draws: to about 1e-6 standard deviations, or, in
+    the tail of a distribution whose distribution function is not elementary, a change of 5e-6 in
+    the probability; of counts the least with F(y) >= q. `Predictive.quantile` estimates the same by
+    sampling, with an error of 0.03 standard deviations at 5%.
 
     | format | file | TensorFlow | JAX | PyTorch |
     |---|---|---|---|---|
@@ -108,9 +109,9 @@ def export_predictive(
             whose inputs are unknown, weights that are not finite, no likelihood, quantiles outside
             (0, 1) or of classes, more samples than draws.
         FileExistsError: there is something at `path`.
-        NotImplementedError: a format that this backend cannot write; quantiles of counts, or of
-            `StudentT`, `Gamma`, `Beta`, `Dirichlet` and `VonMises`, whose distribution function is
-            no operation of these formats; `MCDropout`, whose draws are masks.
+        NotImplementedError: a format that this backend cannot write; quantiles of angles
+            (`VonMises`), which depend on where the circle is cut, or of a likelihood of one's own;
+            `MCDropout`, whose draws are masks.
 
     Warns:
         UserWarning: as `keras_priors.predict`; of a `LaplacePosterior`, where the network at draws
@@ -217,10 +218,10 @@ def _checked_quantiles(quantiles: Any, likelihoods: Sequence[Any]) -> tuple[floa
     without = [one for one in of_numbers if not has_quantile(one)]
     if len(q) and without:
         raise NotImplementedError(
-            "Quantiles in a file are those of the likelihoods "
-            f"{', '.join(names_with_quantile())}, on every backend and in every format. Received: "
-            f"{without[0]!r}. Write quantiles=() for mean and std alone, or serve "
-            "`Predictive.quantile` from Python."
+            "Quantiles in a file are those of each likelihood of keras_priors but VonMises, whose "
+            "angles have no order, and of none of one's own, whose distribution function no "
+            f"backend is told. Received: {without[0]!r}. Write quantiles=() for mean and std "
+            "alone, or serve `Predictive.quantile` from Python."
         )
     return tuple(float(each) for each in q)
 

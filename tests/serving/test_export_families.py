@@ -11,13 +11,28 @@ from tests.serving._runtimes import WRITTEN, load
 from tests.serving.test_export_predictive import exported
 from tests.serving.test_statistics_of import CLASSES, NUMBERS
 
+WITH_QUANTILES = {
+    "three families": {
+        "NormalMixture": NUMBERS["NormalMixture"],
+        "AsymmetricLaplace of each target": NUMBERS["AsymmetricLaplace of each target"],
+        "Weibull with concentrations": NUMBERS["Weibull with concentrations"],
+    },
+    "gamma": {"Gamma": (kp.likelihoods.Gamma(None), 2), "Poisson": NUMBERS["Poisson"]},
+    "beta": {"StudentT": NUMBERS["StudentT"], "Dirichlet": (kp.likelihoods.Dirichlet(), 3)},
+    "counts": {
+        "Binomial": (kp.likelihoods.Binomial(9), 2),
+        "DirichletMultinomial": (kp.likelihoods.DirichletMultinomial(5), 3),
+        "ZeroInflated": (kp.likelihoods.ZeroInflated(kp.likelihoods.NegativeBinomial(None)), 3),
+    },
+}
+
 
 @pytest.mark.slow
+@pytest.mark.parametrize("families", WITH_QUANTILES)
 @pytest.mark.parametrize("target", WRITTEN[keras.backend.backend()])
-def test_quantiles_of_more_families_in_every_format(target, tmp_path):
+def test_quantiles_of_more_families_in_every_format(target, families, tmp_path):
     """As those of the graph, which are held to SciPy's in tests of their own."""
-    of_all = "NormalMixture", "AsymmetricLaplace of each target", "Weibull with concentrations"
-    family = {name: NUMBERS[name] for name in of_all}
+    family = WITH_QUANTILES[families]
     x = keras.Input((3,), name="x")
     layers = {name: kp.VariationalDense(family[name][1], num_data=20) for name in family}
     names = {name: f"output_{k}" for k, name in enumerate(family)}

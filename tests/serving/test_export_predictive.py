@@ -316,8 +316,8 @@ REFUSED = {
         ValueError,
         "takes one likelihood",
     ),
-    "student": (
-        {"likelihood": kp.likelihoods.StudentT(5.0)},
+    "angles": (
+        {"likelihood": kp.likelihoods.VonMises()},
         NotImplementedError,
         r"quantiles=\(\)",
     ),

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import keras
 
 
 def export_formats() -> tuple[str, ...]:
@@ -20,3 +21,7 @@ def export_model(model: Any, path: str, target: str, signature: Any) -> None:
 def map_for_export(function: Callable[[Any], Any], elements: Any, target: str) -> Any:
     del target
     return jax.vmap(function)(elements)
+
+
+def repeat_for_export(count: int, function: Callable[[Any, Any], Any], state: Any) -> Any:
+    return keras.ops.fori_loop(0, count, function, state)

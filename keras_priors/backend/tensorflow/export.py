@@ -64,3 +64,7 @@ def map_for_export(function: Callable[[Any], Any], elements: Any, target: str) -
     count = tf.nest.flatten(elements)[0].shape[0]
     parts = [function(at(elements, k)) for k in range(count)]
     return tf.nest.map_structure(lambda *leaves: tf.stack(leaves), *parts)
+
+
+def repeat_for_export(count: int, function: Callable[[Any, Any], Any], state: Any) -> Any:
+    return keras.ops.fori_loop(0, count, function, state)

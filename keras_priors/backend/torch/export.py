@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 import torch
+from torch._higher_order_ops.while_loop import while_loop
 from torch.overrides import TorchFunctionMode
 
 from keras_priors.backend.torch.calculus import vectorize
@@ -21,6 +22,21 @@ def map_for_export(function: Callable[[Any], Any], elements: Any, target: str) -
     if target == "onnx":
         return map_draws(function, elements)
     return vectorize(function)(elements)
+
+
+def repeat_for_export(count: int, function: Callable[[Any, Any], Any], state: Any) -> Any:
+    # The tracer of ONNX writes a loop out, as PyTorch's own does a loop of Python.
+    if not torch.compiler.is_exporting():
+        for k in range(count):
+            state = function(k, state)
+        return state
+    start = torch.zeros((), dtype=torch.int64)
+    # No tensor of the state may be another's memory.
+    given = start, *(torch.clone(each) for each in state)
+    _, *state = while_loop(
+        lambda k, *_: k < count, lambda k, *each: (k + 1, *function(k, each)), given
+    )
+    return tuple(state)
 
 
 def export_model(model: Any, path: str, target: str, signature: Any) -> None:
