@@ -5,6 +5,7 @@
 from keras_priors.likelihoods.asymmetric_laplace import AsymmetricLaplace
 from keras_priors.likelihoods.bernoulli import Bernoulli
 from keras_priors.likelihoods.beta import Beta
+from keras_priors.likelihoods.beta_score import beta_score as beta_score
 from keras_priors.likelihoods.binomial import Binomial
 from keras_priors.likelihoods.categorical import Categorical
 from keras_priors.likelihoods.censored import Censored
@@ -26,6 +27,9 @@ from keras_priors.likelihoods.output_scale import activation_name as activation_
 from keras_priors.likelihoods.output_scale import advice as advice
 from keras_priors.likelihoods.output_scale import check_outputs_scale as check_outputs_scale
 from keras_priors.likelihoods.poisson import Poisson
+from keras_priors.likelihoods.score_table import ScoreTable as ScoreTable
+from keras_priors.likelihoods.score_table import score_table as score_table
+from keras_priors.likelihoods.special import at_most as at_most
 from keras_priors.likelihoods.special import binet as binet
 from keras_priors.likelihoods.special import exp_excess as exp_excess
 from keras_priors.likelihoods.student_t import StudentT

@@ -28,8 +28,8 @@ class Censored(Likelihood):
     do.
 
     Args:
-        likelihood: `Normal`, `HeteroscedasticNormal`, `LogNormal` or `Weibull`, of which the
-            distribution function is known. What it takes for outputs, this takes.
+        likelihood: `Normal`, `HeteroscedasticNormal`, `LogNormal`, `Weibull` or `Gamma`, of which
+            the distribution function is known. What it takes for outputs, this takes.
         reduction, name, dtype: see `Likelihood`.
 
     Shapes:
@@ -76,7 +76,7 @@ class Censored(Likelihood):
         if not isinstance(likelihood, CensorableLikelihood):
             raise ValueError(
                 "Censored takes a likelihood whose distribution function is known: Normal, "
-                "HeteroscedasticNormal, LogNormal or Weibull. "
+                "HeteroscedasticNormal, LogNormal, Weibull or Gamma. "
                 f"Received: {likelihood!r}. Take one of these."
             )
         self.likelihood = likelihood
@@ -122,7 +122,9 @@ class Censored(Likelihood):
         below = ops.where(ops.logical_or(open_below, ops.logical_not(valid)), inside, point)
         above = ops.where(ops.logical_or(open_above, ops.logical_not(valid)), inside, high)
         both = ops.logical_and(interval, ops.logical_not(ops.logical_or(open_below, open_above)))
-        at_low, at_high = within._log_tails(below, outputs), within._log_tails(above, outputs)
+        # At both ends at once: the graph of a gamma variable is large.
+        lower, upper = within._log_tails(ops.stack([below, above]), outputs)
+        at_low, at_high = (lower[0], upper[0]), (lower[1], upper[1])
         width = ops.where(both, above - below, 1.0)
         density = log_interval(
             at_low, at_high, below, width, lambda at: within._log_density(at, outputs)

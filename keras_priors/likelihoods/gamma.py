@@ -6,8 +6,9 @@ from typing import Any
 from keras import ops
 
 from keras_priors import backend
-from keras_priors.likelihoods.elementwise import ElementwiseLikelihood
+from keras_priors.likelihoods.censorable import CensorableLikelihood
 from keras_priors.likelihoods.information import diagonal
+from keras_priors.likelihoods.log_gamma_tails import log_gamma_tails
 from keras_priors.likelihoods.parameters import positive_or_none
 from keras_priors.likelihoods.special import binet, exp_excess, trigamma_excess
 from keras_priors.utils.export import export
@@ -15,7 +16,7 @@ from keras_priors.utils.parameters import constant
 
 
 @export()
-class Gamma(ElementwiseLikelihood):
+class Gamma(CensorableLikelihood):
     """Positive targets with the mean exp(f), whose standard deviation is in proportion to it.
 
         log p(y | f) = sum_d [ k (1 + r_d - exp(r_d)) - log y_d + c ],   r_d = log y_d - f_d  (nats)
@@ -51,6 +52,7 @@ class Gamma(ElementwiseLikelihood):
 
     _parameters = ("concentration",)
     _with_noise_scale = "Gamma(concentration=None)"
+    _low = 0.0
 
     def __init__(
         self,
@@ -91,6 +93,10 @@ class Gamma(ElementwiseLikelihood):
         # Without Stirling's terms, which of a large k are large numbers that cancel.
         constant_of_k = 0.5 * ops.log(k) - 0.5 * math.log(2.0 * math.pi) - binet(k)
         return constant_of_k - k * exp_excess(log_y - f) - log_y
+
+    def _log_tails(self, y: Any, outputs: Any) -> tuple[Any, Any]:
+        f, k = self._log_mean_and_concentration(outputs)
+        return log_gamma_tails(ops.log(y) - f, k)
 
     def _information(self, y: Any, outputs: Any) -> Any:
         """k of f, psi'(k) - 1 / k of k, and they are orthogonal."""

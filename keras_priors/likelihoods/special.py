@@ -87,6 +87,12 @@ def steep_exp(x: Any) -> Any:
 
 
 @share
+def at_most(x: Any, limit: float) -> Any:
+    """min(x, limit)."""
+    return ops.where(x < limit, x, limit * ops.ones_like(x))
+
+
+@share
 def exp_excess(x: Any) -> Any:
     """exp(x) - 1 - x, by its series where these are nearly equal, and steep as `steep_exp`."""
     small = ops.abs(x) < 0.1

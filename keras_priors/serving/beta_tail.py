@@ -6,11 +6,10 @@ from typing import Any
 
 from keras import ops
 
-from keras_priors.likelihoods.special import binet
-from keras_priors.serving.at_most import at_most
-from keras_priors.serving.beta_score import beta_score
+from keras_priors.likelihoods.beta_score import beta_score
+from keras_priors.likelihoods.score_table import ScoreTable
+from keras_priors.likelihoods.special import at_most, binet
 from keras_priors.serving.normal_tail import normal_tail
-from keras_priors.serving.score_table import LEAST, ScoreTable
 
 
 def beta_tail(a: Any, b: Any, table: ScoreTable) -> Callable[[Any, Any], Any]:
@@ -26,16 +25,16 @@ def beta_tail(a: Any, b: Any, table: ScoreTable) -> Callable[[Any, Any], Any]:
     References:
         - DLMF, equations 8.17.20 and 8.17.21; `beta_score`.
     """
-    move_a, move_b = a < float(LEAST), b < float(LEAST)
-    more_a = ops.where(move_a, a + float(LEAST), a)
-    more_b = ops.where(move_b, b + float(LEAST), b)
+    move_a, move_b = a < float(table.least), b < float(table.least)
+    more_a = ops.where(move_a, a + float(table.least), a)
+    more_b = ops.where(move_b, b + float(table.least), b)
     of_a, of_b = 1.0 / more_a, 1.0 / more_b
     score = beta_score(of_a + of_b, (of_a - of_b) / (of_a + of_b), table)
     n = a + b
     first = ops.exp(binet(n) - binet(a) - binet(b)) * ops.sqrt(b / (2.0 * math.pi * a * n))
     # By what each term is the one before, of y and of 1 - y; then what is between the two sums.
-    ratios_a = [(n + (j - 1.0)) / (a + float(j)) for j in range(1, LEAST)]
-    ratios_b = [(more_a + b + (j - 1.0)) / (b + float(j)) for j in range(1, LEAST)]
+    ratios_a = [(n + (j - 1.0)) / (a + float(j)) for j in range(1, table.least)]
+    ratios_b = [(more_a + b + (j - 1.0)) / (b + float(j)) for j in range(1, table.least)]
     between, without = (more_a - 1.0 + b) / b, a / b
     middle, more_middle = ops.log(a / b), ops.log(more_a / more_b)
 

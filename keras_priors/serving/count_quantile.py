@@ -9,9 +9,9 @@ from keras import ops
 
 from keras_priors import backend, likelihoods
 from keras_priors.likelihoods.link import log_probabilities
+from keras_priors.likelihoods.score_table import score_table
 from keras_priors.serving.beta_tail import beta_tail
 from keras_priors.serving.gamma_tail import gamma_tail
-from keras_priors.serving.score_table import score_table
 from keras_priors.utils.parameters import constant
 
 # Each halves the range in which it is: to the very count below 1e5, or 2^-24 of the range.

@@ -6,11 +6,10 @@ from typing import Any
 
 from keras import ops
 
-from keras_priors.likelihoods.special import binet, exp_excess
-from keras_priors.serving.at_most import at_most
-from keras_priors.serving.beta_score import beta_score
+from keras_priors.likelihoods.beta_score import beta_score
+from keras_priors.likelihoods.score_table import ScoreTable
+from keras_priors.likelihoods.special import at_most, binet, exp_excess
 from keras_priors.serving.normal_tail import normal_tail
-from keras_priors.serving.score_table import LEAST, ScoreTable
 
 # Of a concentration that is moved up, a tail above is 0 in float32.
 _NOTHING_ABOVE = 150.0
@@ -29,11 +28,11 @@ def gamma_tail(concentration: Any, table: ScoreTable) -> Callable[[Any, Any], An
         - DLMF, equation 8.8.8; `beta_score`.
     """
     k = concentration
-    move = k < float(LEAST)
-    moved = ops.where(move, k + float(LEAST), k)
+    move = k < float(table.least)
+    moved = ops.where(move, k + float(table.least), k)
     towards = ops.log(k / moved)
     score = beta_score(1.0 / moved, 1.0, table)
-    divisors = [1.0 / (k + float(j)) for j in range(1, LEAST)]
+    divisors = [1.0 / (k + float(j)) for j in range(1, table.least)]
     first = ops.exp(-binet(k)) / ops.sqrt(2.0 * math.pi * k)
 
     def tail(r: Any, sign: Any) -> Any:

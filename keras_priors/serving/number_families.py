@@ -8,11 +8,11 @@ import numpy as np
 from keras import ops
 
 from keras_priors import likelihoods
-from keras_priors.serving.at_most import at_most
+from keras_priors.likelihoods.score_table import score_table
+from keras_priors.likelihoods.special import at_most
 from keras_priors.serving.beta_tail import beta_tail
 from keras_priors.serving.gamma_tail import gamma_tail
 from keras_priors.serving.normal_tail import normal_tail
-from keras_priors.serving.score_table import score_table
 from keras_priors.utils.parameters import constant
 
 

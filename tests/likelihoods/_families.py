@@ -153,6 +153,9 @@ def censored(law, name, within, outputs, low):
         "normal": lambda o: stats.norm(o, 0.8),
         "log-normal": lambda o: log_normal(o, 0.7),
         "weibull": lambda o: weibull(o, 1.7),
+        "gamma": lambda o: gamma(o, 1.7),
+        "gamma-of-both": lambda o: gamma_of_both(o),
+        "gamma-large": lambda o: gamma(o, [30.0, 8.0]),
         "both": lambda o: stats.norm(*halves(o)[:1], positive(halves(o)[1])),
     }[law]
     bounds = np.array(
@@ -405,6 +408,9 @@ FAMILIES = [
     censored("both", "normal-of-both", lk.HeteroscedasticNormal(), F2, -INF),
     censored("log-normal", "log-normal", lk.LogNormal(0.7), F, 0.0),
     censored("weibull", "weibull", lk.Weibull(1.7), F, 0.0),
+    censored("gamma", "gamma", lk.Gamma(1.7), F, 0.0),
+    censored("gamma-of-both", "gamma-of-both", lk.Gamma(None), F2, 0.0),
+    censored("gamma-large", "gamma-large", lk.Gamma([30.0, 8.0]), F, 0.0),
     inflated("inflated-poisson", lk.Poisson(), F2, lambda f: stats.poisson(np.exp(f))),
     inflated(
         "inflated-negative-binomial",
@@ -486,6 +492,8 @@ LIKE_OTHERS = {
     "weibull",
     "censored-normal",
     "censored-log-normal",
+    "censored-gamma-of-both",
+    "censored-gamma-large",
     "inflated-poisson",
     "inflated-binomial",
     "asymmetric-laplace",

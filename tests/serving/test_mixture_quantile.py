@@ -69,6 +69,7 @@ NUMBERS = {
         ),
     ),
     "Dirichlet": (p.Dirichlet(), 4, dirichlet),
+    "Censored": (p.Censored(p.Gamma(2.0)), 1, lambda f: stats.gamma(2.0, scale=np.exp(f) / 2.0)),
 }
 
 

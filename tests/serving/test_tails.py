@@ -6,10 +6,10 @@ from keras import ops
 from scipy import stats
 from scipy.special import betainc, expit, gammainc, gammaincc
 
+from keras_priors.likelihoods.score_table import score_table
 from keras_priors.serving.beta_tail import beta_tail
 from keras_priors.serving.gamma_tail import gamma_tail
 from keras_priors.serving.normal_tail import normal_tail
-from keras_priors.serving.score_table import score_table
 
 # Of a probability, in float32: exponents of several hundred are rounded.
 ROUNDING = 6e-6

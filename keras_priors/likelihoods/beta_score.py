@@ -5,17 +5,19 @@ from typing import Any
 
 from keras import ops
 
-from keras_priors.serving.at_most import at_most
-from keras_priors.serving.score_table import FARTHEST, ScoreTable
+from keras_priors.likelihoods.score_table import ScoreTable
+from keras_priors.likelihoods.special import at_most
+from keras_priors.utils.export import share
 
 
+@share
 def beta_score(variance: Any, skewness: Any, table: ScoreTable) -> Callable[[Any], Any]:
     """From the signed root of a log likelihood ratio to Phi^-1 of the distribution function.
 
-    Of the logit of a beta variable with a, b >= 6, the root is sign(p - m) (2 n KL(m, p))^(1/2)
+    Of the logit of a beta variable, the root is sign(p - m) (2 n KL(m, p))^(1/2)
     with n = a + b and m = a / n; of the logarithm of a gamma variable, b is infinite. It is nearly
-    normal, and what is left is smooth in the root, 1/a and 1/b: a polynomial. Its error in a
-    probability is below 1e-7.
+    normal, and what is left is smooth in the root, 1/a and 1/b: a polynomial, that of
+    `score_table`, which says how good it is, and for which shapes.
 
     Args:
         variance: 1/a + 1/b, the squared scale of the logit.
@@ -28,12 +30,12 @@ def beta_score(variance: Any, skewness: Any, table: ScoreTable) -> Callable[[Any
     scale = ops.sqrt(variance)
     squared = skewness * skewness
     slopes = []
-    for odd, of_power in table:
+    for odd, of_power in table.powers:
         total = _polynomial(of_power, squared, variance)
         slopes.append(skewness * total if odd else total)
 
     def score(root: Any) -> Any:
-        eta = -at_most(-at_most(scale * root, FARTHEST), FARTHEST)
+        eta = -at_most(-at_most(scale * root, table.farthest), table.farthest)
         total = slopes[-1]
         for slope in reversed(slopes[:-1]):
             total = slope + eta * total
