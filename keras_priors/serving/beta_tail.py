@@ -20,7 +20,8 @@ def beta_tail(a: Any, b: Any, table: ScoreTable) -> Callable[[Any, Any], Any]:
         I(a, b) = I(a + 1, b) + y^a (1 - y)^b / (a B(a, b))
                 = I(a, b + 1) - y^a (1 - y)^b / (b B(a, b))
 
-    The error is below 3e-7, and of large a and b in the signs of each tail.
+    In float32 the error is below 6e-6 for a and b from 1e-4 to 1e5, most of it from exponents of
+    several hundred; that of the fit is 8e-8.
 
     References:
         - DLMF, equations 8.17.20 and 8.17.21; `beta_score`.

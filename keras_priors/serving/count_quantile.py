@@ -22,7 +22,7 @@ def count_quantile(likelihood: Any, draws: Any, q: Sequence[float]) -> Any:
     """The least y = 0, 1, 2 ... with mean_s F(y | f_s) >= q, each element by itself.
 
     By bisection between bounds that mean and variance of the mixture give (Cantelli's
-    inequality). Where F comes within 1e-6 of q it may be the count beside.
+    inequality). Where F comes within 6e-6 of q it may be the count beside.
 
     Args:
         likelihood: one of `COUNT_TAILS`, or `ZeroInflated` of one.

@@ -22,7 +22,8 @@ def gamma_tail(concentration: Any, table: ScoreTable) -> Callable[[Any, Any], An
 
         P(Y <= x) of k = P(Y <= x) of k + 6 + sum_{j < 6} x^(k + j) exp(-x) / Gamma(k + j + 1)
 
-    with Y of the rate 1. The error is below 3e-7, and of a large k in the signs of each tail.
+    with Y of the rate 1. In float32 the error is below 2e-6 for k from 1e-4 to 1e5, that of the fit
+    8e-8; of k from 6 each tail has its digits.
 
     References:
         - DLMF, equation 8.8.8; `beta_score`.
