@@ -70,7 +70,7 @@ def export_predictive(
 
     Each is what `Predictive` says by that name, in float32. Quantiles are those of the mixture, by
     halvings of an interval around those of all draws: to about 1e-6 standard deviations, or, in
-    the tail of a distribution whose distribution function is not elementary, a change of 5e-6 in
+    the tail of a distribution whose distribution function is not elementary, a change of 6e-6 in
     the probability; of counts the least with F(y) >= q. `Predictive.quantile` estimates the same by
     sampling, with an error of 0.03 standard deviations at 5%.
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import keras
 import torch
-from torch._higher_order_ops.while_loop import while_loop
 from torch.overrides import TorchFunctionMode
 
 from keras_priors.backend.torch.calculus import vectorize
@@ -33,7 +32,7 @@ def repeat_for_export(count: int, function: Callable[[Any, Any], Any], state: An
     start = torch.zeros((), dtype=torch.int64)
     # No tensor of the state may be another's memory.
     given = start, *(torch.clone(each) for each in state)
-    _, *state = while_loop(
+    _, *state = torch.while_loop(
         lambda k, *_: k < count, lambda k, *each: (k + 1, *function(k, each)), given
     )
     return tuple(state)
