@@ -2,7 +2,7 @@
 #
 #   make demo        priors, MAP and posteriors on real digits: a table and a picture
 #   make test        the tests, on one backend: BACKEND=tensorflow (default), jax or torch
-#                    (JAX runs slow ones against closed forms too)
+#                    (JAX runs slow ones against closed forms too); JOBS=4 in four processes
 #   make test-all    the same and the slow ones (long fits, many draws, fresh processes)
 #   make test-lowest   a part of them, with the lowest versions that pyproject.toml promises
 #   make test-newest   the same with the newest, on Python 3.12 or newer, where there is one
@@ -22,6 +22,8 @@ PYTHON ?= $(shell for p in python3.11 python3 python; do \
 TORCH ?= torch==2.13.0
 # More arguments for pytest, for the demo, and the scripts that `make bench` runs.
 PYTEST_ARGS ?=
+# How many processes of pytest run at a time, each with a part of the files.
+JOBS ?= 1
 DEMO_ARGS ?=
 # Those of hours want the file that their results go to, and that for a GPU wants one: by hand.
 BENCHMARKS ?= $(filter-out benchmarks/_% benchmarks/uci.py benchmarks/simulated_coverage.py benchmarks/gpu.py benchmarks/scaling.py,\
@@ -67,7 +69,7 @@ demo: $(STAMPS)/demo $(BACKEND_STAMP)
 	$(QUIET) KERAS_BACKEND=$(BACKEND) $(PY) -m keras_priors.demo $(DEMO_ARGS)
 
 test: $(BACKEND_STAMP) $(STAMPS)/test
-	KERAS_BACKEND=$(BACKEND) $(PY) -m pytest -m "$(MARKED)" $(PYTEST_ARGS)
+	KERAS_BACKEND=$(BACKEND) $(PY) tools/run_tests.py --jobs $(JOBS) -m "$(MARKED)" $(PYTEST_ARGS)
 
 # Only the environment of `make test`; two of these must not run at once.
 install: $(BACKEND_STAMP) $(STAMPS)/test
@@ -76,7 +78,7 @@ install: $(BACKEND_STAMP) $(STAMPS)/test
 install-tools: $(STAMPS)/docs $(STAMPS)/dev
 
 test-all: $(BACKEND_STAMP) $(STAMPS)/test
-	KERAS_BACKEND=$(BACKEND) $(PY) -m pytest $(PYTEST_ARGS)
+	KERAS_BACKEND=$(BACKEND) $(PY) tools/run_tests.py --jobs $(JOBS) $(PYTEST_ARGS)
 
 # The parts that lean on what Keras, NumPy and the backends do, in environments of their own.
 test-lowest:

@@ -1,8 +1,8 @@
 """Writes tests/dear_tests.txt: the tests that `--share-dear` runs on TensorFlow or JAX.
 
-    make test BACKEND=tensorflow PYTEST_ARGS="--junitxml=tensorflow.xml"
-    make test BACKEND=jax PYTEST_ARGS="--junitxml=jax.xml"
-    .venv/bin/python tools/list_dear_tests.py tensorflow.xml jax.xml
+    make test BACKEND=tensorflow PYTEST_ARGS="--junitxml=build/tensorflow-{part}.xml"
+    make test BACKEND=jax PYTEST_ARGS="--junitxml=build/jax-{part}.xml"
+    .venv/bin/python tools/list_dear_tests.py --tensorflow build/tens*.xml --jax build/jax*.xml
 
 A function is listed whose cases take `DEAR` seconds or more in the mean of the two backends, and
 each of whose cases runs on both; of one that has a case which is skipped on a backend, those dear
@@ -34,10 +34,11 @@ def node_id(classname, name):
     raise ValueError(f"Each test must be of a file of this tree. Received: {classname}::{name}")
 
 
-def seconds(report):
-    """{test: seconds} of those that ran to their end."""
+def seconds(*reports):
+    """{test: seconds} of those that ran to their end, of all parts of a run."""
     return {
         node_id(case.get("classname"), case.get("name")): float(case.get("time"))
+        for report in reports
         for case in ElementTree.parse(report).iter("testcase")
         if not case.findall("skipped")
     }
@@ -70,11 +71,13 @@ def dear(*reports, listed=frozenset()):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("reports", nargs=2, metavar="report.xml")
+    for backend in ("tensorflow", "jax"):
+        parser.add_argument(f"--{backend}", nargs="+", required=True, metavar="report.xml")
     parser.add_argument("--anew", action="store_true", help="forget what is listed")
     arguments = parser.parse_args()
     listed = frozenset() if arguments.anew else frozenset(LIST.read_text("utf-8").split("\n")[1:-1])
-    tests = dear(*map(seconds, arguments.reports), listed=listed)
+    reports = seconds(*arguments.tensorflow), seconds(*arguments.jax)
+    tests = dear(*reports, listed=listed)
     LIST.write_text(HEAD + "".join(f"{test}\n" for test in tests), encoding="utf-8")
     print(f"{len(tests)} tests in {LIST.relative_to(ROOT)}", file=sys.stderr)
 
