@@ -138,6 +138,23 @@ def sync_variables(model: Any) -> None:
     """Give the variables of a model the values that training has reached, also within `fit`."""
 
 
+# --- devices: rows of predictions over those of Keras' distribution
+
+
+@_provided("devices")
+def batch_devices() -> int:
+    """Over how many devices `place_batch` lays rows; 1 where one has all."""
+
+
+@_provided("devices")
+def place_batch(rows: Any) -> Any:
+    """A structure of arrays (n, ...) as tensors that lie as Keras lays a batch for `fit`.
+
+    Where several devices share it, n is a multiple of `batch_devices()`. Where devices of other
+    processes have a part in the distribution, this one has all rows: its results are its own.
+    """
+
+
 # --- devices: chains over those of Keras' distribution; each runs a program of its own
 #
 # Where an array lies is a word with a letter for each of its axes: "c" is cut over devices by

@@ -47,6 +47,7 @@ from keras_priors.functional.results import Results as Results
 from keras_priors.functional.row_blocks import bucket as bucket
 from keras_priors.functional.row_blocks import chunk_rows as chunk_rows
 from keras_priors.functional.row_blocks import draws_per_call as draws_per_call
+from keras_priors.functional.row_blocks import whole_parts as whole_parts
 from keras_priors.functional.rows import Rows as Rows
 from keras_priors.functional.scaled_weight import ScaledWeight as ScaledWeight
 from keras_priors.functional.scaled_weight import scale_of as scale_of

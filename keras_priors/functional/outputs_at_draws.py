@@ -67,7 +67,7 @@ def outputs_at_draws(
     kept: Any = None
     with Results(num_draws, rows.count, out) as results:
         for chunk, valid in rows.chunks(size):
-            tensors = keras.tree.map_structure(ops.convert_to_tensor, chunk)
+            tensors = backend.place_batch(chunk)
             for start in starts:
                 if kept is None or len(starts) > 1:
                     kept = _padded(values_of(start, min(start + group, num_draws)), group)

@@ -41,10 +41,23 @@ def chunk_rows(
     # Every weight matrix leaves one value for each of its columns at each position.
     per_row = inputs + 4 * _positions(first) * widths
     most = batch_size or int(np.clip(_BYTES // max(per_row, 1), 1, _MAX_ROWS))
-    if count is None:
-        return most
-    size = math.ceil(count / math.ceil(count / most))
-    return min(bucket(size), most) if bucketed else size
+    if not bucketed:
+        return most if count is None else _even(count, most)
+    # Of a chunk each device has its part, and the same memory for it.
+    most = whole_parts(batch_size or most * backend.batch_devices())
+    return most if count is None else min(bucket(_even(count, most)), most)
+
+
+def _even(count: int, most: int) -> int:
+    """The size of chunks of at most `most` rows that are as few and as equal as possible."""
+    return math.ceil(count / math.ceil(count / most))
+
+
+@share
+def whole_parts(size: int) -> int:
+    """The least number of rows at or above `size` of which each device has as many."""
+    devices = backend.batch_devices()
+    return -(-size // devices) * devices
 
 
 @share
@@ -54,12 +67,12 @@ def bucket(count: int) -> int:
     Powers of two up to 64, eighths of a power of two above: at most 71 programs for up to 16,384
     rows, which is what a server with batches of any size keeps. From 64 rows on at most an eighth
     of the work is on padding; below, a call costs about the same for each size. Where nothing is
-    compiled, `count` itself.
+    compiled, `count` itself. Where devices share the rows, a multiple of their number.
     """
     if not backend.is_traced():
         return count
     step = 2 ** max(0, math.ceil(math.log2(count)) - 4) if count > 64 else 0
-    return -(-count // step) * step if step else 2 ** math.ceil(math.log2(count))
+    return whole_parts(-(-count // step) * step if step else 2 ** math.ceil(math.log2(count)))
 
 
 @share

@@ -128,7 +128,7 @@ def _draw(
     progress = Progress(target, verbose)
     with Results(num_draws, rows.count, out) as results:
         for chunk, valid in rows.chunks(size):
-            tensors = keras.tree.map_structure(ops.convert_to_tensor, chunk)
+            tensors = backend.place_batch(chunk)
             for k, part in enumerate(padded):
                 results.write(forward(part, tensors), k * group, valid)
                 progress.step()

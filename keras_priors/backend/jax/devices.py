@@ -1,7 +1,8 @@
-"""JAX: chains over the devices of Keras' distribution, each device with a program of its own.
+"""JAX: rows and chains over the devices of Keras' distribution.
 
-`shard_map` and not a sharded `jit`: a loop of which the number of turns depends on the chains, as
-the trees of NUTS, would be one loop over all of them, and wait at each turn.
+Rows are cut as Keras cuts a batch, in one program of all devices. Of chains each device has a
+program of its own, by `shard_map`: in a sharded `jit` a loop of which the number of turns depends
+on the chains, as the trees of NUTS, would be one loop over all of them, and wait at each turn.
 """
 
 import contextlib
@@ -56,13 +57,42 @@ class _Layout(NamedTuple):
 _RUNNING: ContextVar[_Layout | None] = ContextVar("layout", default=None)
 
 
-def chain_layout(num_chains: int, most_rows: int) -> Any:
+def batch_devices() -> int:
+    distribution = _distribution_here()
+    if distribution is None:
+        return 1
+    return int(distribution.device_mesh.backend_mesh.shape[distribution.batch_dim_name])
+
+
+def place_batch(rows: Any) -> Any:
+    if batch_devices() == 1:
+        return keras.tree.map_structure(keras.ops.convert_to_tensor, rows)
+    distribution = _distribution_here()
+
+    def put(leaf: Any) -> Any:
+        # As `convert_to_tensor` has it, but from here to each device only what it keeps.
+        array = leaf if isinstance(leaf, jax.Array) else np.asarray(leaf)
+        layout = distribution.get_data_layout(array.shape).backend_layout
+        return jax.device_put(array.astype(jax.dtypes.canonicalize_dtype(array.dtype)), layout)
+
+    return keras.tree.map_structure(put, rows)
+
+
+def _distribution_here() -> Any:
+    """Keras' distribution, where it is one and all of its devices belong to this process."""
     distribution = keras.distribution.distribution()
     if distribution is None:
         return None
     devices = distribution.device_mesh.backend_mesh.devices.ravel()
-    if any(device.process_index != jax.process_index() for device in devices):
+    mine = all(device.process_index == jax.process_index() for device in devices)
+    return distribution if mine else None
+
+
+def chain_layout(num_chains: int, most_rows: int) -> Any:
+    distribution = _distribution_here()
+    if distribution is None:
         return None
+    devices = distribution.device_mesh.backend_mesh.devices.ravel()
     # The fewest devices on which no one has more chains than on all.
     across = math.ceil(num_chains / math.ceil(num_chains / len(devices)))
     rows = max(1, min(len(devices) // across, most_rows))

@@ -3,8 +3,18 @@
 from collections.abc import Callable
 from typing import Any
 
+import keras
+
 from keras_priors.backend.torch.compilation import compile_function
 from keras_priors.backend.torch.noise import standard_normal
+
+
+def batch_devices() -> int:
+    return 1
+
+
+def place_batch(rows: Any) -> Any:
+    return keras.tree.map_structure(keras.ops.convert_to_tensor, rows)
 
 
 def chain_layout(num_chains: int, most_rows: int) -> Any:

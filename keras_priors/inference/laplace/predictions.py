@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
-from keras_priors.functional.row_blocks import bucket
+from keras_priors.functional.row_blocks import bucket, whole_parts
 from keras_priors.functional.rows import Rows
 from keras_priors.inference.laplace.laplace_rows import LaplaceRows
 from keras_priors.utils.progress import Progress
@@ -59,12 +59,14 @@ def _linearized(
     size = batch_size or bucket(rows.block_rows(given.count or 4096, 1 if by_draws else 6))
     if by_draws:
         size = batch_size or min(bucket(given.count or 4096), 256)
+    size = whole_parts(size)
+    if by_draws:
         deviations = [posterior._deviation(h) for h in posterior._handles(num_samples, seed)]
     number = None if given.count is None else -(-given.count // size)
     progress = Progress(number, verbose, unit="chunk of rows")
     outputs, spreads = [], []
     for chunk, valid in given.chunks(size):
-        tensors = keras.tree.map_structure(ops.convert_to_tensor, chunk)
+        tensors = backend.place_batch(chunk)
         compiled = posterior._compiled(by_draws, keras.tree.flatten(tensors)[0].shape[0])
         if by_draws:
             moves = []
