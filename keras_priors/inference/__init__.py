@@ -43,6 +43,8 @@ from keras_priors.inference.variational.low_rank import LowRank
 from keras_priors.inference.variational.mean_field import MeanField
 from keras_priors.inference.variational.variational_layers import VariationalLayers
 from keras_priors.inference.variational.variational_posterior import VariationalPosterior
+from keras_priors.inference.workers import Workers as Workers
+from keras_priors.inference.workers import check_executor as check_executor
 
 __all__ = [
     "HMC",

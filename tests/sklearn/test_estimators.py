@@ -195,6 +195,14 @@ def test_a_search_chooses_a_scale_of_the_prior():
     assert cross_val_predict(train(num_steps=50), X, Y, cv=2).shape == (40,)
 
 
+@pytest.mark.slow
+def test_folds_in_processes_are_those_of_this_one():
+    """joblib's own: each imports Keras anew, with the backend of this process."""
+    here = cross_val_predict(linear(), X, Y, cv=2)
+    assert here.std() > 0.5
+    np.testing.assert_allclose(cross_val_predict(linear(), X, Y, cv=2, n_jobs=2), here, atol=1e-5)
+
+
 def test_a_clone_is_made_anew_and_a_table_gives_names():
     table = pd.DataFrame(X, columns=["u", "v", "w"])
     model = small().fit(table, pd.Series(Y))

@@ -22,11 +22,12 @@ from keras_priors.inference.ensembles.fit_options import (
 )
 from keras_priors.inference.ensembles.member_batches import as_fit_takes
 from keras_priors.inference.ensembles.member_trainer import MemberTrainer
-from keras_priors.inference.ensembles.members import check_executor, members_of
+from keras_priors.inference.ensembles.members import members_of
 from keras_priors.inference.log_posterior import LogPosterior
 from keras_priors.inference.method import Method
 from keras_priors.inference.posterior import Posterior
 from keras_priors.inference.sample_posterior import SamplePosterior
+from keras_priors.inference.workers import check_executor
 from keras_priors.utils.export import export
 from keras_priors.utils.parameters import whole_number
 

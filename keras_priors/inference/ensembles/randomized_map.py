@@ -10,12 +10,13 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
-from keras_priors.inference.ensembles.members import check_executor, members_of
+from keras_priors.inference.ensembles.members import members_of
 from keras_priors.inference.log_posterior import LogPosterior
 from keras_priors.inference.maximize import not_finite
 from keras_priors.inference.method import Method
 from keras_priors.inference.posterior import Posterior
 from keras_priors.inference.sample_posterior import SamplePosterior
+from keras_priors.inference.workers import check_executor
 from keras_priors.likelihoods.normal import Normal
 from keras_priors.models.sample_prior import sample_prior
 from keras_priors.priors.normal_prior import NormalPrior

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import keras_priors as kp
-from keras_priors.inference.ensembles import members
+from keras_priors.inference import workers
 from tests.inference._lines import SIGMA, line_data, line_model
 
 LIKELIHOOD = kp.likelihoods.Normal(SIGMA)
@@ -29,12 +29,13 @@ class Here(concurrent.futures.Executor):
     def __init__(self, outcomes=()):
         self.outcomes, self.futures = dict(outcomes), []
 
-    def submit(self, work, task, setting, parent, number):
+    def submit(self, work, function, arguments, setting, parent):
+        number = arguments[-1]
         future = concurrent.futures.Future()
         self.futures.append(future)
         outcome = self.outcomes.get(number)
         if outcome is None:
-            future.set_result(work(task, setting, (0, "another"), number))
+            future.set_result(work(function, arguments, setting, (0, "another")))
         elif outcome != "never":
             future.set_exception(outcome)
         return future
@@ -178,14 +179,15 @@ def test_what_cannot_give_the_same_members_is_refused(monkeypatch):
         fit(method, model, executor=threads)
     # As in a process forked from this one, and in one of another backend.
     with monkeypatch.context() as patched:
-        patched.setattr(members, "_PROCESS", (os.getppid(), "mine"))
+        patched.setattr(workers, "_PROCESS", (os.getppid(), "mine"))
         with pytest.raises(ValueError, match="works in a forked process"):
             fit(method, model, executor=Here())
-    here = members._setting()
+    here = workers._setting()
 
     class Elsewhere(Here):
-        def submit(self, work, task, setting, parent, number):
-            return super().submit(work, task, {**setting, "floatx": "float64"}, parent, number)
+        def submit(self, work, function, arguments, setting, parent):
+            other = {**setting, "floatx": "float64"}
+            return super().submit(work, function, arguments, other, parent)
 
     with pytest.raises(ValueError, match="floatx='float32' for 'float64'"):
         fit(method, model, executor=Elsewhere())
