@@ -64,7 +64,8 @@ def predict(
             are written chunk by chunk, and the `Predictive` reads them from there. An `x` that is
             memory-mapped (float32) or a data set is read chunk by chunk too. A data set writes its
             draws twice, as it does not say how many rows it has. A file of that name is replaced,
-            once all is written. For one output. Defaults to None: in memory.
+            once all is written. For several outputs the structure of them, with a path at each.
+            Defaults to None: in memory.
 
     Returns:
         A `keras_priors.Predictive`; for a model with several outputs, the structure of its
@@ -75,8 +76,8 @@ def predict(
         OSError: the disk of `out` is too small.
         ValueError: `num_samples` below 1, a model that is not built, inputs of the wrong shape,
             weights that are NaN or infinite, a `likelihood` that is none, or that takes
-            probabilities or rates and gets none; an `out` that does not end in .npy, or of a model
-            with several outputs.
+            probabilities or rates and gets none; an `out` that does not end in .npy, or has
+            not a path for each output.
 
     Warns:
         UserWarning: the last activation of the model does not fit the likelihood: a softmax before

@@ -67,10 +67,18 @@ class JointOutputs:
         pairs = zip(self._parts, self._of(outputs), strict=True)
         return ops.concatenate([part.forward(output) for part, output in pairs], axis=1)
 
-    def predictive(self, draws: Any, shape: tuple[int, ...]) -> Any:
-        """The structure of the outputs with a `Predictive` at each, of f (S, N, K), NumPy."""
+    def outputs(self, draws: Any, shape: tuple[int, ...]) -> Any:
+        """The structure of the outputs (S, N, ...) of draws of f (S, N, K), NumPy."""
         each = zip(self._parts, self._split(draws), self._shapes, strict=True)
-        found = [part.predictive(piece, own) for part, piece, own in each]
+        return self._structure([part.outputs(piece, own) for part, piece, own in each])
+
+    def predictive(self, outputs: Any) -> Any:
+        """The structure of the outputs with a `Predictive` at each."""
+        each = zip(self._parts, self._of(outputs), strict=True)
+        return self._structure([part.predictive(own) for part, own in each])
+
+    def _structure(self, found: list[Any]) -> Any:
+        """What each output has, in the structure of the outputs."""
         return found if self._names is None else dict(zip(self._names, found, strict=True))
 
     def moments(self, f: Any, shape: tuple[int, ...]) -> list[tuple[Any, Any]]:

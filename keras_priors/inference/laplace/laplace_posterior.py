@@ -280,13 +280,14 @@ class LaplacePosterior(Posterior):
                 "probit": for classes, probabilities in closed form, sigmoid or softmax of
                 f / sqrt(1 + pi var / 8), as one draw, so that nothing splits the entropy; "mc":
                 the network itself at draws, far from the linearized one where they are wide.
-            out: with "mc", path of a `.npy` file for the draws, as in `keras_priors.predict`.
+            out: path of a `.npy` file for the draws, as in `keras_priors.predict`; not with
+                "probit", which has one.
 
         Returns:
             A `keras_priors.Predictive`.
 
         Raises:
-            ValueError: an unknown method, "probit" for what are no classes, or `out` without "mc".
+            ValueError: an unknown method, "probit" for what are no classes, or with `out`.
 
         Warns:
             UserWarning: with "mc", and at `draws`, `to_model` and `log_likelihood` while the data
@@ -299,10 +300,10 @@ class LaplacePosterior(Posterior):
         if method not in _METHODS:
             raise ValueError(f"`method` must be one of {_METHODS}. Received: method={method!r}.")
         check_verbose(verbose)
-        if out is not None and method != "mc":
+        if out is not None and method == "probit":
             raise ValueError(
-                '`out` takes the draws of method="mc"; others hold theirs in memory. Received: '
-                f"out={out!r} and method={method!r}. Predict part by part of the rows."
+                '`out` is the file of draws, and method="probit" has one. Received: '
+                f"out={out!r} and method={method!r}. Leave one of them out."
             )
         if method == "mc":
             predictive = super().predict(x, num_samples, batch_size, seed, verbose, out=out)
@@ -312,7 +313,8 @@ class LaplacePosterior(Posterior):
             return predictive
         if method == "probit":
             return probit(self, x, batch_size, verbose)
-        return glm(self, x, self._num_samples(num_samples, 100), batch_size, seed, verbose)
+        number = self._num_samples(num_samples, 100)
+        return glm(self, x, number, batch_size, seed, verbose, out)
 
     @cached_property
     def _rows(self) -> LaplaceRows:

@@ -53,9 +53,12 @@ class NaturalOutputs:
 
         return special.softmax(natural, axis=-1) if self._classes else special.expit(natural)
 
-    def predictive(self, draws: Any, shape: tuple[int, ...]) -> Any:
-        """The `Predictive` of draws of f (S, N, K), NumPy."""
-        outputs = self.backward(draws.reshape(*draws.shape[:2], *shape)).astype("float32")
+    def outputs(self, draws: Any, shape: tuple[int, ...]) -> Any:
+        """Outputs of the model (S, N, ...) of draws of f (S, N, K), NumPy."""
+        return self.backward(draws.reshape(*draws.shape[:2], *shape)).astype("float32")
+
+    def predictive(self, outputs: Any) -> Any:
+        """The `Predictive` of such outputs."""
         return Predictive(outputs, self.likelihood)
 
     def moments(self, f: Any, shape: tuple[int, ...]) -> list[tuple[Any, Any]]:
