@@ -4,6 +4,7 @@
 
 from keras_priors.inference.check_mixing import check_mixing as check_mixing
 from keras_priors.inference.check_noise import check_noise as check_noise
+from keras_priors.inference.check_noise import check_noise_remains as check_noise_remains
 from keras_priors.inference.checkpoint import Checkpoint
 from keras_priors.inference.compare import compare
 from keras_priors.inference.ensembles.deep_ensemble import DeepEnsemble

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from keras import ops
 
 from keras_priors.layers.noise_scale import NoiseScale
 from keras_priors.likelihoods.heteroscedastic_normal import HeteroscedasticNormal
@@ -13,6 +14,9 @@ from keras_priors.utils.warn import warn
 
 # `NoiseScale` goes no lower than 1e-6. A chain leaves that bound slowly, and not far.
 _LOW = 1e-5
+# The share of the targets' standard deviation that a model of more weights than numbers leaves
+# to the noise, below which it has fitted it away.
+_LITTLE = 0.05
 # Standard deviations of the targets that no noise of theirs has.
 _HIGH = 10.0
 
@@ -47,6 +51,37 @@ def check_noise(name: str, posterior: Any, num_samples: int | None = None) -> No
                 "targets exactly there, and what it predicts has no width. Give `NoiseScale` a "
                 "prior that says how low the noise can be, such as UniformPrior(0.01, 10), the "
                 "other weights tighter priors, or the likelihood a known scale."
+            )
+
+
+@share
+def check_noise_remains(name: str, log_posterior: Any, position: Any) -> None:
+    """Warns where a mode has next to no noise, in a model of at least as many weights as numbers.
+
+    Such a model can go through its targets, and at its mode the noise is what it then leaves.
+
+    Args:
+        name: of the method.
+        log_posterior: a `LogPosterior`.
+        position: vector z without bounds.
+    """
+    positions, y = log_posterior.positions, np.asarray(log_posterior.observations.y)
+    noises = [k for k, w in enumerate(positions.weights) if isinstance(w.owner, NoiseScale)]
+    if not noises or not isinstance(log_posterior.likelihoods.structure, HeteroscedasticNormal):
+        return
+    others = positions.size - sum(positions.sizes[k] for k in noises)
+    values = positions.constrain(ops.convert_to_tensor(position))[0]
+    spread = float(np.std(y))
+    for k in noises:
+        scale = float(np.min(ops.convert_to_numpy(values[k])))
+        if others >= y.size and scale < _LITTLE * spread:
+            warn(
+                f"{name} seeks the highest density, and the less noise the higher it is where a "
+                f"model can go through its targets. Received: {positions.paths[k]} of {scale:.2g}, "
+                f"where the targets have the standard deviation {spread:.2g}, in a model of "
+                f"{others} weights for {y.size} targets. Stay at the weights of a `fit` that was "
+                "validated, `max_iterations=0` (Laplace then takes `.tune(noise=True)`); give the "
+                "weights tighter priors; or average over them: MeanField, SGHMC, NUTS."
             )
 
 

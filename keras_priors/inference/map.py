@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from keras_priors.inference.check_noise import check_noise_remains
 from keras_priors.inference.log_posterior import LogPosterior
 from keras_priors.inference.maximize import maximize
 from keras_priors.inference.method import Method
@@ -85,6 +86,8 @@ class MAP(Method):
         position, value, converged = maximize(
             log_posterior, start, self.max_iterations, self.tolerance, verbose=verbose
         )
+        if self.max_iterations:
+            check_noise_remains("MAP", log_posterior, position)
         if not converged and self.max_iterations:
             warn(
                 f"MAP stopped before it converged, after at most {self.max_iterations} "

@@ -8,6 +8,8 @@ from keras import ops
 
 from keras_priors.layers.resolve_prior import resolve_prior
 from keras_priors.priors.half_cauchy_prior import HalfCauchyPrior
+from keras_priors.priors.half_normal_prior import HalfNormalPrior
+from keras_priors.priors.half_student_t_prior import HalfStudentTPrior
 from keras_priors.utils.export import export
 from keras_priors.utils.layer_options import LayerOptions
 from keras_priors.utils.parameters import positive
@@ -34,7 +36,9 @@ class NoiseScale(keras.layers.Layer):
     Args:
         prior: prior on positive numbers. For a flat one write `UniformPrior(0, high)`. Defaults
             to `HalfCauchyPrior(2.5)`.
-        initial_scale: float, greater than 0, the scale to start with. Defaults to 1.
+        initial_scale: float, greater than 0, the scale to start with. Defaults to None: 1, or the
+            scale of a half-Cauchy, half-normal or half-Student prior where that is above 1, as in
+            the units of large targets. For targets far below 1 give their standard deviation.
         per_output: bool. Whether each output has a scale of its own; else they share one. Defaults
             to False.
         scale_regularizer: the prior by its other name, under which `keras_priors.set_priors` finds
@@ -75,7 +79,7 @@ class NoiseScale(keras.layers.Layer):
     def __init__(
         self,
         prior: Any = None,
-        initial_scale: float = 1.0,
+        initial_scale: float | None = None,
         per_output: bool = False,
         scale_regularizer: Any = None,
         scale_constraint: Any = None,
@@ -85,6 +89,8 @@ class NoiseScale(keras.layers.Layer):
         self.scale_regularizer = resolve_prior(
             "NoiseScale", "scale", prior, scale_regularizer, lambda: HalfCauchyPrior(2.5)
         )
+        if initial_scale is None:
+            initial_scale = _scale_of(prior)
         self.initial_scale = positive("NoiseScale", "initial_scale", initial_scale)
         self.per_output = bool(per_output)
         # As a regularizer it may come from `set_priors` or a file, which know what they do.
@@ -144,6 +150,17 @@ class NoiseScale(keras.layers.Layer):
             "scale_regularizer": keras.saving.serialize_keras_object(self.scale_regularizer),
             "scale_constraint": keras.saving.serialize_keras_object(self.scale_constraint),
         }
+
+
+def _scale_of(prior: Any) -> float:
+    """Where the noise starts: from 1, beside targets of 100, it would take thousands of steps.
+
+    Not below 1, with a prior that is: a start below the residuals has steep slopes, which Adam
+    remembers for as many steps.
+    """
+    if isinstance(prior, HalfCauchyPrior | HalfNormalPrior | HalfStudentTPrior):
+        return max(1.0, float(np.median(prior.scale)))
+    return 1.0
 
 
 def _every(bound: Any, holds: Any) -> bool:

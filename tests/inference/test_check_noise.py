@@ -76,3 +76,41 @@ def test_the_density_of_targets_stops_where_the_layer_does():
         model.get_layer("noise").scale.assign([scale])
         density = float(keras.ops.convert_to_numpy(LIKELIHOOD(Y, model(X))))
         assert -least - 1e-3 <= density < -least + 0.75
+
+
+@pytest.mark.parametrize(
+    ("method", "kept"),
+    [
+        (kp.inference.MAP(), kp.inference.MAP(max_iterations=0)),
+        (
+            kp.inference.Laplace("diagonal"),
+            kp.inference.Laplace("diagonal", max_iterations=0, tolerance=1e9),
+        ),
+    ],
+    ids=["MAP", "Laplace"],
+)
+@pytest.mark.parametrize(("rows", "said"), [(12, True), (400, False)])
+def test_a_mode_that_has_fitted_the_noise_away_is_said(method, kept, rows, said):
+    """Half of the targets' deviation is noise, of which 201 weights leave 12 rows nothing."""
+    random = np.random.default_rng(0)
+    x = random.standard_normal((rows, 2)).astype("float32")
+    y = 10.0 * (x[:, :1] + random.standard_normal((rows, 1))).astype("float32")
+    keras.utils.set_random_seed(0)
+    wide = {"kernel_regularizer": kp.NormalPrior(0, 10), "bias_regularizer": kp.NormalPrior(0, 10)}
+    model = keras.Sequential(
+        [
+            keras.Input((2,)),
+            keras.layers.Dense(50, "tanh", **wide),
+            keras.layers.Dense(1, **wide),
+            kp.layers.NoiseScale(kp.HalfCauchyPrior(10.0), name="noise"),
+        ]
+    )
+    for each, expected in ((kept, False), (method, said)):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            each.fit(model, x, y, LIKELIHOOD, seed=0, verbose=0)
+        found = [str(w.message) for w in caught if "the less noise the higher" in str(w.message)]
+        assert len(found) == expected
+        for text in found:
+            assert text.startswith(type(method).__name__)
+            assert "noise/scale of" in text and "201 weights for 12 targets" in text

@@ -179,3 +179,23 @@ class TestBattery(testing.TestCase):
     def tearDown(self):
         keras.config.enable_traceback_filtering()
         super().tearDown()
+
+
+@pytest.mark.parametrize(
+    ("prior", "start"),
+    [
+        (kp.HalfCauchyPrior(40.0), 40.0),
+        (kp.HalfNormalPrior(3.0), 3.0),
+        (kp.HalfStudentTPrior(4.0, 20.0), 20.0),
+        (kp.HalfCauchyPrior(0.1), 1.0),
+        (kp.GammaPrior(2.0, 0.01), 1.0),
+        (None, 1.0),
+    ],
+)
+def test_it_starts_in_the_units_of_its_prior(prior, start):
+    layer = kp.layers.NoiseScale(prior)
+    layer.build((None, 2))
+    assert ops.convert_to_numpy(layer.scale) == pytest.approx([start])
+    assert kp.layers.NoiseScale(prior, initial_scale=0.5).initial_scale == 0.5
+    again = kp.layers.NoiseScale.from_config(layer.get_config())
+    assert again.initial_scale == start

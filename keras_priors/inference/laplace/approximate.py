@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from keras_priors import backend
+from keras_priors.inference.check_noise import check_noise_remains
 from keras_priors.inference.laplace.curvature import diagonal, full, hessian, kronecker, low_rank
 from keras_priors.inference.laplace.laplace_rows import LaplaceRows
 from keras_priors.inference.laplace.last_layer import LastLayer, is_linear, last_layer_weights
@@ -199,6 +200,8 @@ def approximate(
     z = log_posterior.positions.unconstrain(log_posterior.positions.current())
     if iterations or not approximator.one_pass:
         z, _, _ = maximize(log_posterior, z, iterations, _FLAT, jacobian=True, verbose=verbose)
+    if iterations:
+        check_noise_remains("Laplace", log_posterior, z)
     return approximator.at(z)
 
 

@@ -144,17 +144,17 @@ class Tuning:
     def _rounds(
         self, groups: Any, noise: Noise | None, z: Any, at: Any, verbose: Any
     ) -> tuple[Approximation, Any]:
-        """(the last approximation, the logarithms of its scales)."""
+        """(the approximation, the logarithms of its scales): the last, or one far above it."""
         whole = self._whole
         reach = _REACH if whole and is_linear(self._approximator.rows) else _STRIDE
-        best, damping, before = (-math.inf, at), 1.0, np.zeros_like(at)
+        best, damping, before = (-math.inf, at, z), 1.0, np.zeros_like(at)
         progress = Progress(None, verbose, unit="round")
         for k in range(_ROUNDS + 1):
             around = self._around(z)
             objective = Objective(around, groups, noise, whole)
             (value, _), target = objective(at), objective.maximum(at, reach)
             if k and value > best[0]:
-                best = value, at
+                best = value, at, z
             change, gain = target - at, objective(target)[0] - value
             length = float(np.max(np.abs(change)))
             # The first mode may be that of scales which differ within a group.
@@ -172,18 +172,20 @@ class Tuning:
             warn(
                 "`tune` ends where scales and mode agree. Received: "
                 f"{self.model.name}, of which a scale would still move by a factor of "
-                f"{math.exp(length):.3g} after {_ROUNDS} rounds. Tune scales together "
+                f"{math.exp(length):.5g} after {_ROUNDS} rounds. Tune scales together "
                 '(prior_scale="one"), leave the noise known, or call `tune` of the result, which '
                 "goes on from there.",
             )
         if value < best[0] - _FALL:
             warn(
-                "`tune` seeks the highest evidence. Received: "
+                "`tune` seeks the highest evidence where scales and mode agree. Received: "
                 f"{self.model.name}, whose evidence fell from {best[0]:.6g} to {value:.6g} nats, "
-                "because its mode moved to a place where the same scales explain less. Start from "
-                f"priors and noise near {np.exp(best[1]).round(4).tolist()}, where it was highest, "
-                "or from another mode.",
+                "because its mode moved to a place where the same scales explain less. The result "
+                "is the one with the highest, whose scales do not quite agree with its mode.",
             )
+            _, at, z = best
+            around = self._around(z)
+            objective = Objective(around, groups, noise, whole)
         return moved(around, *objective.read(at)), at
 
     def _around(self, z: Any) -> Approximation:

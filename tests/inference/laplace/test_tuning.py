@@ -1,6 +1,7 @@
 """Prior scales and noise of the highest evidence, against closed forms."""
 
 import re
+import warnings
 
 import keras
 import numpy as np
@@ -276,6 +277,25 @@ def test_what_does_not_agree_is_said(net, monkeypatch):
     monkeypatch.setattr(tuning, "_ROUNDS", 1)
     with pytest.warns(UserWarning, match=r"would still move by a factor of .* after 1 rounds"):
         Laplace("full", **FAR).fit(net.model, X, Y, kp.likelihoods.Normal(5.0)).tune(noise=True)
+
+
+def test_the_highest_evidence_is_what_is_returned(net, monkeypatch):
+    """Where a climb ends at a worse mode, as those of nets with many do."""
+    calls = []
+
+    def worse(*arguments):
+        calls.append(climb(*arguments))
+        return calls[-1] + 0.5 * (len(calls) == 3)
+
+    monkeypatch.setattr(tuning, "climb", worse)
+    monkeypatch.setattr(tuning, "_ROUNDS", 3)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        tuned = net.tune(verbose=0)
+    (text,) = (str(w.message) for w in said if "evidence fell" in str(w.message))
+    high, low = map(float, re.search(r"fell from (\S+) to (\S+) nats", text).groups())
+    assert high > low + 1.0
+    assert tuned.log_marginal_likelihood() == pytest.approx(high, abs=0.01)
 
 
 def test_a_noise_that_is_none(net):
