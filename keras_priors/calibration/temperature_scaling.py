@@ -111,7 +111,8 @@ class TemperatureScaling:
         for k in range(units):
             each = draws[..., k, :].reshape(len(draws), -1, draws.shape[-1])
             found.append(_temperature(each, labels[..., k].ravel()))
-        self._warn(found)
+        certain = np.exp(draws).mean(axis=0).argmax(axis=-1) == labels
+        self._warn(found, [bool(certain[..., k].all()) for k in range(units)])
         self.temperature_ = found[0] if units == 1 else np.array(found)
         self._kind = kind_of(predictive)
         return self
@@ -135,10 +136,17 @@ class TemperatureScaling:
         logits = logs[..., 1] - logs[..., 0]
         return Predictive(logits.reshape(len(logs), *predictive.draws.shape[1:]), Bernoulli())
 
-    def _warn(self, found: list[float]) -> None:
+    def _warn(self, found: list[float], certain: list[bool]) -> None:
         for k, temperature in enumerate(found):
             label = f" of label {k}" if len(found) > 1 else ""
-            if temperature in (_LEAST, _MOST):
+            if temperature == _LEAST and not certain[k]:
+                warn(
+                    f"The temperature{label} stopped at the bound {temperature:g}, with some of "
+                    "the calibration rows mistaken: each draw is surer than the mean over them "
+                    "may become, because the draws disagree, which no temperature of theirs "
+                    'mends. Take TemperatureScaling("mean").'
+                )
+            elif temperature in (_LEAST, _MOST):
                 why = (
                     "The calibration rows are predicted without a mistake, so that the surest "
                     "probabilities are the best"

@@ -50,7 +50,8 @@ def compare(
       importance sampling, nats per observation, for chains of 100 draws or more whose data are at
       hand, where ArviZ is installed; left out where more than a twentieth of the Pareto k are
       above 0.7, which says that the draws are too few or the model too flexible for it;
-    - `fit_s`, `predict_s`: seconds of `fit`, and of the prediction here, compilation included.
+    - `fit_s`, `predict_s`: seconds of `fit`, and of the prediction here, compilation included; "-"
+      where neither happened here, as for a given `Predictive`.
 
     A table prints beneath each number its standard error over the rows of x, taken as independent:
     of means by their deviation, of others by 100 resamples of the rows. Differences of candidates
@@ -127,11 +128,11 @@ def compare(
         # Compilation too, which happens where the first number is asked for.
         kept[name] = {}
         row: dict[str, Score | None] = dict(_scores(predictive, y, chosen, kept[name]))
-        seconds = 0.0 if _is_given(candidate) else time.perf_counter() - begin
+        seconds = None if _is_given(candidate) else (time.perf_counter() - begin, None)
         if isinstance(candidate, Posterior):
             row["elpd_loo"] = _leave_one_out(candidate) if "elpd_loo" in wanted else None
             row["fit_s"] = None if candidate.seconds is None else (candidate.seconds, None)
-        row["predict_s"] = (seconds, None)
+        row["predict_s"] = seconds
         found[name] = row
     if chosen is None or "dse" in chosen.values():
         found = _with_differences(found, {name: one["nll"] for name, one in kept.items() if one})

@@ -20,6 +20,7 @@ _SCORES = (
     "epistemic",
     "variance",
 )
+_OF_CLASSES = ("entropy", "mutual_information", "max_probability")
 
 
 @export("keras_priors")
@@ -77,6 +78,12 @@ def ood_score(predictive: Predictive, score: str = "entropy") -> Any:
     if score not in _SCORES:
         raise ValueError(
             f"`score` must be one of {', '.join(map(repr, _SCORES))}. Received: {score!r}."
+        )
+    if score in _OF_CLASSES and not isinstance(predictive.likelihood, (Bernoulli, Categorical)):
+        raise ValueError(
+            f"The score {score!r} is of classes. Received: {predictive.likelihood!r}. Of numbers "
+            'there are "variance", "epistemic" (its part that more data would resolve) and '
+            '"density".'
         )
     if score in ("entropy", "mutual_information"):
         return _per_row(predictive, getattr(predictive, score), predictive.likelihood)

@@ -85,7 +85,7 @@ def test_what_it_has_not_is_left_out_or_refused():
     two = kp.Predictive(np.zeros((1, 50, 2)), kp.likelihoods.Normal(1.0))
     y = RNG.normal(size=(50, 2))
     table = kp.compare({"two": of_line(0.5, two)}, y, y)
-    assert list(table["two"]) == ["rmse", "coverage", "crps", "predict_s"]
+    assert list(table["two"]) == ["rmse", "coverage", "crps"]
     with pytest.raises(ValueError, match="joint density"):
         m.negative_log_predictive_density(y, of_line(0.5, two))
     with pytest.raises(ValueError, match="epistemic"):

@@ -180,3 +180,20 @@ def test_the_lower_of_two_valleys(logits, y, best):
     np.testing.assert_allclose(found, best, rtol=0.02)
     grid = np.linspace(np.log(0.01), np.log(100.0), 401)
     assert nll(np.log(found), logits, y, "draws") <= min(nll(t, logits, y, "draws") for t in grid)
+
+
+def test_draws_that_disagree_are_told_from_rows_without_a_mistake():
+    """Each draw as sure as it may be is a vote, and all votes together are less sure than right."""
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1, 2], 50)
+    logits = 3.0 * np.eye(3)[y] + rng.normal(size=(100, 150, 3))
+    y[0] = 1
+    p = categorical(logits)
+    with pytest.warns(UserWarning, match="calibration rows mistaken.*because the draws disagree"):
+        draws = TemperatureScaling("draws").fit(p, y)
+    assert draws.temperature_ == pytest.approx(0.01)
+    mean = TemperatureScaling().fit(p, y)
+    of_mean, of_draws = (
+        -np.log(t.transform(p).probabilities[np.arange(150), y]).mean() for t in (mean, draws)
+    )
+    assert of_mean < 0.8 * of_draws

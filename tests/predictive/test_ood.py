@@ -78,8 +78,9 @@ def test_what_has_no_score_is_refused():
         ood_score(probabilities, "energy")
     with pytest.raises(ValueError, match="one set of classes"):
         ood_score(kp.Predictive(LOGITS, kp.likelihoods.Bernoulli()), "energy")
-    with pytest.raises(ValueError, match="for classes"):
-        ood_score(kp.Predictive(LOGITS, kp.likelihoods.Normal(1.0)))
+    for score in ("entropy", "mutual_information", "max_probability"):
+        with pytest.raises(ValueError, match=r'numbers there are "variance", "epistemic"'):
+            ood_score(kp.Predictive(LOGITS, kp.likelihoods.Normal(1.0)), score)
     with pytest.raises(ValueError, match="more draws than outputs"):
         ood_score(kp.Predictive(LOGITS[:2], CLASSES.likelihood), "density")
     ood_score(kp.Predictive(LOGITS[:3], CLASSES.likelihood), "density")
