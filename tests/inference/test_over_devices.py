@@ -1,14 +1,12 @@
 """Chains over several devices are those of one device, and so are rows that devices share."""
 
-import json
-import os
 import pathlib
-import subprocess
-import sys
 
 import keras
 import numpy as np
 import pytest
+
+from tests._devices import found_on_devices
 
 SCRIPT = pathlib.Path(__file__).parent / "_over_devices_processes.py"
 # One process of four devices for all of it: its programs take a minute to compile.
@@ -19,22 +17,7 @@ pytestmark = pytest.mark.slow
 def found(tmp_path_factory, project_root):
     if keras.config.backend() != "jax":
         pytest.skip("chains run on one device there")
-    path = tmp_path_factory.mktemp("devices") / "found.json"
-    environment = {
-        **os.environ,
-        "KERAS_BACKEND": "jax",
-        "PYTHONPATH": str(project_root),
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=4",
-    }
-    run = subprocess.run(
-        [sys.executable, str(SCRIPT), str(path)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert run.returncode == 0, run.stderr[-3000:]
-    return json.loads(path.read_text())
+    return found_on_devices(SCRIPT, project_root, tmp_path_factory.mktemp("devices"))
 
 
 def test_the_fewest_devices_are_taken_on_which_no_one_has_more_chains(found):
