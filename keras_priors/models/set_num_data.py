@@ -159,7 +159,9 @@ def _nothing_found(model: keras.Model) -> str:
             "    keras.layers.Dense(10, kernel_regularizer=keras_priors.NormalPrior(0, 1))"
         )
     return (
-        rule + f"Received: {model.name}, in which none was found. Add one, for example\n"
-        "    keras.layers.Dense(10, kernel_regularizer=keras_priors.NormalPrior(0, 1))\n"
-        "or write `keras_priors.VariationalDense` for `keras.layers.Dense`."
+        rule + f"Received: {model.name}, in which none was found. Give it some as it is,\n"
+        "    keras_priors.set_priors(model, keras_priors.NormalPrior(0, 1))\n"
+        "or make it variational, `keras_priors.to_variational(model)`. Where you write its layers: "
+        "`kernel_regularizer=keras_priors.NormalPrior(0, 1)`, or `keras_priors.VariationalDense` "
+        "for `keras.layers.Dense`."
     )
