@@ -83,9 +83,9 @@ def not_positive(what: str, least: float) -> str:
         "A Laplace approximation needs a positive definite precision at the mode: the curvature of "
         f"the log likelihood plus that of the log prior. Received: {what}, least value "
         f"{least:.4g}. The weights are at no maximum, or data and prior leave a direction free. "
-        'Train longer or give more `max_iterations`; use curvature="ggn", which is negative of '
-        'Beta and NegativeBinomial(None) alone, or "fisher", which never is; or give all weights '
-        "priors that are curved at the mode, such as NormalPrior."
+        "Give all weights priors that are curved at the mode, such as NormalPrior; train longer or "
+        'give more `max_iterations`; or use curvature="ggn", which is negative of Beta and '
+        'NegativeBinomial(None) alone, or "fisher", which never is.'
     )
 
 
