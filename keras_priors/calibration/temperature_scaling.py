@@ -111,8 +111,8 @@ class TemperatureScaling:
         for k in range(units):
             each = draws[..., k, :].reshape(len(draws), -1, draws.shape[-1])
             found.append(_temperature(each, labels[..., k].ravel()))
-        certain = np.exp(draws).mean(axis=0).argmax(axis=-1) == labels
-        self._warn(found, [bool(certain[..., k].all()) for k in range(units)])
+        right = np.exp(draws).mean(axis=0).argmax(axis=-1) == labels
+        self._warn(found, [bool(right[..., k].all()) for k in range(units)])
         self.temperature_ = found[0] if units == 1 else np.array(found)
         self._kind = kind_of(predictive)
         return self
@@ -136,15 +136,21 @@ class TemperatureScaling:
         logits = logs[..., 1] - logs[..., 0]
         return Predictive(logits.reshape(len(logs), *predictive.draws.shape[1:]), Bernoulli())
 
-    def _warn(self, found: list[float], certain: list[bool]) -> None:
+    def _warn(self, found: list[float], all_right: list[bool]) -> None:
         for k, temperature in enumerate(found):
             label = f" of label {k}" if len(found) > 1 else ""
-            if temperature == _LEAST and not certain[k]:
+            if temperature == _LEAST and not all_right[k]:
+                why = (
+                    "draws that disagree are not mended by a temperature of each: take "
+                    'TemperatureScaling("mean")'
+                    if self.of == "draws"
+                    else "look whether the outputs are what the likelihood takes, logits or "
+                    "probabilities"
+                )
                 warn(
                     f"The temperature{label} stopped at the bound {temperature:g}, with some of "
-                    "the calibration rows mistaken: each draw is surer than the mean over them "
-                    "may become, because the draws disagree, which no temperature of theirs "
-                    'mends. Take TemperatureScaling("mean").'
+                    "the calibration rows mistaken: the predictive is not as sure as it could "
+                    f"rightly be, and {why}."
                 )
             elif temperature in (_LEAST, _MOST):
                 why = (

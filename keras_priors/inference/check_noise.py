@@ -8,7 +8,10 @@ import numpy as np
 from keras import ops
 
 from keras_priors.layers.noise_scale import NoiseScale
+from keras_priors.likelihoods.asymmetric_laplace import AsymmetricLaplace
 from keras_priors.likelihoods.heteroscedastic_normal import HeteroscedasticNormal
+from keras_priors.likelihoods.laplace import Laplace
+from keras_priors.likelihoods.student_t import StudentT
 from keras_priors.utils.export import share
 from keras_priors.utils.warn import warn
 
@@ -17,6 +20,8 @@ _LOW = 1e-5
 # The share of the targets' standard deviation that a model of more weights than numbers leaves
 # to the noise, below which it has fitted it away.
 _LITTLE = 0.05
+# Whose scale is compared with the spread of the targets.
+_IN_UNITS_OF_TARGETS = (HeteroscedasticNormal, StudentT, Laplace, AsymmetricLaplace)
 # Standard deviations of the targets that no noise of theirs has.
 _HIGH = 10.0
 
@@ -67,7 +72,7 @@ def check_noise_remains(name: str, log_posterior: Any, position: Any) -> None:
     """
     positions, y = log_posterior.positions, np.asarray(log_posterior.observations.y)
     noises = [k for k, w in enumerate(positions.weights) if isinstance(w.owner, NoiseScale)]
-    if not noises or not isinstance(log_posterior.likelihoods.structure, HeteroscedasticNormal):
+    if not noises or not isinstance(log_posterior.likelihoods.structure, _IN_UNITS_OF_TARGETS):
         return
     others = positions.size - sum(positions.sizes[k] for k in noises)
     values = positions.constrain(ops.convert_to_tensor(position))[0]

@@ -90,7 +90,7 @@ class NoiseScale(keras.layers.Layer):
             "NoiseScale", "scale", prior, scale_regularizer, lambda: HalfCauchyPrior(2.5)
         )
         if initial_scale is None:
-            initial_scale = _scale_of(prior)
+            initial_scale = _scale_of(scale_regularizer if prior is None else prior)
         self.initial_scale = positive("NoiseScale", "initial_scale", initial_scale)
         self.per_output = bool(per_output)
         # As a regularizer it may come from `set_priors` or a file, which know what they do.

@@ -29,7 +29,7 @@ class VariationalDense(KernelLayer, keras.layers.Dense):
     Args:
         units: integer, number of outputs.
         kernel_prior: the prior of the kernel. Defaults to `NormalPrior(0, 1)`: of those measured
-            (ARCHITECTURE.md, "Defaults") it held back no net of width 50 to 2048.
+            it held back no net of width 50 to 2048.
         kernel_posterior: the posterior family, an instance of `keras_priors.posteriors` or one of
             the names "mean_field", "delta", "low_rank", "full", "matrix_normal", "log_normal".
         bias_posterior: likewise; "delta" makes a point estimate with its prior as a penalty.

@@ -31,9 +31,9 @@ class MeanFieldNormal(Posterior):
 
     Args:
         initial_scale: float, the standard deviation to start with. Defaults to None, which is
-            0.1 / sqrt(fan_in): measured on nets of width 50, 400 and 2048 (ARCHITECTURE.md,
-            "Defaults"). Much larger, and the noise drowns the data term until the optimizer has
-            shrunk it; wide nets then collapse to the prior.
+            0.1 / sqrt(fan_in): measured on nets of width 50, 400 and 2048. Much larger, and the
+            noise drowns the data term until the optimizer has shrunk it; wide nets then collapse
+            to the prior.
         scale_rate: float, how many times as fast `rho` moves as other variables of the layer. Adam
             moves each by about its learning rate a step: scales that have far to go get there in
             as many times fewer steps, and their last steps are as many times as noisy, so that

@@ -86,9 +86,9 @@ def initial_scale_for(
 ) -> float:
     """The standard deviation that a posterior over a weight of `shape` starts with.
 
-    None stands for the default. It was measured (ARCHITECTURE.md, "Defaults"): small against the
-    spread of the initial means, so that early gradients come from the means and not the noise;
-    and falling with the fan-in, so that the noise at a unit's output is the same for all widths.
+    None stands for the default. It was measured: small against the spread of the initial means, so
+    that early gradients come from the means and not the noise; and falling with the fan-in, so
+    that the noise at a unit's output is the same for all widths.
     """
     if initial_scale is not None:
         return initial_scale

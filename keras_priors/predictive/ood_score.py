@@ -20,7 +20,7 @@ _SCORES = (
     "epistemic",
     "variance",
 )
-_OF_CLASSES = ("entropy", "mutual_information", "max_probability")
+_OF_CLASSES = ("entropy", "mutual_information", "max_probability", "energy")
 
 
 @export("keras_priors")

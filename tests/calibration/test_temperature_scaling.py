@@ -189,7 +189,7 @@ def test_draws_that_disagree_are_told_from_rows_without_a_mistake():
     logits = 3.0 * np.eye(3)[y] + rng.normal(size=(100, 150, 3))
     y[0] = 1
     p = categorical(logits)
-    with pytest.warns(UserWarning, match="calibration rows mistaken.*because the draws disagree"):
+    with pytest.warns(UserWarning, match=r"rows mistaken.*draws that disagree.*\(\"mean\"\)"):
         draws = TemperatureScaling("draws").fit(p, y)
     assert draws.temperature_ == pytest.approx(0.01)
     mean = TemperatureScaling().fit(p, y)
@@ -197,3 +197,24 @@ def test_draws_that_disagree_are_told_from_rows_without_a_mistake():
         -np.log(t.transform(p).probabilities[np.arange(150), y]).mean() for t in (mean, draws)
     )
     assert of_mean < 0.8 * of_draws
+
+
+def test_of_several_labels_the_one_whose_draws_disagree_is_named():
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, (150, 2))
+    sign = 2.0 * y - 1.0
+    votes = 1.5 * sign[:, 1] + rng.normal(size=(100, 150))
+    draws = np.stack([np.broadcast_to(2.0 * rng.normal(size=150), votes.shape), votes], axis=-1)
+    y[:, 0] = rng.random(150) < 1.0 / (1.0 + np.exp(-draws[0, :, 0]))
+    y[0, 1] = 1 - y[0, 1]
+    with pytest.warns(UserWarning, match="temperature of label 1 .*draws that disagree"):
+        found = TemperatureScaling("draws").fit(Predictive(draws, likelihoods.Bernoulli()), y)
+    assert found.temperature_[1] == pytest.approx(0.01) and found.temperature_[0] > 0.5
+
+
+def test_a_mean_that_is_nearly_even_is_not_told_of_its_draws():
+    y = np.repeat([0, 1, 2], 50)
+    logits = 0.005 * np.eye(3)[y][None]
+    y[0] = 1
+    with pytest.warns(UserWarning, match="rows mistaken.*logits or probabilities"):
+        TemperatureScaling().fit(categorical(logits), y)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import keras_priors as kp
-from keras_priors.inference.check_noise import check_noise
+from keras_priors.inference.check_noise import check_noise, check_noise_remains
 
 X = np.random.default_rng(0).standard_normal((8, 2)).astype("float32")
 Y = np.zeros((8, 1), "float32")  # reproduced by weights of zero
@@ -89,8 +89,15 @@ def test_the_density_of_targets_stops_where_the_layer_does():
     ],
     ids=["MAP", "Laplace"],
 )
-@pytest.mark.parametrize(("rows", "said"), [(12, True), (400, False)])
-def test_a_mode_that_has_fitted_the_noise_away_is_said(method, kept, rows, said):
+@pytest.mark.parametrize(
+    ("likelihood", "rows", "said"),
+    [
+        (LIKELIHOOD, 12, True),
+        (LIKELIHOOD, 400, False),
+        (kp.likelihoods.StudentT(df=4.0, scale=None), 12, True),
+    ],
+)
+def test_a_mode_that_has_fitted_the_noise_away_is_said(method, kept, likelihood, rows, said):
     """Half of the targets' deviation is noise, of which 201 weights leave 12 rows nothing."""
     random = np.random.default_rng(0)
     x = random.standard_normal((rows, 2)).astype("float32")
@@ -108,9 +115,29 @@ def test_a_mode_that_has_fitted_the_noise_away_is_said(method, kept, rows, said)
     for each, expected in ((kept, False), (method, said)):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            each.fit(model, x, y, LIKELIHOOD, seed=0, verbose=0)
+            each.fit(model, x, y, likelihood, seed=0, verbose=0)
         found = [str(w.message) for w in caught if "the less noise the higher" in str(w.message)]
         assert len(found) == expected
         for text in found:
             assert text.startswith(type(method).__name__)
             assert "noise/scale of" in text and "201 weights for 12 targets" in text
+
+
+@pytest.mark.parametrize(
+    "likelihood",
+    [kp.likelihoods.Laplace(scale=None), kp.likelihoods.AsymmetricLaplace(0.5, scale=None)],
+    ids=["Laplace", "AsymmetricLaplace"],
+)
+@pytest.mark.parametrize(("scale", "said"), [(1e-3, 1), (0.5, 0)])
+def test_the_scale_of_a_density_with_a_kink_is_compared_with_the_targets_too(
+    likelihood, scale, said
+):
+    """No climb of ours goes to the bottom of a kink: the position is given."""
+    model = net(1.0)
+    model.get_layer("noise").scale.assign([scale])
+    y = np.array([[-1.0], [1.0]], "float32")
+    log_posterior = kp.inference.LogPosterior(model, X[:2], y, likelihood)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        check_noise_remains("MAP", log_posterior, log_posterior.flatten())
+    assert len([w for w in caught if "the less noise the higher" in str(w.message)]) == said

@@ -197,5 +197,6 @@ def test_it_starts_in_the_units_of_its_prior(prior, start):
     layer.build((None, 2))
     assert ops.convert_to_numpy(layer.scale) == pytest.approx([start])
     assert kp.layers.NoiseScale(prior, initial_scale=0.5).initial_scale == 0.5
+    assert kp.layers.NoiseScale(scale_regularizer=prior).initial_scale == start
     again = kp.layers.NoiseScale.from_config(layer.get_config())
     assert again.initial_scale == start

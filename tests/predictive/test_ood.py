@@ -78,7 +78,7 @@ def test_what_has_no_score_is_refused():
         ood_score(probabilities, "energy")
     with pytest.raises(ValueError, match="one set of classes"):
         ood_score(kp.Predictive(LOGITS, kp.likelihoods.Bernoulli()), "energy")
-    for score in ("entropy", "mutual_information", "max_probability"):
+    for score in ("entropy", "mutual_information", "max_probability", "energy"):
         with pytest.raises(ValueError, match=r'numbers there are "variance", "epistemic"'):
             ood_score(kp.Predictive(LOGITS, kp.likelihoods.Normal(1.0)), score)
     with pytest.raises(ValueError, match="more draws than outputs"):

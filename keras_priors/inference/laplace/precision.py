@@ -84,8 +84,9 @@ def not_positive(what: str, least: float) -> str:
         f"the log likelihood plus that of the log prior. Received: {what}, least value "
         f"{least:.4g}. The weights are at no maximum, or data and prior leave a direction free. "
         "Give all weights priors that are curved at the mode, such as NormalPrior; train longer or "
-        'give more `max_iterations`; or use curvature="ggn", which is negative of Beta and '
-        'NegativeBinomial(None) alone, or "fisher", which never is.'
+        "give more `max_iterations`, or, where the climb has fitted a learned noise away, none: "
+        'max_iterations=0 stays at the weights of a validated `fit`; or use curvature="ggn", which '
+        'is negative of Beta and NegativeBinomial(None) alone, or "fisher", which never is.'
     )
 
 
