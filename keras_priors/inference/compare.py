@@ -14,7 +14,14 @@ from keras_priors.functional.as_array import as_array
 from keras_priors.inference.arviz import leave_one_out
 from keras_priors.inference.posterior import Posterior
 from keras_priors.inference.sample_posterior import SamplePosterior
-from keras_priors.inference.scores import BEYOND, Score, chosen_metrics, of_rows, scores
+from keras_priors.inference.scores import (
+    BEYOND,
+    DIFFERENCES,
+    Score,
+    chosen_metrics,
+    of_rows,
+    scores,
+)
 from keras_priors.inference.table import Table
 from keras_priors.predictive.check_outputs_known import check_outputs_known
 from keras_priors.predictive.joint_log_prob import joint_log_prob
@@ -40,8 +47,9 @@ def compare(
     Columns by default, as far as they are defined for the likelihood and the posterior:
 
     - `nll`: -mean log mean_s p(y_i | f_s), nats per observation; lower is better;
-    - `dse`, as ArviZ calls it: the standard error of the difference of `nll` to that of the best,
-      row by row, so that what all find hard cancels; 0 of the best, and of several candidates only;
+    - `nll_diff` and `dse`, as ArviZ has `elpd_diff` and `dse`: `nll` less that of the best, nats
+      per observation, and the standard error of this difference, of the differences row by row, so
+      that what all find hard cancels; 0 of the best, and of several candidates only;
     - `accuracy`, `brier`, `ece` for classes: share of right labels, `metrics.brier_score` and
       `metrics.expected_calibration_error`;
     - `rmse`, `coverage`, `crps` for numbers: root mean squared error of the mean, how often the
@@ -55,8 +63,8 @@ def compare(
 
     A table prints beneath each number its standard error over the rows of x, taken as independent:
     of means by their deviation, of others by 100 resamples of the rows. Differences of candidates
-    on the same rows are often surer than each number by itself: a difference of `nll` is to be
-    held against `dse`.
+    on the same rows are often surer than each number by itself: `nll_diff` is to be held against
+    `dse`, and not against the errors of `nll`. Below the table stands which way is better.
 
     Of a model with several outputs `nll` and `elpd_loo` are those of all together, per row:
     log mean_s prod_o p(y_io | f_so), since the outputs of a draw belong together. Beside them
@@ -95,13 +103,15 @@ def compare(
         >>> table = kp.compare({
         ...     "near": kp.Predictive(np.zeros((1, 4, 1)), noise),
         ...     "far": kp.Predictive(np.full((1, 4, 1), 3.0), noise),
-        ... }, y, y, metrics=["nll", "dse", "rmse"])
+        ... }, y, y, metrics=["nll", "nll_diff", "dse", "rmse"])
         >>> print(table)
-                  nll      dse     rmse
-        near    3.169        0    2.121
-           ±      1.9        -     0.91
-        far     4.669      3.2    2.739
-           ±      1.6        -      0.6
+                  nll nll_diff      dse     rmse
+        near    3.169        0        0    2.121
+           ±      1.9        -        -     0.91
+        far     4.669      1.5      3.2    2.739
+           ±      1.6        -        -      0.6
+        lower is better: nll, nll_diff (nats a row), rmse (units of y);
+        dse: standard error of nll_diff; ±: standard error
         >>> round(table["far"]["rmse"], 3)
         2.739
 
@@ -134,23 +144,26 @@ def compare(
             row["fit_s"] = None if candidate.seconds is None else (candidate.seconds, None)
         row["predict_s"] = seconds
         found[name] = row
-    if chosen is None or "dse" in chosen.values():
+    if chosen is None or any(one in DIFFERENCES for one in chosen.values()):
         found = _with_differences(found, {name: one["nll"] for name, one in kept.items() if one})
     return _table(found, chosen, sort)
 
 
 def _with_differences(found: dict[str, Any], nll: dict[str, Any]) -> dict[str, Any]:
-    """Rows with "dse" behind "nll": s / sqrt(N) of the N differences to the best candidate."""
+    """Rows with mean and s / sqrt(N) of the N differences to the best candidate behind "nll"."""
     rows = {name: np.asarray(v, "float64").reshape(len(v), -1).mean(1) for name, v in nll.items()}
     rows = {name: v for name, v in rows.items() if np.all(np.isfinite(v)) and len(v) > 1}
     if len(rows) < 2:
         return found
     best = min(rows, key=lambda name: rows[name].mean())
     for name, v in rows.items():
-        error = float((v - rows[best]).std(ddof=1) / np.sqrt(len(v)))
+        each = v - rows[best]
+        error = float(each.std(ddof=1) / np.sqrt(len(each)))
         others = found[name].items()
         first = {key: score for key, score in others if key == "nll"}
-        found[name] = {**first, "dse": (error, None), **found[name]}
+        # The error of the difference is a column, and not printed beneath it once more.
+        apart = dict(zip(DIFFERENCES, [(float(each.mean()), None), (error, None)], strict=True))
+        found[name] = {**first, **apart, **found[name]}
     return found
 
 
@@ -232,8 +245,8 @@ def _scores(predictive: Any, y: Any, chosen: Any, kept: dict[str, Any]) -> dict[
             f"{len(predictive)} outputs without. Compile the model with a likelihood for each."
         )
     row: dict[str, Score] = {}
-    asked = ("nll", "dse") if chosen is None else list(chosen.values())
-    if "nll" in asked or "dse" in asked:
+    asked = ("nll", *DIFFERENCES) if chosen is None else list(chosen.values())
+    if any(one in asked for one in ("nll", *DIFFERENCES)):
         kept["nll"] = -joint_log_prob(*zip(*pairs.values(), strict=True))
     if "nll" in asked:
         row["nll"] = of_rows(kept["nll"])

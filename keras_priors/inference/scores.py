@@ -70,7 +70,8 @@ _WEIGHTED: dict[str, Callable[..., float]] = {
 _OF_ANY = ("nll", "aurc")
 _OF_NUMBERS = ("rmse", *_ROWS_OF_NUMBERS, "qce")
 _OF_CLASSES = (*_ROWS_OF_CLASSES, *_WEIGHTED)
-BEYOND = ("dse", "elpd_loo", "fit_s", "predict_s")
+DIFFERENCES = ("nll_diff", "dse")
+BEYOND = (*DIFFERENCES, "elpd_loo", "fit_s", "predict_s")
 """Columns that are of several candidates, of a posterior, or of the clock."""
 
 NAMES = tuple(dict.fromkeys((*_OF_ANY, *_OF_CLASSES, *_OF_NUMBERS, *BEYOND)))
@@ -129,11 +130,12 @@ def scores(
     classes = not no_draws and isinstance(predictive.likelihood, of_classes)
     if chosen is None:
         default = ("accuracy", "brier", "ece") if classes else ("rmse", "coverage", "crps")
-        chosen = {name: name for name in ("nll", "dse", *default)}
+        chosen = {name: name for name in ("nll", *DIFFERENCES, *default)}
     allowed = {*_OF_ANY, *(_OF_CLASSES if classes else _OF_NUMBERS)}
     if no_draws and not predictive.has_density:
         allowed.remove("nll")
-    if "nll" in allowed and {"nll", "dse"} & {one for one in chosen.values() if not callable(one)}:
+    named = {one for one in chosen.values() if not callable(one)}
+    if "nll" in allowed and named & {"nll", *DIFFERENCES}:
         kept["nll"] = -predictive.log_prob(y)
     found = {}
     for column, one in chosen.items():

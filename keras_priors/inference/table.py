@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,18 @@ from keras_priors.utils.export import export
 
 _HIGHER_IS_BETTER = {"accuracy", "elpd_loo", "auroc", "aupr", "accuracy_at_coverage"}
 _BEST_COVERAGE = 0.9
+_LOWER_IS_BETTER = {
+    *("nll", "nll_diff", "rmse", "mae", "crps", "interval_score", "qce", "aurc", "brier"),
+    *("ece", "mce", "ace", "cce", "expected_calibration_error", "maximum_calibration_error"),
+    *("adaptive_calibration_error", "classwise_calibration_error"),
+}
+# Widths say how sure predictions are, and not whether rightly.
+_NARROW = {"width", "sharpness"}
+_UNITS = {
+    "nats a row": {"nll", "nll_diff", "elpd_loo"},
+    "units of y": {"rmse", "mae", "crps", "interval_score", *_NARROW},
+}
+_TEXT_WIDTH = 80
 
 
 @export()
@@ -17,7 +30,9 @@ class Table(Mapping[str, dict[str, float]]):
     """What `keras_priors.compare` returns: rows by name, each a dict of numbers.
 
     A number that is not defined for a row is not there. It prints itself, with columns for the
-    numbers that any row has, and below each row its standard errors where it has some.
+    numbers that any row has, and below each row its standard errors where it has some. The last
+    lines say of the numbers of `compare` which way is better and in what unit; of other numbers
+    they say nothing.
 
     Args:
         rows: mapping from the name of a row to a mapping from the name of a number to it.
@@ -30,6 +45,7 @@ class Table(Mapping[str, dict[str, float]]):
                       nll      ece
         laplace       0.4     0.01
         map           0.5        -
+        lower is better: nll (nats a row), ece
         >>> table.columns
         ['nll', 'ece']
     """
@@ -141,22 +157,45 @@ class Table(Mapping[str, dict[str, float]]):
             ax.set_ylim(len(names) - 0.5, -0.5)
         return axes
 
-    def to_pandas(self, standard_errors: bool = False) -> Any:
-        """A pandas data frame, with NaN where a number is not defined.
+    def to_pandas(self, standard_errors: bool = True) -> Any:
+        """A pandas data frame, one line a row, with NaN where a number is not defined.
 
         Args:
-            standard_errors: bool, whether each column that has some is followed by "column ±".
-                Defaults to False.
-        """
-        import pandas as pd
+            standard_errors: bool, whether each column that has some is followed by them, "nll" by
+                "nll_se" and so on. Defaults to True.
 
-        frame = pd.DataFrame.from_dict(self._rows, orient="index", columns=self.columns)
-        if standard_errors:
-            for column in reversed(self.columns):
-                errors = [self._errors[name].get(column, math.nan) for name in self._rows]
-                if not all(map(math.isnan, errors)):
-                    frame.insert(frame.columns.get_loc(column) + 1, f"{column} ±", errors)
-        return frame
+        Raises:
+            ImportError: pandas is not installed.
+            ValueError: a number has the name that the errors of another are to have.
+
+        Example:
+            >>> import keras_priors as kp
+            >>> table = kp.inference.Table({"map": {"nll": 0.5}}, {"map": {"nll": 0.02}})
+            >>> table.to_pandas()
+                 nll  nll_se
+            map  0.5    0.02
+        """
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise ImportError(
+                "`to_pandas` needs pandas. Received: no module named pandas. Install it: "
+                "pip install pandas."
+            ) from error
+        columns: dict[str, list[float]] = {}
+        for column in self.columns:
+            columns[column] = [row.get(column, math.nan) for row in self._rows.values()]
+            if not standard_errors or not any(column in e for e in self._errors.values()):
+                continue
+            name = f"{column}_se"
+            if name in self.columns:
+                raise ValueError(
+                    f"The errors of {column!r} go to a column {name!r} of their own. Received: a "
+                    "table that has one of that name. Give the metric another name, or call "
+                    "to_pandas(standard_errors=False)."
+                )
+            columns[name] = [e.get(column, math.nan) for e in self._errors.values()]
+        return pd.DataFrame(columns, index=list(self._rows))
 
     def _kind(self, column: str) -> str:
         """The score that a column is, which may have another name."""
@@ -188,8 +227,40 @@ class Table(Mapping[str, dict[str, float]]):
         widths = [
             max(9, *(1 + len(cells[k]) for _, cells in lines)) for k in range(len(lines[0][1]))
         ]
-        return "\n".join(
+        printed = [
             (f"{name:>{width}}" if name == "±" else f"{name:<{width}}")
             + "".join(f"{cell:>{wide}}" for cell, wide in zip(cells, widths, strict=True))
             for name, cells in lines
+        ]
+        return "\n".join([*printed, *self._legend()])
+
+    def _legend(self) -> list[str]:
+        """Lines that say of the columns which way is better, and in what unit."""
+        # What several outputs have is said once.
+        kinds = {column.rpartition("/")[2]: self._kind(column) for column in self.columns}
+
+        def of(chosen: set[str]) -> str:
+            said = []
+            for unit, members in [*_UNITS.items(), ("", chosen.difference(*_UNITS.values()))]:
+                names = [name for name, kind in kinds.items() if kind in members & chosen]
+                if names:
+                    said.append(", ".join(names) + (f" ({unit})" if unit else ""))
+            return ", ".join(said)
+
+        difference = "nll_diff" if "nll_diff" in kinds else "the difference in nll to the best"
+        clauses = (
+            ("lower is better: {}", of(_LOWER_IS_BETTER)),
+            ("higher is better: {}", of(_HIGHER_IS_BETTER)),
+            (f"{_BEST_COVERAGE} is best: {{}}", of({"coverage"})),
+            ("lower is better at equal coverage: {}", of(_NARROW)),
+            (f"{{}}: standard error of {difference}", of({"dse"})),
+            ("{}: standard error", "±" if any(self._errors.values()) else ""),
         )
+        said = [clause.format(names) for clause, names in clauses if names]
+        lines: list[str] = []
+        for part in [*(f"{one};" for one in said[:-1]), *said[-1:]]:
+            if lines and len(lines[-1]) + 1 + len(part) <= _TEXT_WIDTH:
+                lines[-1] += f" {part}"
+            else:
+                lines += textwrap.wrap(part, _TEXT_WIDTH, break_long_words=False)
+        return lines

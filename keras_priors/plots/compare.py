@@ -22,7 +22,7 @@ def compare(table: Any, columns: Sequence[str] | None = None, *, ax: Any = None)
 
     Args:
         table: an `inference.Table`, or a mapping from names to mappings from names to numbers.
-        columns: sequence of str, which numbers. Defaults to None: all but `dse`.
+        columns: sequence of str, which numbers. Defaults to None: all but `nll_diff` and `dse`.
         ax: array of as many Axes. Defaults to None: a new figure.
 
     Returns:
@@ -46,7 +46,8 @@ def compare(table: Any, columns: Sequence[str] | None = None, *, ax: Any = None)
         )
     if not isinstance(table, Table):
         table = Table({name: dict(row) for name, row in table.items()})
-    shown = [name for name in table.columns if name != "dse"]  # a width, and no place
+    # As the panel of `nll` is, on another axis; and a width, which is no place.
+    shown = [name for name in table.columns if name not in ("nll_diff", "dse")]
     chosen = shown if columns is None else columns
     chosen = [chosen] if isinstance(chosen, str) else list(chosen)
     if not chosen:

@@ -1,11 +1,13 @@
 """The table of `compare`: errors, chosen metrics, order, pictures, frames."""
 
+import re
 import sys
 
 import numpy as np
 import pytest
 
 import keras_priors as kp
+from keras_priors.inference import scores
 
 RNG = np.random.default_rng(0)
 N = 80
@@ -177,15 +179,54 @@ def test_errors_are_printed_beneath():
 
 def test_long_numbers_stand_apart():
     table = kp.inference.Table({"MAP": {"nll": 0.1584, "dse": 0.00067912, "rmse": -1.234e-05}})
-    assert str(table).split("\n")[1].split() == ["MAP", "0.1584", "0.00068", "-1.234e-05"]
-    assert len({len(line) for line in str(table).split("\n")}) == 1
+    header, row = str(table).split("\n")[:2]
+    assert row.split() == ["MAP", "0.1584", "0.00068", "-1.234e-05"]
+    assert len(header) == len(row)
+
+
+def test_below_it_says_which_way_is_better_and_in_what_unit():
+    assert repr(TABLE).splitlines()[-2:] == [
+        "lower is better: nll (nats a row); higher is better: accuracy;",
+        "0.9 is best: coverage; ±: standard error",
+    ]
+    for metrics, said in {
+        ("nll", "nll_diff", "dse", "rmse"): [
+            "lower is better: nll, nll_diff (nats a row), rmse (units of y);",
+            "dse: standard error of nll_diff; ±: standard error",
+        ],
+        ("dse",): ["dse: standard error of the difference in nll to the best"],
+        ("width",): ["lower is better at equal coverage: width (units of y); ±: standard error"],
+    }.items():
+        lines = str(kp.compare(NUMBERS, Y, Y, metrics=metrics)).splitlines()
+        beneath = any("±" in line for line in lines[1:3])
+        assert lines[3 + 2 * beneath :] == said
+    # By another name it is what it was; of a function of one's own nobody knows.
+    metrics = {"top": "accuracy", "mine": resampled_brier}
+    lines = str(kp.compare(CLASSES, LABELS, LABELS, metrics=metrics)).splitlines()
+    assert lines[3:] == ["higher is better: top; ±: standard error"]
+    assert str(kp.inference.Table({"a": {"mine": 1.0}})).splitlines()[2:] == []
+    # Every name, those of several outputs once, and no line longer than a narrow terminal.
+    both = {"a": NUMBERS["near"], "b": NUMBERS["far"]}
+    every = kp.compare({"p": both, "q": both}, Y, {"a": Y, "b": Y})
+    assert str(every).splitlines()[5].count("rmse") == 1
+    names = [name for name in scores.NAMES if not name.endswith("_s")]
+    legend = str(kp.inference.Table({"a": dict.fromkeys(names, 0.5)})).splitlines()[2:]
+    assert max(map(len, legend)) <= 80
+    words = re.findall(r"\w+", " ".join(legend))
+    assert all(name in words for name in names)
 
 
 def test_frames_have_errors_beside():
-    frame = TABLE.to_pandas(standard_errors=True)
-    assert list(frame.columns) == ["nll", "nll ±", "accuracy", "coverage"]
-    assert frame.loc["a", "nll ±"] == 0.125 and np.isnan(frame.loc["b", "nll ±"])
-    assert list(TABLE.to_pandas().columns) == TABLE.columns
+    frame = TABLE.to_pandas()
+    assert list(frame.index) == list(TABLE)
+    assert list(frame.columns) == ["nll", "nll_se", "accuracy", "coverage"]
+    assert frame.loc["a", "nll_se"] == 0.125 and np.isnan(frame.loc["b", "nll_se"])
+    assert frame.loc["b", "nll"] == 0.5 and np.isnan(frame.loc["c", "nll"])
+    assert list(TABLE.to_pandas(standard_errors=False).columns) == TABLE.columns
+    twice = kp.inference.Table({"a": {"nll": 1.0, "nll_se": 2.0}}, {"a": {"nll": 0.1}})
+    with pytest.raises(ValueError, match="Give the metric another name"):
+        twice.to_pandas()
+    assert twice.to_pandas(standard_errors=False).loc["a", "nll_se"] == 2.0
 
 
 def test_pictures():
@@ -213,6 +254,12 @@ def test_without_matplotlib_it_says_what_to_install(monkeypatch):
         TABLE.plot()
 
 
+def test_without_pandas_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ImportError, match="pip install pandas"):
+        TABLE.to_pandas()
+
+
 def test_differences_to_the_best_are_paired():
     rng = np.random.default_rng(0)
     y, noise = rng.normal(size=(50, 1)), kp.likelihoods.Normal(1.0)
@@ -221,20 +268,28 @@ def test_differences_to_the_best_are_paired():
         name: kp.Predictive(v[None].astype("float32"), noise) for name, v in means.items()
     }
     table = kp.compare(candidates, y, y)
-    assert table.columns[:2] == ["nll", "dse"]
+    assert table.columns[:3] == ["nll", "nll_diff", "dse"]
     nll = {name: 0.5 * np.square(v - y)[:, 0] for name, v in means.items()}  # and a constant
     for name, each in nll.items():
         by_hand = np.std(each - nll["best"], ddof=1) / np.sqrt(50)
         assert table[name]["dse"] == pytest.approx(by_hand, rel=1e-3, abs=1e-8)
-    assert table["best"]["dse"] == 0.0
+        apart = np.mean(each - nll["best"])
+        assert table[name]["nll_diff"] == pytest.approx(apart, rel=1e-5, abs=1e-8)
+    assert table["best"]["dse"] == table["best"]["nll_diff"] == 0.0
+    assert "nll_diff" not in table.standard_errors["near"]
+    assert list(table.sort("nll_diff")) == ["best", "near", "far"]
     assert table["near"]["dse"] < 0.9 * table.standard_errors["near"]["nll"]
     assert [ax.get_title() for ax in kp.plots.compare(table)][:2] == ["nll", "rmse"]
 
     asked = kp.compare(candidates, y, y, metrics=["rmse", "dse"])
     assert asked.columns == ["rmse", "dse"]
     assert asked["near"]["dse"] == table["near"]["dse"]
+    asked = kp.compare(candidates, y, y, metrics=["nll_diff"], sort="nll_diff")
+    assert asked.columns == ["nll_diff"] and list(asked) == ["best", "near", "far"]
+    assert asked["far"]["nll_diff"] == table["far"]["nll_diff"]
     assert kp.compare(candidates, y, y, metrics=["nll"]).columns == ["nll"]
-    assert "dse" not in kp.compare({"one": candidates["near"]}, y, y).columns
+    one = kp.compare({"one": candidates["near"]}, y, y)
+    assert "dse" not in one.columns and "nll_diff" not in one.columns
 
 
 def test_differences_of_several_outputs_are_those_of_all_together():
@@ -249,12 +304,20 @@ def test_differences_of_several_outputs_are_those_of_all_together():
     each = [sum(0.5 * (y[k, :, 0] - v) ** 2 for k, v in enumerate(off[name])) for name in "ab"]
     by_hand = np.std(each[1] - each[0], ddof=1) / np.sqrt(40)
     assert max(table[name]["dse"] for name in "ab") == pytest.approx(by_hand, rel=1e-3)
+    alone = kp.compare(candidates, y[0], list(y), metrics=["nll_diff"])
+    assert {name: alone[name] for name in "ab"} == {
+        name: {"nll_diff": table[name]["nll_diff"]} for name in "ab"
+    }
+    apart = abs(np.mean(each[1] - each[0]))
+    assert max(table[name]["nll_diff"] for name in "ab") == pytest.approx(apart, rel=1e-5)
+    assert table.columns[:3] == ["nll", "nll_diff", "dse"]
 
 
 def test_a_row_that_is_impossible_has_no_difference():
     y, counts = np.array([[1.0], [2.0], [-1.0]]), kp.likelihoods.Poisson()
     possible = kp.Predictive(np.zeros((1, 3, 1)), kp.likelihoods.Normal(1.0))
     impossible = kp.Predictive(np.zeros((1, 3, 1)), counts)
-    table = kp.compare({"counts": impossible, "numbers": possible}, y, y, metrics=["nll", "dse"])
+    metrics = ["nll", "nll_diff", "dse"]
+    table = kp.compare({"counts": impossible, "numbers": possible}, y, y, metrics=metrics)
     assert table["counts"]["nll"] == np.inf
-    assert "dse" not in table.columns
+    assert table.columns == ["nll"]
