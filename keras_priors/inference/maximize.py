@@ -68,7 +68,7 @@ def maximize(
 
         return backend.compile_function(search)
 
-    progress = Progress(None, verbose, unit="iteration")
+    progress = Progress(iterations, verbose, unit="iteration")
     z, done, best, converged = start, 0, math.inf, False
     journal = current()
     compiled: dict[int, Any] = {}

@@ -12,7 +12,8 @@ class Progress:
     """Keras' bar over the calls of the compiled function.
 
     Args:
-        target: integer or None, the number of calls where it is known.
+        target: integer or None, the number of calls, or the most there can be, where it is known:
+            of None Keras writes "40/Unknown".
         verbose: "auto" shows the bar once two seconds have passed, 1 from the start, 0 never.
         unit: what is counted. Defaults to "call".
     """
@@ -38,8 +39,8 @@ class Progress:
             self._bar.update(self._done)
 
     def close(self) -> None:
-        """Ends the line of a bar whose target was unknown."""
-        if self._bar is not None and self._target is None:
+        """Ends the line of a bar that has not reached its target, or has none."""
+        if self._bar is not None and (self._target is None or self._done < self._target):
             self._bar.update(self._done, finalize=True)
 
 

@@ -29,6 +29,15 @@ def test_a_search_in_several_calls_ends_where_one_does(monkeypatch):
     np.testing.assert_allclose(kernel(whole), linear.exact()[0], atol=1e-3)
 
 
+def test_the_bar_is_one_of_the_iterations_there_may_be(monkeypatch, capsys):
+    monkeypatch.setattr(_maximize, "_CALL", 2)
+    model = linear.at(linear.line(), np.array([5.0, -4.0, 3.0, 2.0], "float32"))
+    MAP(50, tolerance=1e-3).fit(model, linear.X, linear.Y, NORMAL, verbose=1)
+    out = capsys.readouterr().out
+    assert " 2/50" in out and "Unknown" not in out
+    assert out.endswith("\n")
+
+
 def test_an_interrupted_search_gives_the_highest_point_so_far(monkeypatch):
     monkeypatch.setattr(_maximize, "_CALL", 1)
     compiled, calls, within = kp.backend.compile_function, [], []

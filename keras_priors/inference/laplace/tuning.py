@@ -148,7 +148,7 @@ class Tuning:
         whole = self._whole
         reach = _REACH if whole and is_linear(self._approximator.rows) else _STRIDE
         best, damping, before = (-math.inf, at, z), 1.0, np.zeros_like(at)
-        progress = Progress(None, verbose, unit="round")
+        progress = Progress(_ROUNDS, verbose, unit="round")
         for k in range(_ROUNDS + 1):
             around = self._around(z)
             objective = Objective(around, groups, noise, whole)

@@ -202,6 +202,15 @@ def test_the_mode_of_a_net_follows_its_scale(net):
     assert max(beside) < again.log_marginal_likelihood() + 1e-4
 
 
+def test_the_bar_is_one_of_the_rounds_there_may_be(net, capsys):
+    net.tune(verbose=1)
+    out = capsys.readouterr().out
+    assert "Unknown" not in out
+    counts = [int(n) for n in re.findall(r"(\d+)/40\b", out)]
+    assert counts[0] == 1 and 1 < counts[-1] < 40
+    assert out.endswith("\n")  # also where it ends before the last round
+
+
 def test_a_last_layer_is_tuned_with_the_other_weights_as_they_are(net):
     last = Laplace("full", layers="last", tolerance=1e3).fit(
         net.model, X, Y, kp.likelihoods.Normal(1.0)
