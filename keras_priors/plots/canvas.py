@@ -15,6 +15,8 @@ SIGNED, POSITIVE = "cividis", "Blues"
 """Maps of colours whose lightness rises or falls all the way: with a sign zero is grey."""
 
 _STYLE = "keras_priors.plots.house"
+# More powers of ten are not all named.
+_MOST_DECADES = 8
 # Read by a tick when it is made, which may be long after the picture: kept by the axis instead.
 _OF_TICKS = {
     "size": "major.size",
@@ -105,6 +107,22 @@ def legend_above(ax: Any, ncols: int, **options: Any) -> None:
     legend.get_bbox_to_anchor = functools.partial(_over_titles, ax)
 
 
+def one_legend(axes: Any, **options: Any) -> None:
+    """A legend for all Axes of a new figure, above them, with each name once.
+
+    Args:
+        axes: sequence of Axes.
+        **options: for `Figure.legend`.
+    """
+    named: dict[str, Any] = {}
+    for one in axes:
+        handles, labels = one.get_legend_handles_labels()
+        named |= dict(zip(labels, handles, strict=True))
+    if named:
+        options = {"ncols": len(named), **options}
+        axes[0].figure.legend(named.values(), named, loc="outside upper left", **options)
+
+
 def _over_titles(ax: Any) -> Any:
     """The line over the Axes and its titles, in pixels."""
     from matplotlib.text import Text
@@ -121,18 +139,48 @@ def _over_titles(ax: Any) -> Any:
 
 
 def logarithmic(axis: Any) -> None:
-    """Plain numbers on a logarithmic axis whose limits are set: 0.2, and not 2 × 10^-1."""
+    """At least two plain numbers on a logarithmic axis: 0.2, and not 2 × 10^-1.
+
+    They are chosen whenever the axis is drawn, since Axes that share it may widen it later.
+    """
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    low, high = sorted(axis.get_view_interval())
-    few = high < 100.0 * low
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if few else (1.0,)))
-    axis.set_major_formatter(FuncFormatter(_plain))
+    locator: Any = LogLocator()
+    formatter: Any = FuncFormatter(_plain)
+    # What an axis asks for; functions of the module, as a figure is pickled with them.
+    locator.tick_values = _log_ticks
+    formatter.format_ticks = _plain_all
+    axis.set_major_locator(locator)
+    axis.set_major_formatter(formatter)
     axis.set_minor_formatter(NullFormatter())
 
 
+def _log_ticks(low: float, high: float) -> Any:
+    """Powers of ten; within two of them 1, 2, 5 too; where these are too few, even steps."""
+    from matplotlib.ticker import MaxNLocator
+
+    low, high = sorted((low, high))
+    decades = np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
+    if high >= 100.0 * low:
+        return 10.0 ** decades[:: -(-len(decades) // _MOST_DECADES)]
+    ticks = (10.0 ** decades[:, None] * [1.0, 2.0, 5.0]).ravel()
+    slack = 1e-9 * (high - low)  # a tick at an end is in the picture
+    if np.sum((ticks >= low - slack) & (ticks <= high + slack)) >= 2:
+        return ticks
+    return MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(low, high)
+
+
 def _plain(value: float, _: Any) -> str:
-    return f"{value:g}"  # of the module: a figure is pickled with it
+    return f"{value:g}"
+
+
+def _plain_all(values: Any) -> list[str]:
+    """In as many digits as tell them apart."""
+    for digits in range(6, 17):
+        found = [f"{value:.{digits}g}" for value in values]
+        if len(set(found)) == len(found):
+            break
+    return found
 
 
 def bare(ax: Any) -> None:

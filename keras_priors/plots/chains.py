@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,12 @@ from keras_priors.utils.parameters import whole_number
 from keras_priors.utils.path_matches import path_matches
 
 
-def chains_of(owner: str, posterior: Any, paths: Any, x: Any, most: int) -> dict[str, Any]:
+def chains_of(
+    owner: str, posterior: Any, paths: Any, x: Any, most: int
+) -> tuple[dict[str, Any], str]:
     """Arrays (chains, draws) by name, such as "dense/kernel[0, 1]" or "mean[0, 0]"; `most` of them.
+
+    And a word of how many there are, empty where these are all.
 
     Args:
         owner: str, the function that asks, for messages.
@@ -49,7 +54,11 @@ def chains_of(owner: str, posterior: Any, paths: Any, x: Any, most: int) -> dict
             f"`{owner}` needs chains of at least 4 draws. Received: "
             f"{next(iter(arrays.values())).shape[1]}."
         )
-    return _scalars(arrays, most)
+    found = _scalars(arrays, most)
+    if x is not None:  # rows beyond the first are not even predicted
+        return found, f"\n({len(found)} numbers of the predictions)"
+    total = sum(math.prod(values.shape[2:]) for values in arrays.values())
+    return found, f"\n({len(found)} of {total} weights)" if total > len(found) else ""
 
 
 def _scalars(arrays: dict[str, Any], most: int) -> dict[str, Any]:

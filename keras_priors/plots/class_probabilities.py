@@ -10,12 +10,12 @@ import numpy as np
 
 from keras_priors.functional.as_array import as_array
 from keras_priors.likelihoods.bernoulli import Bernoulli
-from keras_priors.plots.canvas import BLUE, GREY, INK, ORANGE, PALE, many_axes
+from keras_priors.plots.canvas import BLUE, GREY, INK, ORANGE, PALE, many_axes, one_legend
 from keras_priors.plots.predictions import has_classes, judged_classes, one_predictive
 from keras_priors.utils.export import export
 from keras_priors.utils.parameters import number_between
 
-_COLUMNS = 4
+_COLUMNS = 3
 
 
 @export()
@@ -31,7 +31,8 @@ def class_probabilities(
     """The probability of each class of single rows, and how much the draws of the weights differ.
 
     Bars: p(y* = c). Lines: the central interval of p(y* = c | f_s) over the draws; a point estimate
-    has none. Dark: the true class, where y is given; hatched: a wrong class that was preferred.
+    has none. Dark: the true class, where y is given; hatched: a wrong class that was preferred. A
+    legend above says so.
 
     Args:
         predictive: `keras_priors.Predictive` of classes, with one class a row.
@@ -39,7 +40,8 @@ def class_probabilities(
         y: labels (N,) of all rows, or one-hot rows. Defaults to None: no class is marked.
         coverage: float in (0, 1). Defaults to 0.9.
         names: sequence of str, the names of the classes; bars then lie. Defaults to None: numbers.
-        ax: Axes, or an array of one for each row. Defaults to None: a new figure.
+        ax: Axes, or an array of one for each row; there is then no legend, and `ax.legend()` makes
+            one. Defaults to None: a new figure.
 
     Returns:
         Array of Axes, one for each row.
@@ -75,9 +77,10 @@ def class_probabilities(
         raise ValueError(
             f"`names` must name the {p.shape[2]} classes. Received: {len(names)} names."
         )
-    columns = min(len(chosen), _COLUMNS) if ax is None else len(chosen)
-    lines = -(-len(chosen) // columns)
-    size = (2.4 * columns + 0.6, (1.8 if names is None else 0.8 + 0.22 * p.shape[2]) * lines)
+    lines = -(-len(chosen) // _COLUMNS) if ax is None else 1
+    columns = -(-len(chosen) // lines)  # four are two and two
+    height = 2.0 if names is None else 0.8 + 0.22 * p.shape[2]
+    size = (max(5.0, 2.8 * columns + 0.6), height * lines + 0.7)
     shared = {"sharex": True, "sharey": True}
     with many_axes(ax, lines, columns, size, **shared) as axes:
         for one_axes in axes.ravel()[len(chosen) :]:
@@ -86,7 +89,11 @@ def class_probabilities(
         for k, each in enumerate(drawn):
             truth = None if labels is None else int(labels[chosen[k]])
             _draw(each, p[:, k], truth, coverage, names)
-            each.set_title(f"row {chosen[k]}", fontsize=9)
+            each.set_title(f"row {chosen[k]}", fontsize=10)
+            if ax is None:
+                _name_axes(each, k % columns == 0, k + columns >= len(chosen), names)
+        if ax is None:
+            one_legend(drawn)
     return drawn
 
 
@@ -104,27 +111,39 @@ def _of_draws(one: Any, rows: Any) -> Any:
     return np.concatenate([1.0 - p, p], axis=2) if single else p
 
 
+def _name_axes(ax: Any, first: bool, last: bool, names: Sequence[str] | None) -> None:
+    """The names; and the numbers at the lowest of each column, in whichever line that is."""
+    below, beside = ("class", "probability") if names is None else ("probability", "")
+    if first:
+        ax.set_ylabel(beside)
+    if last:
+        ax.set_xlabel(below)
+        ax.tick_params(axis="x", labelbottom=True)
+
+
 def _draw(ax: Any, p: Any, truth: int | None, coverage: float, names: Sequence[str] | None) -> None:
     mean, place = p.mean(axis=0), np.arange(p.shape[1])
     guess = int(mean.argmax())
-    colours, hatches = [PALE] * len(mean), [""] * len(mean)
+    colours, hatches, said = [PALE] * len(mean), [""] * len(mean), [""] * len(mean)
     if truth is not None:
-        colours[truth] = BLUE
+        colours[truth], said[truth] = BLUE, "the true class"
         if guess != truth:
-            colours[guess], hatches[guess] = ORANGE, "////"
+            colours[guess], hatches[guess], said[guess] = ORANGE, "////", "preferred, but wrong"
     ends = np.quantile(p, [0.5 * (1.0 - coverage), 0.5 * (1.0 + coverage)], axis=0)
     style = {"color": colours, "hatch": hatches, "edgecolor": GREY, "linewidth": 0.5}
+    style["label"] = [name or "_" for name in said]  # what begins with "_" is in no legend
+    doubt = {"color": INK, "linewidth": 1.2, "label": f"{coverage:.0%} of the draws"}
     if names is None:
         ax.bar(place, mean, 0.75, **style)
         if len(p) > 1:
-            ax.vlines(place, *ends, color=INK, linewidth=1.2)
+            ax.vlines(place, *ends, **doubt)
         ax.set(ylim=(0.0, 1.02), yticks=[0.0, 0.5, 1.0])
         ax.set_xticks(place[:: -(-len(place) // 12)])
         ax.tick_params(axis="x", length=0)
         return
     ax.barh(place, mean, 0.75, **style)
     if len(p) > 1:
-        ax.hlines(place, *ends, color=INK, linewidth=1.2)
+        ax.hlines(place, *ends, **doubt)
     ax.set(xlim=(0.0, 1.02), xticks=[0.0, 0.5, 1.0], ylim=(len(place) - 0.5, -0.5))
     ax.set_yticks(place, names)
     ax.tick_params(axis="y", length=0)

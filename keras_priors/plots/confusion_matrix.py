@@ -27,8 +27,9 @@ def confusion_matrix(
 ) -> Any:
     """Confusion of classes among the more certain rows (left) and the less certain ones (right).
 
-    Each line is a true class, each number the share of its rows that were taken for the class of
-    the column; lines without rows stay empty. By the entropy of the predictions the rows are put in
+    Each line is a true class, each number the per cent of its rows that were taken for the class of
+    the column; of more than 12 classes there are colours alone. Lines without rows stay empty. By
+    the entropy of the predictions the rows are put in
     order and parted. Where the uncertainty is of use, what is off the diagonal is on the right.
 
     Args:
@@ -71,8 +72,13 @@ def confusion_matrix(
             right = f"\n{np.mean(labels[rows] == guess[rows]):.0%} right" if len(rows) else ""
             one.set_title(f"{len(rows)} {how} certain rows{right}", fontsize=10)
             _name(one, classes, names)
-            one.set_xlabel("predicted")
+            one.set_xlabel("predicted\n(% of the true class)")
         axes.flat[0].set_ylabel("true")
+        if classes > _MOST_NUMBERS:
+            image, own = axes.flat[0].images[0], list(axes.flat)
+            bar = axes.flat[0].figure.colorbar(image, ax=own, shrink=0.7)
+            bar.set_ticks([0.0, 0.5, 1.0], labels=["0%", "50%", "100%"])
+            bar.set_label("% of the true class")
     return axes.ravel()
 
 

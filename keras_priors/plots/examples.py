@@ -39,8 +39,9 @@ def examples(
     """The rows whose predictions are the most certain (first line) and the least (second).
 
     Images are shown as they are; other rows as bars of up to 10 features, those that differ most
-    from their mean over x, in standard deviations. Above each is what was predicted and how
-    uncertain it is; what is wrong has a frame, and the truth in its name.
+    from their mean over x, in standard deviations. Above each is what was predicted and, in
+    brackets, how uncertain it is; what is wrong has a frame, and the truth in its name. A new
+    figure says so at its head.
 
     Args:
         predictive: `keras_priors.Predictive` at the rows x.
@@ -87,7 +88,8 @@ def examples(
     show = _image_shower(images) if images is not None else _row_shower(x, names)
     options = {} if images is None else {"layout": "compressed"}
     width, height = (1.35, 1.65) if images is not None else (2.4, 2.2)
-    with many_axes(ax, 2, count, (max(3.0, width * count + 0.6), 2 * height), **options) as axes:
+    is_new, size = ax is None, (max(4.2, width * count + 0.6), 2 * height + 0.3)
+    with many_axes(ax, 2, count, size, **options) as axes:
         for line, rows, label in zip(axes, lines, ("most\ncertain", "least\ncertain"), strict=True):
             for each, i in zip(line, rows, strict=True):
                 show(each, int(i))
@@ -98,7 +100,23 @@ def examples(
                 line[0].set_ylabel(label.replace("\n", " "))
             else:
                 line[0].set_ylabel(label, rotation=0, ha="right", va="center")
+        if images is None:
+            for each in axes[1]:
+                each.set_xlabel("standard deviations\nfrom the mean", fontsize=8)
+        if is_new:
+            reading = _reading(one, score, y is not None, wrong is not None)
+            axes[0, 0].figure.suptitle(reading, x=0.01, ha="left", fontsize=9)
     return axes
+
+
+def _reading(one: Any, score: Any, truth: bool, verdict: bool) -> str:
+    """What stands above each row, in words."""
+    name = "entropy in nats" if is_classes(one) else "standard deviation"
+    if score is not None:
+        name = f"score: {score}" if isinstance(score, str) else "the given score"
+    if verdict:
+        return f'Above each: prediction ({name})\nFramed: wrong, with what it "is"'
+    return f"Above each: prediction{', truth' if truth else ''} ({name})"
 
 
 def _doubt(one: Any) -> Any:
@@ -168,7 +186,9 @@ def _row_shower(x: Any, names: Sequence[str] | None) -> Any:
         values = standard[i, chosen]
         ax.barh(place, values, color=[BLUE if v > 0 else PALE for v in values], edgecolor=GREY)
         ax.axvline(0.0, color=INK, linewidth=0.8, linestyle="-")
-        ax.set_yticks(place, [str(k) if names is None else names[k] for k in chosen], fontsize=7)
+        ax.set_yticks(
+            place, [f"column {k}" if names is None else names[k] for k in chosen], fontsize=7
+        )
         ax.tick_params(axis="y", length=0)
         ax.invert_yaxis()
 

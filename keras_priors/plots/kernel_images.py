@@ -28,6 +28,7 @@ def kernel_images(
 ) -> Any:
     """Posterior means and standard deviations of a kernel that reads pixels, one image a unit.
 
+    Of how many units and channels these are is said at the left, where not all of them are drawn.
     First line: the means; grey is zero, yellow (light) speaks for the unit, blue (dark) against it,
     up to the 99% quantile of their sizes. Second line: the standard deviations from 0 (white) to
     that of the prior (dark), or the largest where there is no prior: dark pixels are as unknown as
@@ -71,6 +72,7 @@ def kernel_images(
             f"`units` of `kernel_images` must name units from 0 to {len(means) - 1}. "
             f"Received: units={units!r}."
         )
+    left_out = _left_out(belief, len(chosen), channel, units is None)
     limit = float(np.quantile(np.abs(means[chosen]), 0.99)) or 1.0
     widest = float(sds[chosen].max()) or 1.0
     if belief.prior is not None:
@@ -79,7 +81,7 @@ def kernel_images(
     size = (max(4.0, 1.0 * len(chosen) + 1.0), 2.6)
     with many_axes(ax, 2, len(chosen), size, layout="compressed") as axes:
         styles: list[tuple[Any, dict[str, Any], str]] = [
-            (means, {"cmap": SIGNED, "vmin": -limit, "vmax": limit}, "mean"),
+            (means, {"cmap": SIGNED, "vmin": -limit, "vmax": limit}, f"mean{left_out}"),
             (sds, {"cmap": POSITIVE, "vmin": 0.0, "vmax": widest}, "standard\ndeviation"),
         ]
         for line, (images, style, label) in zip(axes, styles, strict=True):
@@ -87,7 +89,7 @@ def kernel_images(
                 shown = one.imshow(images[unit], interpolation="nearest", **style)
                 bare(one)
                 if images is means:
-                    one.set_title(str(unit))
+                    one.set_title(f"unit {unit}" if unit == chosen[0] else str(unit))
             line[0].set_ylabel(label, rotation=0, ha="right", va="center")
             line[0].figure.colorbar(shown, ax=list(line), fraction=0.05, pad=0.02, aspect=10)
     return axes
@@ -104,6 +106,16 @@ def _side(belief: Belief, shape: tuple[int, int] | None) -> tuple[int, int] | No
         return tuple(shape) if math.prod(shape) == pixels else None  # type: ignore[return-value]
     side = math.isqrt(pixels)
     return (side, side) if side * side == pixels and side > 1 else None
+
+
+def _left_out(belief: Belief, shown: int, channel: int, is_default: bool) -> str:
+    """What was chosen by default of more, as lines below a name."""
+    said = ""
+    if is_default and shown < belief.shape[-1]:
+        said += f"\n{shown} of {belief.shape[-1]} units"
+    if len(belief.shape) == 4 and belief.shape[2] > 1:
+        said += f"\nchannel {channel % belief.shape[2]} of {belief.shape[2]}"
+    return said
 
 
 def _images(values: Any, side: Any, channel: int) -> Any:

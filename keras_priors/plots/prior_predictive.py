@@ -109,10 +109,12 @@ def _curves(ax: Any, at: Any, values: Any, num_curves: int) -> None:
     order = np.argsort(at, kind="stable")
     at, values = at[order], values[:, order]
     q05, q25, q75, q95 = np.quantile(values, (0.05, 0.25, 0.75, 0.95), axis=0)
-    ax.fill_between(at, q05, q95, color=BLUE, alpha=0.15, linewidth=0, label="90%")
+    ax.fill_between(
+        at, q05, q95, color=BLUE, alpha=0.15, linewidth=0, label=f"90% of {len(values)} draws"
+    )
     ax.fill_between(at, q25, q75, color=BLUE, alpha=0.3, linewidth=0, label="50%")
     for k, curve in enumerate(values[:num_curves]):
-        label = "draws" if k == 0 else None
+        label = f"{min(num_curves, len(values))} of them" if k == 0 else None
         ax.plot(at, curve, color=INK, alpha=0.7, linewidth=0.8, linestyle="-", label=label)
     legend_above(ax, 3)
 

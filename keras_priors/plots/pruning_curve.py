@@ -22,7 +22,7 @@ from keras_priors.plots.predictions import (
 from keras_priors.predictive.predictive import Predictive
 from keras_priors.utils.export import export
 
-_NAMES = {"nll": "negative log likelihood (nats)", "accuracy": "accuracy", "rmse": "RMSE"}
+_NAMES = {"nll": "negative log likelihood (nats per row)", "accuracy": "accuracy", "rmse": "RMSE"}
 
 
 @export()
@@ -99,7 +99,9 @@ def pruning_curve(
     with one_axes(ax) as ax:
         ax.plot(at, values, color=BLUE, linestyle="-", marker="o", markersize=4)
         whole = values[int(np.argmin(at))]
-        ax.axhline(whole, color=GREY, linewidth=0.9, linestyle="--", zorder=0)
+        label = f"with {at.min():.0%} of the weights set to zero"
+        ax.axhline(whole, color=GREY, linewidth=0.9, linestyle="--", zorder=0, label=label)
+        ax.legend(loc="best")
         ax.set(xlabel="share of weights set to zero", ylabel=_NAMES[metric], xlim=(-0.02, 1.02))
     return ax
 

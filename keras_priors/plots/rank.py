@@ -50,7 +50,7 @@ def rank(posterior: Any, paths: Any = None, *, x: Any = None, most: int = 6, ax:
     """
     from scipy.stats import rankdata
 
-    scalars = chains_of("rank", posterior, paths, x, most)
+    scalars, left_out = chains_of("rank", posterior, paths, x, most)
     columns = min(3, len(scalars)) if ax is None else len(scalars)
     rows = -(-len(scalars) // columns)
     with many_axes(ax, rows, columns, (3.2 * columns, 2.4 * rows)) as axes:
@@ -61,6 +61,7 @@ def rank(posterior: Any, paths: Any = None, *, x: Any = None, most: int = 6, ax:
             _draw(one, rankdata(chains).reshape(chains.shape))
             one.set_title(name, fontsize=9)
             one.tick_params(labelsize=8)
+        drawn[-1].set_xlabel(f"{drawn[-1].get_xlabel()}{left_out}", fontsize=8)
     return drawn
 
 

@@ -40,7 +40,7 @@ def reliability_diagram(
         n_bins: integer, number of bins, ((b - 1) / n_bins, b / n_bins]. Defaults to 10.
         of_class: integer, the class whose probability is judged. Defaults to None: in each row the
             predicted one (of two classes too).
-        label: str, the name of the line in the legend. Defaults to None: no legend.
+        label: str, the name of the line in the legend. Defaults to None: the legend names all else.
         ax: Axes. Defaults to None: a new figure.
 
     Returns:
@@ -79,13 +79,14 @@ def reliability_diagram(
     some = count > 0
     low, high = _wilson(frequency[some], count[some])
     with one_axes(ax, (5.0, 4.6)) as ax:
-        if not any(line.get_gid() == "diagonal" for line in ax.lines):
+        is_first = not any(line.get_gid() == "diagonal" for line in ax.lines)
+        if is_first:
             _draw_ground(ax, count, n_bins)
             ax.set(xlabel=names[0], ylabel=names[1])
         (line,) = ax.plot(mean[some], frequency[some], marker="o", label=label, zorder=3)
-        ax.vlines(mean[some], low, high, color=line.get_color(), linewidth=1.0, zorder=2)
-        if label is not None:
-            ax.legend(loc="upper left")
+        interval = {"linewidth": 1.0, "zorder": 2, "label": "90% interval" if is_first else None}
+        ax.vlines(mean[some], low, high, color=line.get_color(), **interval)
+        ax.legend(loc="upper left", fontsize=8)
     return ax
 
 
@@ -98,11 +99,13 @@ def _wilson(frequency: Any, count: Any) -> tuple[Any, Any]:
 
 def _draw_ground(ax: Any, count: Any, n_bins: int) -> None:
     """The diagonal, and beneath zero the counts."""
-    ax.plot([0, 1], [0, 1], color=GREY, linewidth=1.0, linestyle="--", gid="diagonal", zorder=1)
+    perfect = {"color": GREY, "linewidth": 1.0, "linestyle": "--", "label": "perfect calibration"}
+    ax.plot([0, 1], [0, 1], gid="diagonal", zorder=1, **perfect)
     ax.axhline(0.0, color=GREY, linewidth=0.8, linestyle="-")
     place = (np.arange(n_bins) + 0.5) / n_bins
     height = 0.62 * _STRIP * count / max(count.max(), 1)
-    ax.bar(place, height, 0.9 / n_bins, -_STRIP, color=PALE, edgecolor=GREY, linewidth=0.5)
+    style = {"color": PALE, "edgecolor": GREY, "linewidth": 0.5, "label": "how many predictions"}
+    ax.bar(place, height, 0.9 / n_bins, -_STRIP, **style)
     if n_bins <= 12:
         for x, h, n in zip(place, height, count, strict=True):
             if n:

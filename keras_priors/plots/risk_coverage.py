@@ -20,6 +20,7 @@ from keras_priors.predictive.predictive import Predictive
 from keras_priors.utils.export import export
 
 _MOST_POINTS = 1000
+_REFERENCE = "reference"
 
 
 @export()
@@ -36,8 +37,9 @@ def risk_coverage(
     Of classes the share of wrong predictions, of a regression the mean squared error. An
     uncertainty that knows what is wrong makes a line that rises from near zero; one that does not,
     a level one.
-    Dotted: the order that knows the errors, below which nothing can be. Called again on the same
-    Axes it adds another line.
+    Dotted: the best order, by the errors themselves, below which nothing can be. Dashed: the error
+    of all rows, which a random order has everywhere. Called again on the same Axes it adds another
+    line, and these two where they are others.
 
     Args:
         y: labels (N,), beside a `Predictive` one-hot rows too; or numbers in the shape of the
@@ -47,7 +49,8 @@ def risk_coverage(
             `keras_priors.ood_score` ("entropy" and "max_probability" of probabilities); or array
             (N,). Defaults to None: of classes "max_probability", of numbers "variance" (over
             several outputs its mean).
-        label: str, the name of the line in the legend. Defaults to None: no legend.
+        label: str, the name of the line in the legend. Defaults to None: the legend names the best
+            and the random order alone.
         ax: Axes. Defaults to None: a new figure.
 
     Returns:
@@ -80,15 +83,20 @@ def risk_coverage(
         )
     with one_axes(ax, (5.4, 3.6)) as ax:
         coverage, best = _risk_at_coverage(errors, np.argsort(np.argsort(errors, kind="stable")))
-        if not any(line.get_gid() == "all" for line in ax.lines):
-            risk = float(errors.mean())
-            ax.axhline(risk, color=GREY, linewidth=0.8, linestyle="--", gid="all", zorder=0)
-        ax.plot(coverage, best, color=GREY, linewidth=1.0, linestyle=":", zorder=1)
+        drawn = [line for line in ax.lines if line.get_gid() == _REFERENCE]
+        best_name, random_name = (None, None) if drawn else ("the best order", "a random order")
+        risk = np.full(2, errors.mean())
+        style = {"color": GREY, "gid": _REFERENCE}
+        if not _is_there(drawn, risk):
+            level = {"linewidth": 0.8, "linestyle": "--", "zorder": 0, "label": random_name}
+            ax.plot([0.0, 1.0], risk, **style, **level)
+        if not _is_there(drawn, best):
+            dots = {"linewidth": 1.0, "linestyle": ":", "zorder": 1, "label": best_name}
+            ax.plot(coverage, best, **style, **dots)
         ax.plot(*_risk_at_coverage(errors, order_by), label=label)
         ax.set(xlabel="share of the rows, the most certain first", ylabel=name, xlim=(0, 1))
         ax.set_ylim(bottom=0.0)
-        if label is not None:
-            legend_above(ax, 3)
+        legend_above(ax, 2)
     return ax
 
 
@@ -102,6 +110,11 @@ def _risk_at_coverage(errors: Any, score: Any) -> tuple[Any, Any]:
     risk = total / number
     at = np.unique(np.linspace(0, len(number) - 1, min(len(number), _MOST_POINTS)).astype(int))
     return number[at] / len(errors), risk[at]
+
+
+def _is_there(lines: Any, values: Any) -> bool:
+    """Whether one of these lines has the values, as of another line of the same predictions."""
+    return any(np.array_equal(line.get_ydata(), values) for line in lines)
 
 
 def _errors(y: Any, predictive: Any) -> tuple[Any, Any, str]:

@@ -51,17 +51,19 @@ def scales(source: Any, paths: Any = None, *, ax: Any = None) -> Any:
     left_out = len(found) - _MOST_ROWS
     found = found[:_MOST_ROWS]
     with one_axes(ax, (6.4, 0.9 + 0.32 * len(found))) as ax:
+        priors = [row for row, belief in enumerate(found) if belief.prior is not None]
         for row, belief in enumerate(found):
             q05, q25, q50, q75, q95 = np.quantile(
                 belief.sd[belief.sd > 0], (0.05, 0.25, 0.5, 0.75, 0.95)
             )
-            ax.hlines(row, q05, q95, color=BLUE, linewidth=1.2)
-            ax.hlines(row, q25, q75, color=BLUE, linewidth=4.0)
-            label = "posterior" if row == 0 else None
-            ax.plot(q50, row, "o", color=INK, markersize=6, label=label, zorder=3)
+            names = ("posterior: 90% of the elements", "50%", "their median") if row == 0 else ()
+            wide, half, median = names or (None, None, None)
+            ax.hlines(row, q05, q95, color=BLUE, linewidth=1.2, label=wide)
+            ax.hlines(row, q25, q75, color=BLUE, linewidth=4.0, label=half)
+            ax.plot(q50, row, "o", color=INK, markersize=6, label=median, zorder=3)
             if belief.prior is not None:
                 width = float(np.median(scales_of(belief.prior, belief.shape)))
-                label = "prior" if row == 0 else None
+                label = "prior" if row == priors[0] else None
                 ax.plot(
                     width, row, "|", color=ORANGE, markersize=15, markeredgewidth=3, label=label
                 )

@@ -63,8 +63,10 @@ def signal_to_noise(source: Any, paths: Any = None, *, ax: Any = None) -> Any:
             for k, (path, ratio) in enumerate(ratios.items()):
                 style = {"marker": _MARKERS[k], "markevery": 0.12, "label": path} if named else {}
                 color = {} if named else {"color": GREY, "alpha": 0.6, "linestyle": "-"}
+                if not named and k == 0:
+                    style = {"label": f"each of {len(ratios)} tensors"}
                 ax.plot(*_share_above(ratio), linewidth=1.1, markersize=4, **style, **color)
-        (name,) = ratios if len(ratios) == 1 else ("all",)
+        (name,) = ratios if len(ratios) == 1 else ("all weights",)
         together = np.concatenate(list(ratios.values()))
         ax.plot(*_share_above(together), color=INK, linewidth=2.4, linestyle="-", label=name)
         ax.axvline(1.0, color=GREY, linewidth=0.8, linestyle=":")
@@ -72,7 +74,7 @@ def signal_to_noise(source: Any, paths: Any = None, *, ax: Any = None) -> Any:
         ax.set(xlabel="signal-to-noise ratio |mean| / sd", ylabel="share of weights above it")
         ax.set_ylim(0.0, 1.03)
         logarithmic(ax.xaxis)
-        if named and len(ratios) > 1:
+        if len(ratios) > 1:
             ax.legend(loc="best")
     return ax
 

@@ -49,8 +49,8 @@ def trace(
         >>> kp.plots.trace(posterior)[0, 1].get_title()
         'line/kernel[0, 0]'
     """
-    scalars = chains_of("trace", posterior, paths, x, most)
-    with many_axes(ax, len(scalars), 2, (9.0, 1.5 * len(scalars) + 0.4)) as axes:
+    scalars, left_out = chains_of("trace", posterior, paths, x, most)
+    with many_axes(ax, len(scalars), 2, (9.0, 1.5 * len(scalars) + 0.7)) as axes:
         for (density, moved), (name, chains) in zip(axes, scalars.items(), strict=True):
             for chain in chains:
                 if np.ptp(chain) > 0:
@@ -59,12 +59,15 @@ def trace(
                     up = density.get_xaxis_transform()  # it has no density: a line all the way
                     density.plot([chain[0]] * 2, [0, 1], linewidth=1.2, transform=up)
                 moved.plot(chain, linewidth=0.8, alpha=0.9)
+            density.set_ylabel("density", fontsize=8)
             density.set(yticks=[], ylim=(0, None))
             density.spines["left"].set_visible(False)
             moved.set_xlim(0, chains.shape[1] - 1)
             moved.set_title(name, fontsize=9)
             for one in (density, moved):
                 one.tick_params(labelsize=8)
+        axes[-1, 0].set_xlabel("value; a line is a chain", fontsize=8)
+        axes[-1, 1].set_xlabel(f"draw{left_out}", fontsize=8)
     return np.asarray(axes)
 
 

@@ -18,6 +18,7 @@ _COLUMNS = 3
 _MOST_SHOWN = 400
 _LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 _POINTS = 200
+_BOTH = ("prior", "posterior")
 
 
 @export()
@@ -83,11 +84,21 @@ def _draw(axes: Any, found: list[Belief], max_ridges: int) -> None:
 
 
 def _add_legend(axes: Any) -> None:
-    """One for all panels, each name once."""
+    """One for all panels; where there are ridges and bands, one name for what is the same."""
     named: dict[str, Any] = {}
     for one in axes:
-        handles, labels = one.get_legend_handles_labels()
-        named |= dict(zip(labels, handles, strict=True))
+        for handle, label in zip(*one.get_legend_handles_labels(), strict=True):
+            named.setdefault(label, handle)
+    if "median" in named and "posterior" in named:
+        bands = [f"{name}, 90%" for name in _BOTH]
+        named = {
+            **{
+                f"{name} (bands: 90%)": (named.pop(band), named.pop(name))
+                for name, band in zip(_BOTH, bands, strict=True)
+                if name in named and band in named
+            },
+            **named,
+        }
     axes[0].figure.legend(named.values(), named, loc="outside upper left", ncols=len(named))
 
 

@@ -38,6 +38,15 @@ def predictive_band():
     return kp.plots.predictive_band(predictive, x, y)
 
 
+def predictive_band_as_intervals():
+    x, y, _ = inputs.regression()
+    rng = np.random.default_rng(0)
+    x = np.stack([x, rng.normal(size=60)], axis=1)
+    draws = (rng.normal([1.0, 0.5], 0.1, (50, 2)) @ x.T)[..., None]
+    predictive = kp.Predictive(draws[:, :30], kp.likelihoods.Normal(0.3))
+    return kp.plots.predictive_band(predictive, x[:30], y[:30], feature=0)
+
+
 def decision_boundary():
     x, y, model = inputs.two_moons()
     posterior = kp.inference.PointPosterior(
@@ -116,6 +125,12 @@ def compare():
     return kp.plots.compare(inputs.TABLE)
 
 
+def compare_as_arrows():
+    rows = {"SGD": {"nll": 300.0, "accuracy": 0.31}, **inputs.TABLE}
+    errors = {name: {"nll": 0.02, "accuracy": 0.004} for name in rows}
+    return kp.plots.compare(kp.inference.Table(rows, errors), ["nll", "accuracy"])
+
+
 def _as_point(model):
     import keras
 
@@ -133,6 +148,7 @@ PICTURES = [
     pruning_curve,
     scales,
     predictive_band,
+    predictive_band_as_intervals,
     decision_boundary,
     reliability_diagram,
     pit_histogram,
@@ -148,4 +164,5 @@ PICTURES = [
     trace,
     rank,
     compare,
+    compare_as_arrows,
 ]

@@ -44,7 +44,8 @@ def test_reliability_of_the_predicted_class_and_a_second_line():
     kp.plots.reliability_diagram(np.eye(3)[y], predictive, label="b", ax=ax)
     assert len(ax.patches) == bars
     assert len(ax.lines) - lines < lines
-    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["a", "b"]
+    texts = [t.get_text() for t in ax.get_legend().get_texts()]
+    assert texts == ["perfect calibration", "a", "90% interval", "b", "how many predictions"]
 
 
 def test_pit_values_of_right_predictions_are_level_and_of_wide_ones_a_hill():
@@ -82,7 +83,16 @@ def test_risk_at_coverage_is_the_mean_of_the_most_certain_and_its_area_the_metri
     lines = len(ax.lines)
     kp.plots.risk_coverage(y, p, score=np.ones(50), ax=ax)
     assert ax.lines[-1].get_ydata() == pytest.approx(wrong.mean())  # all rows come together
-    assert len(ax.lines) == lines + 2
+    assert len(ax.lines) == lines + 1  # of the same predictions the random and best order are one
+    texts = [t.get_text() for t in ax.get_legend().get_texts()]
+    assert texts == ["a random order", "the best order", "a"]
+    kp.plots.risk_coverage(np.roll(y, 1), p, label="b", ax=ax)  # others have their own, unnamed
+    assert len(ax.lines) == lines + 4
+    texts = [t.get_text() for t in ax.get_legend().get_texts()]
+    assert texts == ["a random order", "the best order", "a", "b"]
+    assert [t.get_text() for t in kp.plots.risk_coverage(y, p).get_legend().get_texts()] == texts[
+        :2
+    ]
     # A score by its name orders as it does in the metric; of probabilities those that they have.
     for given, score in (
         (predictive, "mutual_information"),
@@ -125,6 +135,18 @@ def test_confusion_is_that_of_scikit_learn_on_each_side():
         right = f"{np.mean(y[rows] == guess[rows]):.0%} right"
         how = "more" if len(rows) == 30 else "less"
         assert ax.get_title() == f"{len(rows)} {how} certain rows\n{right}"
+        assert ax.get_xlabel() == "predicted\n(% of the true class)"
+    assert axes[0].get_ylabel() == "true"
+
+
+def test_many_classes_have_a_bar_of_colours_in_the_place_of_numbers():
+    for number, bars in ((12, 0), (13, 1)):
+        axes = kp.plots.confusion_matrix(*inputs.classes(60, 2, number))
+        others = [one for one in axes[0].figure.axes if one not in axes]
+        assert [one.get_ylabel() for one in others] == ["% of the true class"] * bars
+        assert bool(axes[0].texts) == (not bars)
+    assert [t.get_text() for t in others[0].get_yticklabels()] == ["0%", "50%", "100%"]
+    assert axes[0].images[0].get_clim() == axes[1].images[0].get_clim() == (0.0, 1.0)
 
 
 def test_training_curves_are_the_logs():
@@ -163,8 +185,10 @@ def test_a_table_is_drawn_with_the_best_hollow_and_its_standard_errors():
     bar = axes[0].collections[0].get_segments()[2]
     np.testing.assert_allclose(bar[:, 0], [0.39 - 0.04, 0.39 + 0.04])
     assert axes[3].get_xscale() == "log"
+    assert "log" not in {ax.get_xscale() for ax in axes[:3]}
     (ax,) = kp.plots.compare({"a": {"nll": 1.0}, "b": {"rmse": 2.0}}, "nll")
     assert np.isnan(ax.lines[0].get_xdata()[1])
+    assert [(t.get_text(), t.get_position()[1]) for t in ax.texts] == [("–", 1)]
     with pytest.raises(ValueError, match="brier"):
         kp.plots.compare(inputs.TABLE, ["brier"])
     with pytest.raises(ValueError, match="Received: none"):
@@ -173,9 +197,101 @@ def test_a_table_is_drawn_with_the_best_hollow_and_its_standard_errors():
         kp.plots.compare([1])
 
 
+def _texts(legend):
+    return [text.get_text() for text in legend.get_texts()]
+
+
+def test_the_table_says_which_way_is_better_and_what_dots_and_bars_are():
+    errors = {"MAP": {"nll": 0.01}, "NUTS": {"nll": 0.02}}
+    axes = kp.plots.compare(kp.inference.Table(inputs.TABLE, errors))
+    lower, higher = "← lower is better", "higher is better →"
+    words = [lower, higher, "nearest to 0.9 is best", "seconds"]
+    assert [ax.get_xlabel() for ax in axes] == words
+    (legend,) = axes[0].figure.legends
+    assert sorted(_texts(legend)) == ["the best", "± two standard errors"]
+    plain = kp.plots.compare(inputs.TABLE)  # no errors, no bars
+    assert _texts(plain[0].figure.legends[0]) == ["the best"]
+    assert kp.plots.compare(inputs.TABLE, "fit_s")[0].figure.legends == []
+    figure, own = plt.subplots(1, 4)
+    kp.plots.compare(inputs.TABLE, ax=own)
+    assert figure.legends == []
+    (width,) = kp.plots.compare({"a": {"width": 1.0}})
+    assert width.get_xlabel() == "← lower is better at equal coverage"
+    # Whoever is as good as the best is hollow too.
+    (ax,) = kp.plots.compare(
+        {k: {"accuracy": v} for k, v in zip("abc", (0.9, 0.8, 0.9), strict=True)}
+    )
+    assert list(ax.lines[-1].get_ydata()) == [0, 2]
+
+
+@pytest.mark.parametrize(("sign", "name", "edge"), [(1, "nll", "right"), (-1, "elpd_loo", "left")])
+def test_a_very_bad_candidate_does_not_press_the_others_into_one_place(sign, name, edge):
+    numbers = {"a": 0.52, "bad": 300.0, "c": 0.41, "d": 0.39, "none": np.inf}
+    errors = {"c": {name: 0.02}, "bad": {name: 40.0}}
+    table = {k: {name: sign * v} for k, v in numbers.items()}
+    (ax,) = kp.plots.compare(kp.inference.Table(table, errors))
+    low, high = ax.get_xlim()
+    kept = [sign * numbers[k] for k in "acd"]
+    assert low < min(kept) < max(kept) < high
+    assert max(kept) - min(kept) > 0.5 * (high - low)
+    (arrows,) = [line for line in ax.lines if line.get_label() == "far off: its number"]
+    assert list(arrows.get_ydata()) == [1, 4]
+    assert arrows.get_marker() == (">" if sign > 0 else "<")
+    place = ax.transData.inverted().transform(arrows.get_transform().transform([[0.5, 1]]))
+    assert place[0, 1] == pytest.approx(1.0)  # across by the axes, up by the rows
+    assert {edge} == {"right" if x > 0.5 else "left" for x in arrows.get_xdata()}
+    assert all(0.0 < x < 1.0 for x in arrows.get_xdata())
+    said = [f"{sign * 300:g} ± 80", f"{sign * np.inf:g}"]
+    assert [t.get_text() for t in ax.texts] == said
+    assert [t.get_position()[1] for t in ax.texts] == [1, 4]
+    assert "far off: its number" in _texts(ax.figure.legends[0])
+
+
+@pytest.mark.parametrize(
+    ("numbers", "far"),
+    [
+        ([0.5, 300.0], []),  # two are at the two ends of any axis
+        ([0.39, 0.392, 0.52], []),  # not worse by half: a usual table
+        ([0.4, 0.404, 0.59], []),
+        ([0.4, 0.404, 0.61], [2]),
+        ([0.5, 0.5, 0.76], [2]),  # nothing between the best two is blown up
+        ([0.4, 0.5, 1.3], []),  # nine times the distance of the others
+        ([0.4, 0.5, 1.5], [2]),
+        ([0.4, 0.41, 25.0, 300.0], [2, 3]),
+        ([0.4, 25.0, 30.0, 300.0], [3]),
+        ([0.4, 0.41, 25.0, 26.0, 27.0], []),  # of five, three are kept
+        ([0.0, 0.0, 0.0, 1.0], []),
+        ([np.nan, 0.4, 0.41, 300.0], [3]),
+    ],
+)
+def test_who_is_far_off(numbers, far):
+    (ax,) = kp.plots.compare({str(k): {"nll": v} for k, v in enumerate(numbers)})
+    arrows = [line for line in ax.lines if line.get_label() == "far off: its number"]
+    assert [row for line in arrows for row in line.get_ydata()] == far
+    low, high = ax.get_xlim()
+    kept = [v for k, v in enumerate(numbers) if k not in far and np.isfinite(v)]
+    assert low <= min(kept) <= max(kept) <= high
+
+
+def test_bars_that_fill_the_axis_leave_nobody_off_it():
+    rows = {k: {"nll": v} for k, v in zip("abc", (0.4, 0.41, 1.0), strict=True)}
+    for error, number in ((0.05, 0), (0.001, 1)):
+        (ax,) = kp.plots.compare(kp.inference.Table(rows, {"a": {"nll": error}}))
+        assert len([line for line in ax.lines if "far off" in str(line.get_label())]) == number
+
+
 def test_traces_are_the_chains():
     posterior = inputs.chains()
     axes = kp.plots.trace(posterior, "line/kernel")
+    words = [[ax.get_xlabel() for ax in line] for line in axes]
+    assert words == [["", ""], ["value; a line is a chain", "draw"]]
+    assert [ax.get_ylabel() for ax in axes[:, 0]] == ["density"] * 2
+    some = kp.plots.trace(posterior, most=2)[-1, 1].get_xlabel()
+    assert some == "draw\n(2 of 3 weights)"
+    (one,) = kp.plots.rank(posterior, "line/kernel", most=1)
+    assert one.get_xlabel() == "rank among all chains\n(1 of 2 weights)"
+    of_rows = kp.plots.rank(posterior, x=np.ones((9, 2), "float32"), most=2)[-1].get_xlabel()
+    assert of_rows == "rank among all chains\n(2 numbers of the predictions)"
     assert axes.shape == (2, 2)
     draws = posterior.draws()["line/kernel"].reshape(2, 40, 2)
     for k, (_, moved) in enumerate(axes):

@@ -24,7 +24,7 @@ BASELINE = pathlib.Path(__file__).parent / "baseline"
 DPI = 45
 # Root mean square of the difference of colours, of 255. Draws of y* are others on each backend.
 TOLERANCE = 3.0
-DRAWN = {"predictive_band": 10.0, "prior_gallery": 11.0}
+DRAWN = {"predictive_band": 10.0, "predictive_band_as_intervals": 10.0, "prior_gallery": 11.0}
 
 
 def drawn(picture, path):

@@ -33,19 +33,72 @@ def test_the_bands_are_the_intervals_and_the_line_is_the_mean():
 def test_bands_without_likelihood_of_one_column_of_several_and_with_other_data():
     draws = np.stack([np.zeros((5, 2)), np.ones((5, 2)) * [1, 3]])
     x = np.stack([np.arange(5.0), np.arange(5.0)[::-1]], axis=1)
+    x[:, 0] = 3.0  # the column that is drawn along is the only one that varies
     ax = kp.plots.predictive_band(
         kp.Predictive(draws), x, [[7.0, 8.0]], feature=1, output=1, x_data=[[0.0, 2.5]]
     )
+    assert ax.get_xlabel() == "x"
     (band,) = ax.collections
     np.testing.assert_allclose(edges(band, [0.0, 4.0])[1], 2.85)
     (data,) = [line for line in ax.lines if line.get_label() == "data"]
     assert (data.get_xdata()[0], data.get_ydata()[0]) == (2.5, 8.0)
 
 
+def _several_inputs(rows, whole=False):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(rows, 2))
+    x[:, 1] = np.round(x[:, 1]) if whole else x[:, 1]
+    draws = (rng.normal([1.0, 0.7], 0.1, (30, 2)) @ x.T)[..., None]
+    predictive = kp.Predictive(draws, kp.likelihoods.Normal(0.3))
+    return predictive, x, predictive.mean + rng.normal(0, 0.3, (rows, 1))
+
+
+@pytest.mark.parametrize("rows", [1, 12, 60, 61, 500])
+def test_of_several_inputs_each_row_has_its_own_intervals(rows):
+    predictive, x, y = _several_inputs(rows)
+    ax = kp.plots.predictive_band(predictive, x, y, feature=1, coverage=0.8)
+    ax.figure.canvas.draw()
+    order = np.argsort(x[:, 1])
+    order = order[np.linspace(0, rows - 1, min(rows, 60)).astype(int)]
+    lines = {line.get_label(): np.array(line.get_data()) for line in ax.lines}
+    shown = np.stack([x[order, 1], predictive.mean[order, 0]])
+    np.testing.assert_allclose(lines["mean"], shown, rtol=1e-5)
+    np.testing.assert_allclose(lines["data"], [x[order, 1], y[order, 0]], rtol=1e-5)
+    for found, of, atol in zip(ax.collections, ("y", "mean"), (0.15, 1e-5), strict=True):
+        segments = np.array(found.get_segments())
+        np.testing.assert_allclose(segments[:, :, 0], np.stack([x[order, 1]] * 2, 1), rtol=1e-6)
+        known = np.stack([v[order, 0] for v in predictive.interval(0.8, of=of)], axis=1)
+        np.testing.assert_allclose(segments[:, :, 1], known, atol=atol)
+    assert (f"means of all {rows} rows" in lines) == (rows > 60)
+    if rows > 60:
+        assert lines[f"means of all {rows} rows"].shape == (2, rows)
+    texts = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert {"an observation (80%)", "its mean: doubt about the weights (80%)"} < set(texts)
+    assert ax.get_xlabel() == "x[:, 1]"
+    assert all(line.get_linestyle() == "None" for line in ax.lines)  # nothing joins the rows
+
+
+def test_rows_with_the_same_input_stand_side_by_side_and_data_of_other_rows_where_they_are():
+    predictive, x, y = _several_inputs(40, whole=True)
+    ax = kp.plots.predictive_band(predictive, x, y, feature=1)
+    at = next(line for line in ax.lines if line.get_label() == "mean").get_xdata()
+    assert len(set(at)) == 40
+    np.testing.assert_array_equal(np.round(at), np.sort(x[:, 1]))
+    assert np.abs(at - np.round(at)).max() < 0.3
+    assert abs(np.mean(at[np.round(at) == 0.0])) < 1e-12
+    for line in ax.lines:
+        np.testing.assert_array_equal(line.get_xdata(), at)
+    ax = kp.plots.predictive_band(predictive, x, y[:3], feature=1, x_data=[[0, 7], [0, 7], [0, 8]])
+    (data,) = [line for line in ax.lines if line.get_label() == "data"]
+    assert list(data.get_xdata()) == [7.0, 7.0, 8.0]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"x": np.zeros((60, 2))}, "feature=0"),
+        ({"x": np.zeros((60, 2)), "feature": 2}, "one of the 2 columns of `x`"),
+        ({"x": np.zeros((60, 2)), "feature": True}, "one of the 2 columns of `x`"),
         ({"x": np.zeros(3)}, "must have 60 rows"),
         ({"output": 1}, "one of the 1 outputs"),
         ({"y": [1.0]}, "must have the shape"),
@@ -164,8 +217,26 @@ def test_rows_are_shown_by_the_features_that_differ_most():
     standard = (x[3] - x.mean(axis=0)) / x.std(axis=0)
     chosen = np.argsort(-np.abs(standard))[:10]
     np.testing.assert_allclose([bar.get_width() for bar in ax.patches], standard[chosen])
-    assert [t.get_text() for t in ax.get_yticklabels()] == [str(k) for k in chosen]
+    assert [t.get_text() for t in ax.get_yticklabels()] == [f"column {k}" for k in chosen]
     assert ax.get_title() == "0, is 0 (4.00)"
+    assert ax.get_xlabel() == "standard deviations\nfrom the mean"
+    assert ax.figure.get_suptitle() == "Above each: prediction, truth (standard deviation)"
+
+
+def test_what_stands_above_examples_is_said():
+    y, predictive = inputs.classes(6)
+    x = np.zeros((6, 4, 4))
+
+    def said(**options):
+        return kp.plots.examples(predictive, x, count=1, **options)[0, 0].figure.get_suptitle()
+
+    assert said() == "Above each: prediction (entropy in nats)"
+    framed = 'Above each: prediction (entropy in nats)\nFramed: wrong, with what it "is"'
+    assert said(y=y) == framed
+    assert said(score="mutual_information").endswith("(score: mutual_information)")
+    assert said(score=np.arange(6.0)).endswith("(the given score)")
+    _, own = plt.subplots(2, 1)
+    assert said(ax=own) == ""
 
 
 def test_examples_of_flat_images_of_colour_and_by_a_score_of_ones_own():
@@ -206,6 +277,46 @@ def test_bars_are_the_probabilities_and_lines_their_interval_over_the_draws(name
         assert hatched == ([] if guess == y[i] else [guess])
 
 
+def test_bars_say_what_they_are_in_a_legend_and_have_named_axes():
+    y, predictive = inputs.classes(40)
+    guess = predictive.probabilities.argmax(axis=1)
+    right, wrong = np.flatnonzero(guess == y), np.flatnonzero(guess != y)
+    rows = [*right[:4], wrong[0]]
+
+    def legend(axes):
+        (found,) = axes[0].figure.legends
+        return [text.get_text() for text in found.get_texts()]
+
+    axes = kp.plots.class_probabilities(predictive, rows, y, coverage=0.5)
+    axes[0].figure.canvas.draw()
+    known = ["the true class", "50% of the draws", "preferred, but wrong"]
+    assert sorted(legend(axes)) == sorted(known)
+    # Three columns, two lines: the last of the first line has nothing below it.
+    assert [ax.get_xlabel() for ax in axes] == ["", "", "class", "class", "class"]
+    assert [ax.get_ylabel() for ax in axes] == ["probability", "", "", "probability", ""]
+    named = [any(t.get_visible() for t in ax.get_xticklabels()) for ax in axes]
+    assert named == [False, False, True, True, True]
+    assert legend(kp.plots.class_probabilities(predictive, rows)) == ["90% of the draws"]
+    assert "preferred, but wrong" not in legend(
+        kp.plots.class_probabilities(predictive, right[:2], y)
+    )
+    lying = kp.plots.class_probabilities(predictive, rows[:2], y, names=["a", "b", "c"])
+    assert [ax.get_xlabel() for ax in lying] == ["probability"] * 2
+    point = kp.Predictive(predictive.draws[:1], predictive.likelihood)
+    assert kp.plots.class_probabilities(point, 0)[0].figure.legends == []
+    figure, own = plt.subplots()
+    kp.plots.class_probabilities(predictive, int(wrong[0]), y, ax=own)
+    assert figure.legends == []
+    names = own.get_legend_handles_labels()[1]
+    assert sorted(names) == ["90% of the draws", "preferred, but wrong", "the true class"]
+    for number, columns in ((1, 1), (2, 2), (3, 3), (4, 2), (12, 3)):
+        axes = kp.plots.class_probabilities(predictive, np.arange(number))
+        assert axes[0].get_subplotspec().get_gridspec().ncols == columns
+        inches = [ax.get_position().width * ax.figure.get_figwidth() for ax in axes]
+        assert min(inches) > 2.0
+        plt.close("all")
+
+
 def test_bars_of_two_classes_of_a_point_and_of_what_there_is_not():
     p = kp.Predictive(np.array([[[0.0], [2.0]]]), kp.likelihoods.Bernoulli())
     (ax,) = kp.plots.class_probabilities(p, 1)
@@ -226,6 +337,8 @@ def test_curves_of_the_prior_are_the_draws_and_the_bands_their_quantiles():
     ax = kp.plots.prior_predictive(predictive, x, num_curves=4)
     means = predictive.draws[:, :, 0]
     assert len(ax.lines) == 4
+    texts = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert texts == ["90% of 50 draws", "50%", "4 of them"]
     np.testing.assert_allclose(ax.lines[2].get_ydata(), means[2], rtol=1e-6)
     low, high = edges(ax.collections[0], x)
     np.testing.assert_allclose(high, np.quantile(means, 0.95, axis=0), rtol=1e-5, atol=1e-7)

@@ -146,6 +146,11 @@ def test_images_of_a_dense_kernel_and_of_a_convolution():
     mean, sd = moments(model.layers[0])
     axes = kp.plots.kernel_images(model)
     assert axes.shape == (2, 3)
+    assert [ax.get_title() for ax in axes[0]] == ["unit 0", "1", "2"]
+    assert [ax.get_ylabel() for ax in axes[:, 0]] == ["mean", "standard\ndeviation"]
+    many = inputs.variational_net(16, 32)
+    assert kp.plots.kernel_images(many)[0, 0].get_ylabel() == "mean\n10 of 32 units"
+    assert kp.plots.kernel_images(many, units=[5])[0, 0].get_ylabel() == "mean"  # as was asked
     for u in range(3):
         drawn = [ax.images[0].get_array() for ax in axes[:, u]]
         np.testing.assert_allclose(drawn[0], mean[:, u].reshape(4, 4))
@@ -160,6 +165,7 @@ def test_images_of_a_dense_kernel_and_of_a_convolution():
     kernel = keras.ops.convert_to_numpy(conv.layers[0].kernel_posterior.mean())
     axes = kp.plots.kernel_images(conv, channel=1)
     np.testing.assert_allclose(axes[0, 3].images[0].get_array(), kernel[:, :, 1, 3])
+    assert axes[0, 0].get_ylabel() == "mean\nchannel 1 of 2"
 
 
 @pytest.mark.parametrize(
@@ -186,8 +192,28 @@ def test_the_share_of_weights_above_a_ratio():
     np.testing.assert_allclose(ax.lines[0].get_xdata(), ratio, rtol=1e-5)
     np.testing.assert_allclose(ax.lines[0].get_ydata(), np.arange(12, 0, -1) / 12)
     together = kp.plots.signal_to_noise(model)
-    assert [t.get_text() for t in together.get_legend().get_texts()][-1] == "all"
+    assert [t.get_text() for t in together.get_legend().get_texts()][-1] == "all weights"
     assert len(together.lines[-2].get_xdata()) == 12 + 4 + 4 + 1
+
+
+def test_more_tensors_than_names_are_counted():
+    layers = [kp.VariationalDense(2, name=f"d{k}") for k in range(4)]
+    ax = kp.plots.signal_to_noise(keras.Sequential([keras.Input((2,)), *layers]))
+    texts = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert texts == ["each of 8 tensors", "all weights"]
+
+
+def test_a_legend_of_ridges_and_bands_names_each_once():
+    def names(model):
+        (legend,) = kp.plots.weights(model)[0].figure.legends
+        return [text.get_text() for text in legend.get_texts()]
+
+    mixed = ["prior (bands: 90%)", "posterior (bands: 90%)", "50%", "median"]
+    assert names(inputs.variational_net(10, 8, 4)) == mixed
+    assert names(inputs.variational_net()) == ["prior", "posterior"]
+    layer = kp.VariationalDense(20, use_bias=False)
+    bands = keras.Sequential([keras.Input((3,)), layer])
+    assert names(bands) == ["prior, 90%", "posterior, 90%", "50%", "median"]
 
 
 def test_the_pruning_curve_is_that_of_prune():
@@ -197,6 +223,10 @@ def test_the_pruning_curve_is_that_of_prune():
     x, y = rng.normal(size=(20, 3)).astype("float32"), rng.normal(size=(20, 1)).astype("float32")
     at = [0.0, 0.3, 0.6, 1.0]
     ax = kp.plots.pruning_curve(model, x, y, fractions=at)
+    assert ax.get_ylabel() == "negative log likelihood (nats per row)"
+    (text,) = ax.get_legend().get_texts()
+    assert text.get_text() == "with 0% of the weights set to zero"
+    assert list(ax.lines[1].get_ydata()) == [ax.lines[0].get_ydata()[0]] * 2
     for found, fraction in zip(ax.lines[0].get_ydata(), at, strict=True):
         plain, _ = kp.prune(model, fraction=fraction)
         predictive = kp.Predictive(
@@ -238,6 +268,18 @@ def test_scales_are_quantiles_of_the_deviations_beside_the_prior():
     assert [line.get_xdata()[0] for line in marks] == pytest.approx([2.0, 2.0], rel=1e-6)
     (segment,) = ax.collections[0].get_segments()
     np.testing.assert_allclose(segment[:, 0], np.quantile(sd, [0.05, 0.95]))
+    texts = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert texts == ["posterior: 90% of the elements", "50%", "their median", "prior"]
+
+
+def test_the_prior_is_named_where_only_a_later_weight_has_one():
+    layer = keras.layers.Dense(1, bias_regularizer=kp.NormalPrior(0, 1), name="line")
+    model = keras.Sequential([keras.Input((2,)), layer])
+    draws = [np.random.default_rng(0).normal(size=(1, 9, *shape)) for shape in ((2, 1), (1,))]
+    ax = kp.plots.scales(kp.inference.SamplePosterior(model, kp.likelihoods.Normal(1.0), draws))
+    marks = [line for line in ax.lines if line.get_marker() == "|"]
+    assert [line.get_label() for line in marks] == ["prior"]
+    assert marks[0].get_ydata()[0] == 1
 
 
 @pytest.mark.parametrize(
