@@ -16,7 +16,8 @@ from keras_priors.callbacks.penalties import Penalties, Penalty, to_numpy
 from keras_priors.functional.check_activations import check_activations
 from keras_priors.functional.output_shapes import running_fit
 from keras_priors.functional.steps_per_row import Steps, steps_per_row
-from keras_priors.inference.variational.convergence import gain_of_epochs, is_gain
+from keras_priors.inference.gain_of_epochs import gain_of_epochs
+from keras_priors.inference.variational.convergence import is_gain
 from keras_priors.utils.export import export
 from keras_priors.utils.keras_internals import adds_losses, all_layers
 from keras_priors.utils.unset_num_data import unset_names, warn_unset

@@ -11,6 +11,7 @@ from keras_priors.inference.ensembles.deep_ensemble import DeepEnsemble
 from keras_priors.inference.ensembles.mc_dropout import MCDropout
 from keras_priors.inference.ensembles.mc_dropout_posterior import MCDropoutPosterior
 from keras_priors.inference.ensembles.randomized_map import RandomizedMAP
+from keras_priors.inference.gain_of_epochs import gain_of_epochs as gain_of_epochs
 from keras_priors.inference.information_scales import information_scales as information_scales
 from keras_priors.inference.laplace.laplace import Laplace
 from keras_priors.inference.laplace.laplace_posterior import LaplacePosterior

@@ -64,6 +64,9 @@ class Cutpoints(keras.layers.Layer):
                 f"`num_classes` of Cutpoints must be at least 2. Received: {num_classes}."
             )
         self.gaps_regularizer = keras.regularizers.get(gaps_regularizer)
+        # Of softplus 1: gaps as wide as the slope of the link. By the name of Keras' layers, so
+        # that members of an ensemble begin there too.
+        self.gaps_initializer = keras.initializers.Constant(math.log(math.e - 1.0))
         self.supports_masking = True
 
     def build(self, input_shape: Any) -> None:
@@ -76,8 +79,7 @@ class Cutpoints(keras.layers.Layer):
         self.gaps = self.add_weight(
             name="gaps",
             shape=(self.num_classes - 2,),
-            # Of softplus 1: gaps as wide as the slope of the link.
-            initializer=keras.initializers.Constant(math.log(math.e - 1.0)),
+            initializer=self.gaps_initializer,
             regularizer=self.gaps_regularizer,
         )
 

@@ -92,6 +92,8 @@ class NoiseScale(keras.layers.Layer):
         if initial_scale is None:
             initial_scale = _scale_of(scale_regularizer if prior is None else prior)
         self.initial_scale = positive("NoiseScale", "initial_scale", initial_scale)
+        # By the name of Keras' layers, so that members of an ensemble begin there too.
+        self.scale_initializer = keras.initializers.Constant(self.initial_scale)
         self.per_output = bool(per_output)
         # As a regularizer it may come from `set_priors` or a file, which know what they do.
         given = scale_regularizer is None
@@ -121,7 +123,7 @@ class NoiseScale(keras.layers.Layer):
         self.scale = self.add_weight(
             name="scale",
             shape=(input_shape[-1] if self.per_output else 1,),
-            initializer=keras.initializers.Constant(self.initial_scale),
+            initializer=self.scale_initializer,
             regularizer=self.scale_regularizer,
             constraint=self.scale_constraint,
             # In half precision small scales would be lost.

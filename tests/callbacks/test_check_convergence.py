@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import keras_priors as kp
-from keras_priors.inference.variational.convergence import gain_of_epochs, is_gain
+from keras_priors.inference.gain_of_epochs import gain_of_epochs
+from keras_priors.inference.variational.convergence import is_gain
 
 X = np.random.default_rng(0).normal(size=(64, 3)).astype("float32")
 Y = X @ np.array([[1.0], [-2.0], [0.5]], "float32")

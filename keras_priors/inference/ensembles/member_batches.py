@@ -12,18 +12,24 @@ from keras import ops
 class MemberBatches(keras.utils.PyDataset):
     """(x, y, weight) of the first rows of an `Observations`, shuffled anew each epoch. Final.
 
+    To Keras an epoch is a number of batches that the caller chooses: what it does around one, some
+    30 ms on TensorFlow, is then done less often. The batches are the same, one after the other.
+
     Args:
         observations: the rows.
         size: rows of a batch.
         words: the seed of the orders, a list of integers.
         count: how many of the rows there are batches of.
-        together: epochs that are one to Keras. The batches are the same, one after the other;
-            what Keras does around an epoch, some 30 ms on TensorFlow, is done once. Where it is
-            1, `callbacks` must be among those of `fit`.
+        steps: batches of what is an epoch to Keras. Defaults to None: those of all rows.
     """
 
     def __init__(
-        self, observations: Any, size: int, words: list[int], count: int, together: int = 1
+        self,
+        observations: Any,
+        size: int,
+        words: list[int],
+        count: int,
+        steps: int | None = None,
     ) -> None:
         super().__init__()
         self._observations = observations
@@ -31,29 +37,28 @@ class MemberBatches(keras.utils.PyDataset):
         self._size = min(size, count)
         self._words = words
         self._steps = -(-count // self._size)
-        self._together = together
+        self._of_keras = steps or self._steps
         self._passed = 0
         # On JAX and PyTorch Keras ends an epoch more where it builds a model by a first batch.
-        self.callbacks = [_AtTheStart(self)] if together == 1 else []
+        self.callbacks = [_AtTheStart(self)]
         self._order: tuple[int, Any] = (-1, None)
 
     def __len__(self) -> int:
-        return self._steps * self._together
+        return self._of_keras
 
     def __getitem__(self, index: int) -> Any:
-        epoch, step = divmod(index, self._steps)
-        rows = self._order_of(self._passed + epoch)[step * self._size : (step + 1) * self._size]
+        epoch, step = divmod(self._passed * self._of_keras + index, self._steps)
+        rows = self._order_of(epoch)[step * self._size : (step + 1) * self._size]
         o = self._observations
         x, y = keras.tree.map_structure(lambda leaf: as_fit_takes(leaf[rows]), (o.x, o.y))
         return x, y, o.weight[rows]
 
     def on_epoch_end(self) -> None:
-        """A new order."""
-        if self._together == 1:
-            self._passed += 1
+        """What comes next are later batches."""
+        self._passed += 1
 
     def from_the_first(self) -> None:
-        """The next epoch is the first."""
+        """The next batch is the first of the first epoch."""
         self._passed = 0
 
     def _order_of(self, epoch: int) -> Any:

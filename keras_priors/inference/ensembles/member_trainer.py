@@ -17,6 +17,10 @@ from keras_priors.inference.log_posterior import LogPosterior
 from keras_priors.models.set_num_data import set_num_data
 from keras_priors.utils.keras_internals import all_layers, seed_generators, set_first_seed
 
+# Of each part of the steps the loss is known. More would cost more than they show; of a number of
+# steps without a divisor between these there is one part, and no trend.
+_FEWEST_PARTS, _MOST_PARTS = 12, 200
+
 
 class MemberTrainer:
     """Trains one member after the other by plain Keras `fit`. Final.
@@ -38,8 +42,8 @@ class MemberTrainer:
 
     def __call__(
         self, words: list[int], count: int, epochs: int, size: int, callbacks: Any, validation: Any
-    ) -> Any:
-        """The trained model, good until the next.
+    ) -> tuple[Any, list[float]]:
+        """The trained model, good until the next, and the mean loss of each part of training.
 
         Args:
             words: the seed of this member.
@@ -58,19 +62,23 @@ class MemberTrainer:
         self._begin(member, words)
         # What is done at the end of an epoch is seen by callbacks and validation alone.
         seen = callbacks or validation is not None or type(member).fit is not keras.Model.fit
-        together = 1 if seen else epochs
-        batches = MemberBatches(observations, size, words, count, together)
-        member.fit(
+        steps = -(-count // min(size, count))
+        parts = epochs if seen else _parts(epochs * steps)
+        batches = MemberBatches(observations, size, words, count, epochs * steps // parts)
+        history = member.fit(
             batches,
-            epochs=epochs // together,
+            epochs=parts,
             verbose=0,
             shuffle=False,
             callbacks=[*batches.callbacks, *callbacks],
             validation_data=validation,
             validation_batch_size=None if validation is None else size,
         )
+        # A `fit` of the user's own may give anything.
+        known = isinstance(history, keras.callbacks.History)
+        losses = history.history.get("loss", []) if known else []
         self._model = member if all(map(_is_known, callbacks)) else None
-        return member
+        return member, [float(loss) for loss in losses]
 
     def _copy(self, count: int) -> Any:
         """One that has done nothing yet, compiled."""
@@ -115,6 +123,12 @@ class MemberTrainer:
                 weight.variable.assign(together[k][0])
             else:
                 begin_at(self._start, weight, words_of[k])
+
+
+def _parts(steps: int) -> int:
+    """Into how many parts of equal length so many steps go, as few as show a trend."""
+    found = (k for k in range(_FEWEST_PARTS, _MOST_PARTS) if steps % k == 0)
+    return next(found, 1)
 
 
 def begin_at(start: str, weight: Any, words: Any) -> None:

@@ -6,7 +6,6 @@ it (`normal_family` has it as pure functions); `variational_layers` reads what l
 
 # Written by tools/write_doors.py.
 
-from keras_priors.inference.variational.convergence import gain_of_epochs as gain_of_epochs
 from keras_priors.inference.variational.convergence import is_gain as is_gain
 from keras_priors.inference.variational.full_rank import FullRank
 from keras_priors.inference.variational.ivon import IVON

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from keras_priors.inference.gain_of_epochs import gain_of_line
 from keras_priors.utils.export import share
 from keras_priors.utils.warn import warn
 
 # Parts of a trace whose medians are compared, and their fewest.
 _PARTS, _LEAST = 20, 10
-_LEAST_EPOCHS = 4
 # What an ELBO may still rise in a run as long again, or fall: in nats, and in nats for each weight
 # where that is more.
 _RISE, _RISE_EACH = 1.0, 0.01
@@ -28,24 +28,7 @@ def expected_gain(elbo: Any) -> tuple[float, float]:
     third = np.asarray(elbo, "float64")[-(len(elbo) // 3) :]
     if len(elbo) < 9 * _PARTS:
         return 0.0, np.inf
-    return _gain_of_line(np.array([np.median(part) for part in np.array_split(third, _PARTS)]))
-
-
-@share
-def gain_of_epochs(elbo: Any) -> tuple[float, float]:
-    """The same of the means of epochs, each a part; (0, inf) for fewer than 12 of them."""
-    if len(elbo) < 3 * _LEAST_EPOCHS:
-        return 0.0, np.inf
-    return _gain_of_line(np.asarray(elbo, "float64")[-(len(elbo) // 3) :])
-
-
-def _gain_of_line(parts: Any) -> tuple[float, float]:
-    """What a straight line through the parts of a last third gains in three times as long."""
-    time = (np.arange(len(parts)) + 0.5) / len(parts) - 0.5
-    squares = float(time @ time)
-    slope = float(time @ parts) / squares
-    left = parts - parts.mean() - slope * time
-    return 3 * slope, 3 * float(np.sqrt(left @ left / (len(parts) - 2) / squares))
+    return gain_of_line(np.array([np.median(part) for part in np.array_split(third, _PARTS)]))
 
 
 def rises(elbo: Any, size: int) -> bool:

@@ -114,6 +114,27 @@ def test_members_begin_at_initializers_or_at_the_prior():
     assert np.all(np.abs(_numpy(drawn.variable) - 5.0) < 0.6)
 
 
+@pytest.mark.parametrize(
+    ("layer", "outputs", "start"),
+    [
+        (lambda: kp.layers.NoiseScale(initial_scale=0.5), 1, 0.5),
+        (lambda: kp.layers.NoiseScale(kp.HalfCauchyPrior(7.0), per_output=True), 2, 7.0),
+        (lambda: kp.layers.Cutpoints(4), 1, np.log(np.e - 1.0)),
+    ],
+    ids=["one", "per output", "cutpoints"],
+)
+def test_layers_of_ours_begin_anew_too(layer, outputs, start):
+    """And not where an earlier fit has left them: a noise that is learned already is too little."""
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(outputs), layer()])
+    model.layers[-1].set_weights([w * 0.0 + 0.01 for w in model.layers[-1].get_weights()])
+    (weight,) = [w for w in Positions(model).weights if w.owner is model.layers[-1]]
+    begin_at("initializer", weight, np.array([1, 2], "uint32"))
+    assert _numpy(weight.variable) == pytest.approx(start)
+    again = type(model.layers[-1]).from_config(model.layers[-1].get_config())
+    again.build((None, outputs))
+    assert again.get_weights()[0] == pytest.approx(start)
+
+
 def test_an_interrupted_run_gives_what_there_is(monkeypatch):
     x, y = line_data()
 
