@@ -89,7 +89,8 @@ def kernel_images(
                 shown = one.imshow(images[unit], interpolation="nearest", **style)
                 bare(one)
                 if images is means:
-                    one.set_title(f"unit {unit}" if unit == chosen[0] else str(unit))
+                    is_first = ax is None and unit == chosen[0]
+                    one.set_title(f"unit {unit}" if is_first else str(unit))
             line[0].set_ylabel(label, rotation=0, ha="right", va="center")
             line[0].figure.colorbar(shown, ax=list(line), fraction=0.05, pad=0.02, aspect=10)
     return axes

@@ -148,6 +148,8 @@ def test_images_of_a_dense_kernel_and_of_a_convolution():
     assert axes.shape == (2, 3)
     assert [ax.get_title() for ax in axes[0]] == ["unit 0", "1", "2"]
     assert [ax.get_ylabel() for ax in axes[:, 0]] == ["mean", "standard\ndeviation"]
+    own = kp.plots.kernel_images(model, ax=plt.subplots(2, 3)[1])  # perhaps classes, or filters
+    assert [ax.get_title() for ax in own[0]] == ["0", "1", "2"]
     many = inputs.variational_net(16, 32)
     assert kp.plots.kernel_images(many)[0, 0].get_ylabel() == "mean\n10 of 32 units"
     assert kp.plots.kernel_images(many, units=[5])[0, 0].get_ylabel() == "mean"  # as was asked
