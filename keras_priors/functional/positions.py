@@ -305,7 +305,7 @@ def _with_scales(
         )
         variable.regularizer = latent.prior
         scaled[k] = ScaledWeight(k, len(entries), latent, weight.shape, shape)
-        entries.append(Weight(path, (path,), None, (), variable, None))
+        entries.append(Weight(path, path, (path,), None, (), variable, None))
     return entries, scaled, shown
 
 

@@ -8,6 +8,7 @@ import keras
 
 from keras_priors.functional.joint_priors import bind_joint_priors
 from keras_priors.layers.kl_penalty import KLPenalty
+from keras_priors.layers.variational import Variational
 from keras_priors.layers.variational_layer import VariationalLayer
 from keras_priors.priors.prior import Prior
 from keras_priors.utils.export import share
@@ -24,10 +25,14 @@ class Weight:
     """The names of the layers on the first way down to it, and its own.
 
     Not `variable.path`, which has no names of nested models, begins with that of a Sequential, and
-    after `load_model` has lost those of wrappers.
+    after `load_model` has lost those of wrappers. The name of a `Variational` that is that of the
+    layer within it, as `to_variational` gives it, stands there once, so that a weight has the path
+    that it has in the plain model.
     """
+    whole_path: str
+    """The path with such a name twice, as files of before have it."""
     names: tuple[str, ...]
-    """The path, the same by other ways (of a shared layer), and `variable.path`."""
+    """The paths, the same by other ways (of a shared layer), and `variable.path`."""
     owner: Any
     """The layer that made it."""
     above: tuple[Any, ...]
@@ -78,7 +83,7 @@ def find_weights(model: Any) -> list[Weight]:
             for variable in own_weights(layer):
                 if id(variable) not in taken:
                     found.setdefault(id(variable), (layer, variable, None))
-    seen: Counter[str] = Counter()
+    seen: tuple[Counter[str], Counter[str]] = (Counter(), Counter())
     weights = [_weight(*entry, ways[id(entry[1])], seen) for entry in found.values()]
     bind_joint_priors(weights)
     return weights
@@ -89,26 +94,40 @@ def _weight(
     variable: Any,
     penalty: KLPenalty | None,
     ways: list[tuple[Any, ...]],
-    seen: Counter[str],
+    seen: tuple[Counter[str], Counter[str]],
 ) -> Weight:
     last = _without_loc(owner, variable, variable.name)
-    addresses = ["/".join([*(layer.name for layer in way), last]) for way in ways]
-    path = addresses[0]
-    seen[path] += 1
-    # Within a subclassed model or an RNN two layers may have one name.
-    path = path if seen[path] == 1 else f"{path}#{seen[path]}"
+    addresses = ["/".join([*_names(way), last]) for way in ways]
+    whole = ["/".join([*(layer.name for layer in way), last]) for way in ways]
+    path, whole_path = (_counted(a[0], s) for a, s in zip((addresses, whole), seen, strict=True))
     above = {id(layer): layer for way in ways for layer in way}
     above.setdefault(id(owner), owner)
     return Weight(
         path=path,
+        whole_path=whole_path,
         names=tuple(
-            dict.fromkeys([path, *addresses, _without_loc(owner, variable, variable.path)])
+            dict.fromkeys([path, *addresses, *whole, _without_loc(owner, variable, variable.path)])
         ),
         owner=owner,
         above=tuple(above.values()),
         variable=variable,
         penalty=penalty,
     )
+
+
+def _names(way: tuple[Any, ...]) -> list[str]:
+    """The names on a way, that of a wrapper only where the layer within it has another."""
+    return [
+        layer.name
+        for layer, below in zip(way, (*way[1:], None), strict=True)
+        if not (isinstance(layer, Variational) and below and below.name == layer.name)
+    ]
+
+
+def _counted(path: str, seen: Counter[str]) -> str:
+    # Within a subclassed model or an RNN two layers may have one name.
+    seen[path] += 1
+    return path if seen[path] == 1 else f"{path}#{seen[path]}"
 
 
 def _without_loc(owner: Any, variable: Any, name: str) -> str:

@@ -150,11 +150,13 @@ def _restore_trained(model: Any, paths: Any) -> bool:
     """Which variables are trained, if Keras had lost it: it is in the config of layers alone."""
     weights = find_weights(model)
     trained_paths = set(paths or ())
-    if not trained_paths or not trained_paths.issubset(w.path for w in weights):  # of 0.1
+    known = [[w.path for w in weights], [w.whole_path for w in weights]]
+    paths_then = [each for each in known if trained_paths.issubset(each)]
+    if not trained_paths or not paths_then:  # of 0.1
         return False
     changed = False
-    for weight in weights:
-        trained = weight.path in trained_paths
+    for weight, path in zip(weights, paths_then[0], strict=True):
+        trained = path in trained_paths
         if weight.variable.trainable != trained:
             weight.variable.trainable = trained
             changed = True

@@ -31,7 +31,9 @@ def unsaved_priors(model: Any) -> dict[str, Any]:
 
 def restore_priors(model: Any, configs: Mapping[str, Any]) -> None:
     """Give the weights of a loaded model what `unsaved_priors` found."""
-    weights = {weight.path: weight for weight in _plain(model)}
+    plain = _plain(model)
+    weights = {weight.whole_path: weight for weight in plain}
+    weights |= {weight.path: weight for weight in plain}
     for path, config in configs.items():
         if path not in weights:
             raise ValueError(

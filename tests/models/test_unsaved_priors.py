@@ -113,7 +113,7 @@ def test_a_wrapped_layer_and_one_that_stays_have_them_too():
     kp.set_priors(model, {"rnn/*": kp.NormalPrior(0, 0.3), "line/*": kp.NormalPrior(0, 0.2)})
     kp.set_priors(model, {"*kernel": kp.NormalPrior(0, 0.1)}, saved=False)
     new = kp.get_priors(kp.to_variational(model, layers="rnn", num_data=12))
-    cell = "rnn/rnn/simple_rnn_cell"
+    cell = "rnn/simple_rnn_cell"
     assert {path: prior.scale for path, prior in new.items()} == {
         f"{cell}/kernel": 0.1,
         f"{cell}/recurrent_kernel": 0.1,
