@@ -212,15 +212,18 @@ class _Conversion:
     def replace(self, layer: Any) -> Any:
         """The variational layer that takes the place of this one."""
         twin: Any = twins().get(type(layer))
+        names = {} if twin is None else twin.weight_arguments
         weights = _trained(layer)
-        # Low-rank adaptation and quantization add weights that no twin has.
-        if twin is None or any(v.name not in twin.weight_arguments for v in weights):
+        # Low-rank adaptation and quantization add weights that no twin has, and no config of a twin
+        # says that a weight is frozen by itself: its value would be lost, and trained anew.
+        frozen = any(not v.trainable for v in layer.weights if v.name in names)
+        if twin is None or frozen or any(v.name not in names for v in weights):
             kept = [v for v in weights if id(v) in self._points]
             return self.wrap(layer, {id(v) for v in weights} - self._points if kept else None)
         config = layer.get_config()
         extra: dict[str, Any] = {"num_data": self.num_data, "seed": self._next_seed()}
         for v in weights:
-            name = twin.weight_arguments[v.name]
+            name = names[v.name]
             found = self._prior_for(v)
             if found is None:
                 found = lost_prior(v.regularizer, getattr(layer, f"{name}_regularizer", None))
