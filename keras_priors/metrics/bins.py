@@ -48,7 +48,8 @@ def class_tables(xp: Any, labels: Any, probabilities: Any, weights: Any, n_bins:
     event = xp.equal(xp.cast(labels, "int32")[:, None], of_class)
     index = xp.reshape(_bin_of(xp, xp.reshape(probabilities, (-1,)), n_bins), (-1, classes))
     index = xp.reshape(index + n_bins * of_class, (-1,))
-    each = xp.broadcast_to(weights[:, None], probabilities.shape)
+    # Not `broadcast_to`: TensorFlow knows no shape of rows that differ from batch to batch.
+    each = weights[:, None] + xp.zeros_like(probabilities)
     flat = [xp.reshape(x, (-1,)) for x in (probabilities, event, each)]
     found = xp.segment_sum(columns(xp, *flat), index, n_bins * classes)
     return xp.reshape(found, (classes, n_bins, 3))

@@ -39,15 +39,16 @@ def test_coverage_over_simulated_splits_is_the_known_one(score, coverage):
     check_coverage(held(sets, came_true(new)), coverage, ROWS)
 
 
-@pytest.mark.parametrize("score", ["lac", "aps"])
+@pytest.mark.parametrize("score", ["lac", "aps", "raps"])
 def test_each_class_is_covered_where_that_is_asked_for(score):
     calibration, new = predicted(100), predicted(NEW)
     y, y_new = came_true(calibration), came_true(new)
-    conformal = SplitConformalClassifier(score, coverage=0.7, class_conditional=True, seed=0)
+    options = {"coverage": 0.7, "seed": 0, "free_rank": 2}
+    conformal = SplitConformalClassifier(score, class_conditional=True, **options)
     conformal.fit(calibration, y)
     assert conformal.threshold_.shape == (SPLITS, CLASSES)
     inside = held(conformal.predict(new), y_new)
-    marginal = SplitConformalClassifier(score, coverage=0.7, seed=0).fit(calibration, y)
+    marginal = SplitConformalClassifier(score, **options).fit(calibration, y)
     plain = held(marginal.predict(new), y_new)
     for c in range(CLASSES):
         count = (y == c).sum(axis=0)
