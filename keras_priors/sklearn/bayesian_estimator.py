@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -88,7 +89,10 @@ class BayesianEstimator(BaseEstimator):
         epochs = max(1, round(steps / each))
         adam = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(_RATE, epochs * each))
         one = DeepEnsemble(1, epochs, batch, adam, start="model")
-        found = one.fit(model, x, y, likelihood, **options)
+        with warnings.catch_warnings():
+            # It is where the method begins, which says itself how far it came.
+            warnings.filterwarnings("ignore", ".* members of DeepEnsemble", UserWarning)
+            found = one.fit(model, x, y, likelihood, **options)
         draws = found.draws()
         for path, variable in zip(found.paths, found.positions.variables, strict=True):
             variable.assign(draws[path][0])
