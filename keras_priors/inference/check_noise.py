@@ -92,7 +92,7 @@ def check_noise_remains(name: str, log_posterior: Any, position: Any) -> None:
 
 def _check_high(name: str, posterior: Any, path: str, scale: Any) -> None:
     if posterior._observations is None or not isinstance(
-        posterior.likelihood, HeteroscedasticNormal
+        posterior.likelihood, _IN_UNITS_OF_TARGETS
     ):
         return
     spread = float(np.std(posterior._observations.y))

@@ -104,7 +104,7 @@ class Table(Mapping[str, dict[str, float]]):
                 return True, 0.0
             if best and kind == "coverage":
                 return False, abs(value - _BEST_COVERAGE)
-            high = kind in _HIGHER_IS_BETTER if best else bool(descending)
+            high = self._higher_is_better(column) if best else bool(descending)
             return False, -value if high else value
 
         names = sorted(self._rows, key=place)
@@ -196,6 +196,14 @@ class Table(Mapping[str, dict[str, float]]):
                 )
             columns[name] = [e.get(column, math.nan) for e in self._errors.values()]
         return pd.DataFrame(columns, index=list(self._rows))
+
+    def _higher_is_better(self, column: str) -> bool:
+        """Of a metric of the user's own it is said of none."""
+        return self._kind(column) in _HIGHER_IS_BETTER
+
+    def _says_no_more_than_width(self, column: str) -> bool:
+        """Whether it says how sure predictions are, and not whether rightly."""
+        return self._kind(column) in _NARROW
 
     def _kind(self, column: str) -> str:
         """The score that a column is, which may have another name."""

@@ -15,8 +15,6 @@ _COLUMNS = 4
 _FAR = 10.0
 # ... and is worse by more than half of the best: differences below a twentieth are not blown up.
 _CLOSE = 0.05
-# How sure predictions are says nothing of whether they are rightly so.
-_NARROW = {"width", "sharpness"}
 
 
 @export()
@@ -119,8 +117,9 @@ def _judge(ax: Any, table: Table, name: str, values: list[float], bars: list[flo
     if table._kind(name) == "coverage":
         ax.set_xlabel("nearest to 0.9 is best", fontsize=9)
         return
-    sign = _sign(table, name)
-    lower = "← lower is better" + (" at equal coverage" if table._kind(name) in _NARROW else "")
+    sign = -1.0 if table._higher_is_better(name) else 1.0
+    is_width = table._says_no_more_than_width(name)
+    lower = "← lower is better" + (" at equal coverage" if is_width else "")
     ax.set_xlabel(lower if sign > 0 else "higher is better →", fontsize=9)
     far = _far([sign * (v - best) for v in values], bars, abs(best))
     if not far:
@@ -140,13 +139,6 @@ def _judge(ax: Any, table: Table, name: str, values: list[float], bars: list[flo
         text = {"ha": side, "va": "center", "fontsize": 8, **along}
         ground = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
         ax.text(lead, row, f"{values[row]:.3g}{error}", bbox=ground, **text)
-
-
-def _sign(table: Table, name: str) -> float:
-    """1 where the lower is the better, else -1, as the table sorts."""
-    two = Table({"low": {name: 0.0}, "high": {name: 1.0}})
-    two._kinds = table._kinds
-    return 1.0 if next(iter(two.sort(name))) == "low" else -1.0
 
 
 def _far(worse: list[float], bars: list[float], size: float) -> list[int]:

@@ -48,14 +48,24 @@ def test_a_noise_at_its_least_is_said_and_another_is_not(name, scale):
         assert each.startswith(f"The noise that {name} has learned") and "scale is 2e-06" in each
 
 
-def test_a_noise_far_above_the_targets_is_said():
+@pytest.mark.parametrize(
+    "likelihood",
+    [
+        LIKELIHOOD,
+        kp.likelihoods.StudentT(df=4.0, scale=None),
+        kp.likelihoods.Laplace(scale=None),
+        kp.likelihoods.AsymmetricLaplace(0.5, scale=None),
+    ],
+    ids=["normal", "student", "laplace", "quantile"],
+)
+def test_a_noise_far_above_the_targets_is_said(likelihood):
     """Of a known number of draws, and against the targets' own deviation, 0.5."""
     y = np.array([[0.0], [1.0]] * 4, "float32")
     kernel = np.zeros((1, 4, 2, 1), "float32")
     for scales, number in (([0.1, 4.9, 0.5, 0.5], 0), ([0.1, 5.1, 1e9, 0.5], 2)):
         posterior = kp.inference.SamplePosterior(
             net(0.1),
-            LIKELIHOOD,
+            likelihood,
             [kernel, np.reshape(scales, (1, 4, 1)).astype("float32")],
             observations=kp.functional.Observations(X, y),
         )

@@ -88,8 +88,9 @@ class DeepEnsemble(Method):
     Warns:
         UserWarning: members whose log posterior would gain 0.1 nats a row in training as long
             again, by a straight line through the last third of it, or that ended 0.25 nats a row
-            below its best (neither where rows are held back, which judge instead); a learned
-            noise that is as low as it can be, or far above the targets.
+            below its best (neither where rows are held back, which judge instead, nor of fewer
+            than 12 epochs with `callbacks`, which are too few to tell); a learned noise that is
+            as low as it can be, or far above the targets.
 
     Example:
         >>> import keras, numpy as np

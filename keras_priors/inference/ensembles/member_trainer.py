@@ -17,8 +17,8 @@ from keras_priors.inference.log_posterior import LogPosterior
 from keras_priors.models.set_num_data import set_num_data
 from keras_priors.utils.keras_internals import all_layers, seed_generators, set_first_seed
 
-# Of each part of the steps the loss is known. More would cost more than they show; of a number of
-# steps without a divisor between these there is one part, and no trend.
+# Of each part of the steps the loss is known. More would cost more than they show; steps without a
+# divisor between these go epoch by epoch, whatever that costs.
 _FEWEST_PARTS, _MOST_PARTS = 12, 200
 
 
@@ -63,7 +63,7 @@ class MemberTrainer:
         # What is done at the end of an epoch is seen by callbacks and validation alone.
         seen = callbacks or validation is not None or type(member).fit is not keras.Model.fit
         steps = -(-count // min(size, count))
-        parts = epochs if seen else _parts(epochs * steps)
+        parts = epochs if seen else _parts(epochs, steps)
         batches = MemberBatches(observations, size, words, count, epochs * steps // parts)
         history = member.fit(
             batches,
@@ -125,10 +125,10 @@ class MemberTrainer:
                 begin_at(self._start, weight, words_of[k])
 
 
-def _parts(steps: int) -> int:
-    """Into how many parts of equal length so many steps go, as few as show a trend."""
-    found = (k for k in range(_FEWEST_PARTS, _MOST_PARTS) if steps % k == 0)
-    return next(found, 1)
+def _parts(epochs: int, steps: int) -> int:
+    """Into how many parts of equal length so many steps each epoch go, as few as show a trend."""
+    found = (k for k in range(_FEWEST_PARTS, _MOST_PARTS) if epochs * steps % k == 0)
+    return next(found, epochs)
 
 
 def begin_at(start: str, weight: Any, words: Any) -> None:

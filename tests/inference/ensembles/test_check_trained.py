@@ -96,7 +96,14 @@ def test_rows_that_are_held_back_judge_instead():
 
 
 @pytest.mark.parametrize(
-    ("steps", "parts"), [(2000, 16), (2002, 13), (750, 15), (11, 1), (4489, 67), (997, 1)]
+    ("epochs", "steps", "parts"),
+    [(1000, 2, 16), (143, 14, 13), (50, 15, 15), (67, 67, 67), (223, 9, 223), (997, 1, 997)],
 )
-def test_steps_go_into_equal_parts(steps, parts):
-    assert _parts(steps) == parts
+def test_steps_go_into_equal_parts(epochs, steps, parts):
+    assert _parts(epochs, steps) == parts
+
+
+def test_a_trend_is_known_of_every_number_of_rows_by_default():
+    for rows in range(1, 20_000):
+        epochs, size = kp.inference.DeepEnsemble()._plan(rows)
+        assert _parts(epochs, -(-rows // size)) >= 12
